@@ -1,0 +1,93 @@
+// Every call from the core to the outside. The native host (native/host.c) and the Node host
+// (src/host.ts) implement exactly these functions under the import module name "host"; nothing else
+// in assembly/ touches the world. Hosts move bytes, they decide nothing.
+//
+// Conventions: pointers are addresses in WebAssembly memory; texts are bytes with a length, never
+// NUL-terminated; a negative answer is -errno (Linux numbers); names are relative to the directory
+// that `enter` opened and are opened with O_NOFOLLOW | O_CLOEXEC.
+
+/** Value of an environment variable: its length in bytes (at most `cap` are copied), -1 if unset. */
+export declare function env(name: usize, nameLen: i32, into: usize, cap: i32): i32;
+
+/** Command-line argument `index` (0 = first after the program): its length, -1 if there is none. */
+export declare function argument(index: i32, into: usize, cap: i32): i32;
+
+/** Reads stdin to its end. Bytes read; `cap + 1` if there was more than `cap`. */
+export declare function stdin(into: usize, cap: i32): i32;
+
+/** Writes all bytes to fd 1 or 2. 0 or -errno (SIGPIPE is ignored: -EPIPE). */
+export declare function output(fd: i32, from: usize, len: i32): i32;
+
+/** Nanoseconds: which = 0 CLOCK_BOOTTIME, 1 CLOCK_REALTIME. */
+export declare function clock(which: i32): i64;
+
+/** Fills `len` bytes with random ones from the kernel. 0 or -errno. */
+export declare function random(into: usize, len: i32): i32;
+
+/**
+ * Reads a whole regular file by path, following symlinks, opened O_NONBLOCK so that a FIFO can't hang
+ * us. Bytes read; `cap + 1` if the file has more; -EISDIR for a directory, -EINVAL for what is
+ * neither a file nor a directory.
+ */
+export declare function slurp(path: usize, pathLen: i32, into: usize, cap: i32): i32;
+
+/** 1 if `path` opens and is the network namespace of this process, else 0. */
+export declare function sameNetns(path: usize, pathLen: i32): i32;
+
+/**
+ * Opens the directory in which all names below live. create = 1 makes it and its parents (0755).
+ * 0 or -errno; on failure `failedPath` of the host is not kept: the core names the whole path.
+ */
+export declare function enter(path: usize, pathLen: i32, create: i32): i32;
+
+/**
+ * Opens a regular file of the entered directory: a handle >= 0, or -errno (-ELOOP for a symlink,
+ * -EINVAL for what isn't a regular file). mode 0: read only; 1: read and write; 2: read and write,
+ * create (0600), must not exist (O_EXCL).
+ */
+export declare function open(name: usize, nameLen: i32, mode: i32): i32;
+
+/** Closes a handle. */
+export declare function close(handle: i32): void;
+
+/** Size of an open file in bytes, or -errno. */
+export declare function size(handle: i32): i64;
+
+/** Reads up to `len` bytes at offset `at`. Bytes read (short only at the end of the file). */
+export declare function read(handle: i32, at: u32, into: usize, len: u32): i32;
+
+/** Writes all `len` bytes at offset `at`. 0 or -errno. */
+export declare function write(handle: i32, at: u32, from: usize, len: u32): i32;
+
+/**
+ * Makes the file at least `len` bytes long with its blocks reserved (fallocate; zeros are written
+ * where the file system has none). New bytes are zero. 0 or -errno.
+ */
+export declare function allocate(handle: i32, len: u32): i32;
+
+/** fdatasync of a file. 0 or -errno. */
+export declare function sync(handle: i32): i32;
+
+/** fsync of the entered directory. 0 or -errno. */
+export declare function syncDirectory(): i32;
+
+/**
+ * Makes the first `len` bytes of the file visible at memory address `at` (64 KiB-aligned) as a
+ * private copy: stores never reach the file. 0 or -errno.
+ */
+export declare function view(handle: i32, len: u32, at: usize): i32;
+
+/** Makes memory [at, at + len) usable and zero (page-aligned). 0 or -errno. */
+export declare function extend(at: usize, len: u32): i32;
+
+/** Renames within the entered directory, replacing the target. 0 or -errno. */
+export declare function rename(from: usize, fromLen: i32, to: usize, toLen: i32): i32;
+
+/** Removes a file of the entered directory. 0 or -errno. */
+export declare function unlink(name: usize, nameLen: i32): i32;
+
+/**
+ * Names in the entered directory that begin with `prefix`, each followed by a NUL byte, as many as
+ * fit into `cap`. Bytes written, or -errno.
+ */
+export declare function list(prefix: usize, prefixLen: i32, into: usize, cap: i32): i32;

@@ -1,0 +1,20 @@
+// Numbers that both compilers read: asc for the core, tsc for everything around it.
+// Only plain `export const NAME = literal`; nothing here may be computed.
+
+/** First byte of the image window in WebAssembly memory; below it lies the transfer area. */
+export const WINDOW_BASE = 65536;
+/** End of the image window: static data, scratch and heap lie above. */
+export const WINDOW_END = 1073741824;
+/** Bytes of memory above the window: static data and the scratch of one instance. */
+export const SCRATCH_BYTES = 33554432;
+
+/** What `begin` and `finish` answer: the process exit status, or "take the lock, then call finish". */
+export const EXIT_OK = 0;
+export const EXIT_ERROR = 1;
+export const NEED_LOCK = 2;
+
+/** How long a caller waits for the lock of a network (milliseconds). */
+export const LOCK_TIMEOUT_MS = 60000;
+
+/** Largest network configuration on stdin (bytes). */
+export const STDIN_MAX = 1048576;

@@ -1,0 +1,47 @@
+// Scratch: the memory of one instance above the window, handed out upwards and never given back
+// one by one. A plugin call fills it once and exits; a long-lived host rewinds it between calls.
+//
+//   1 GiB                                       1 GiB + SCRATCH_BYTES
+//   | static data | notes of the image | texts, ranges, results ...  |
+//
+// The host maps it lazily, so what isn't touched costs nothing.
+import { damaged } from "./fault";
+import { SCRATCH_BYTES, WINDOW_END } from "./numbers";
+
+let top: usize = 0;
+let limit: usize = 0;
+
+/** Gives this instance its piece of memory: [from, from + bytes). */
+export function scratchAssign(from: usize, bytes: usize): void {
+  top = (from + 15) & ~15;
+  limit = from + bytes;
+}
+
+/** The default piece of a module that runs alone: all above its static data. */
+export function scratchAssignAll(): void {
+  scratchAssign(__heap_base, <usize>WINDOW_END + <usize>SCRATCH_BYTES - __heap_base);
+}
+
+/** Bytes that are left. */
+export function scratchLeft(): usize {
+  return limit - top;
+}
+
+/** Reserves `bytes` (zero at the first use of an instance), 16-byte aligned. Traps when none are left. */
+export function scratchTake(bytes: usize): usize {
+  const at = top;
+  const next = (at + bytes + 15) & ~15;
+  if (next > limit || next < at) damaged("out of scratch memory");
+  top = next;
+  return at;
+}
+
+/** Where the next piece would begin: pass it to `scratchRewind` later. */
+export function scratchMark(): usize {
+  return top;
+}
+
+/** Forgets everything taken since `mark`. The bytes aren't cleared. */
+export function scratchRewind(mark: usize): void {
+  top = mark;
+}
