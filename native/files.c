@@ -1,0 +1,204 @@
+// The host functions on files (assembly/host.ts says what each answers). A handle is a descriptor.
+#define _GNU_SOURCE
+#include "host.h"
+
+#include <fcntl.h>
+#include <stdio.h> /* renameat; no stream is used */
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/** Zeros for file systems without fallocate; never written, so it costs no memory. */
+static const char zeros[65536];
+
+int terminated(char *into, u32 capacity, u32 from, u32 length) {
+  if (length >= capacity) return -ENAMETOOLONG;
+  memcpy(into, memory(from), length);
+  into[length] = 0;
+  return memchr(into, 0, length) ? -EINVAL : 0;
+}
+
+static int openDirectory(const char *path) {
+  int fd;
+  AGAIN(fd, openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  return (int)answer(fd);
+}
+
+/** Makes a directory and its parents, 0755: 0 or -errno. */
+static int makeDirectories(char *path) {
+  for (char *p = path + 1;; p++) {
+    if (*p != '/' && *p) continue;
+    const char end = *p;
+    *p = 0;
+    const int status = mkdir(path, 0755) < 0 && errno != EEXIST ? -errno : 0;
+    *p = end;
+    if (status < 0 || !end) return status;
+  }
+}
+
+u32 w2c_host_enter(struct w2c_host *host, u32 at, u32 length, u32 create) {
+  (void)host;
+  char path[PATH_BYTES];
+  int status = terminated(path, sizeof path, at, length);
+  if (status == 0) status = openDirectory(path);
+  if (status == -ENOENT && create && length) {
+    status = makeDirectories(path);
+    if (status == 0) status = openDirectory(path);
+  }
+  if (status < 0) return (u32)status;
+  if (directory >= 0) close(directory);
+  directory = status;
+  return 0;
+}
+
+u32 w2c_host_open(struct w2c_host *host, u32 at, u32 length, u32 mode) {
+  (void)host;
+  char name[NAME_BYTES];
+  struct stat st;
+  int fd = terminated(name, sizeof name, at, length);
+  if (fd < 0) return (u32)fd;
+  const int how = mode == 0 ? O_RDONLY : mode == 1 ? O_RDWR : O_RDWR | O_CREAT | O_EXCL;
+  AGAIN(fd, openat(directory, name, how | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600));
+  if (fd < 0) return (u32)-errno;
+  const int status = fstat(fd, &st) < 0 ? -errno : S_ISREG(st.st_mode) ? fd : -EINVAL;
+  if (status < 0) close(fd);
+  return (u32)status;
+}
+
+void w2c_host_close(struct w2c_host *host, u32 handle) {
+  (void)host;
+  close((int)handle);
+}
+
+u64 w2c_host_size(struct w2c_host *host, u32 handle) {
+  (void)host;
+  struct stat st;
+  return fstat((int)handle, &st) < 0 ? (u64)-(s64)errno : (u64)st.st_size;
+}
+
+u32 w2c_host_read(struct w2c_host *host, u32 handle, u32 at, u32 into, u32 length) {
+  (void)host;
+  u32 done = 0;
+  while (done < length) {
+    ssize_t n;
+    AGAIN(n, pread((int)handle, memory(into) + done, length - done, (off_t)at + done));
+    if (n < 0) return (u32)-errno;
+    if (n == 0) break;
+    done += (u32)n;
+  }
+  return done;
+}
+
+static int writeAt(int fd, off_t at, const char *from, u32 length) {
+  while (length) {
+    ssize_t n;
+    AGAIN(n, pwrite(fd, from, length, at));
+    if (n < 0) return -errno;
+    if (n == 0) return -EIO;
+    from += n;
+    at += n;
+    length -= (u32)n;
+  }
+  return 0;
+}
+
+u32 w2c_host_write(struct w2c_host *host, u32 handle, u32 at, u32 from, u32 length) {
+  (void)host;
+  return (u32)writeAt((int)handle, at, memory(from), length);
+}
+
+/** Grows a file by writing zeros; what can't be finished is taken back. */
+static int writeZeros(int fd, off_t end) {
+  struct stat st;
+  if (fstat(fd, &st) < 0) return -errno;
+  for (off_t at = st.st_size; at < end;) {
+    const off_t left = end - at;
+    const u32 n = left < (off_t)sizeof zeros ? (u32)left : (u32)sizeof zeros;
+    const int status = writeAt(fd, at, zeros, n);
+    if (status < 0) {
+      const int cut = ftruncate(fd, st.st_size);
+      (void)cut;  // the first error is the one that matters
+      return status;
+    }
+    at += n;
+  }
+  return 0;
+}
+
+u32 w2c_host_allocate(struct w2c_host *host, u32 handle, u32 length) {
+  (void)host;
+  int r;
+  AGAIN(r, fallocate((int)handle, 0, 0, length));
+  if (r == 0) return 0;
+  if (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL) return (u32)-errno;
+  return (u32)writeZeros((int)handle, length);
+}
+
+u32 w2c_host_sync(struct w2c_host *host, u32 handle) {
+  (void)host;
+  int r;
+  AGAIN(r, fdatasync((int)handle));
+  return (u32)answer(r);
+}
+
+u32 w2c_host_syncDirectory(struct w2c_host *host) {
+  (void)host;
+  int r;
+  AGAIN(r, fsync(directory));
+  return (u32)answer(r);
+}
+
+u32 w2c_host_rename(struct w2c_host *host, u32 from, u32 fromLen, u32 to, u32 toLen) {
+  (void)host;
+  char old[NAME_BYTES], new[NAME_BYTES];
+  int r = terminated(old, sizeof old, from, fromLen);
+  if (r == 0) r = terminated(new, sizeof new, to, toLen);
+  if (r < 0) return (u32)r;
+  AGAIN(r, renameat(directory, old, directory, new));
+  return (u32)answer(r);
+}
+
+u32 w2c_host_unlink(struct w2c_host *host, u32 at, u32 length) {
+  (void)host;
+  char name[NAME_BYTES];
+  int r = terminated(name, sizeof name, at, length);
+  if (r < 0) return (u32)r;
+  AGAIN(r, unlinkat(directory, name, 0));
+  return (u32)answer(r);
+}
+
+/** A directory entry as getdents64 writes it. */
+struct entry {
+  u64 inode;
+  s64 next;
+  unsigned short bytes;
+  unsigned char type;
+  char name[];
+};
+
+static int isDots(const char *name) {
+  return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]));
+}
+
+u32 w2c_host_list(struct w2c_host *host, u32 prefix, u32 prefixLen, u32 into, u32 cap) {
+  (void)host;
+  char block[4096] __attribute__((aligned(8)));
+  u32 written = 0;
+  if (lseek(directory, 0, SEEK_SET) < 0) return (u32)-errno;
+  for (;;) {
+    long got;
+    AGAIN(got, syscall(SYS_getdents64, directory, block, sizeof block));
+    if (got < 0) return (u32)-errno;
+    if (got == 0) return written;
+    for (long at = 0; at < got;) {
+      const struct entry *e = (const struct entry *)(block + at);
+      at += e->bytes;
+      const u32 n = (u32)strlen(e->name) + 1;
+      if (n <= prefixLen || memcmp(e->name, memory(prefix), prefixLen) || isDots(e->name)) continue;
+      if (n > cap - written) return written;
+      memcpy(memory(into) + written, e->name, n);
+      written += n;
+    }
+  }
+}

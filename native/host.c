@@ -1,0 +1,217 @@
+// The native host: the process around cni.wasm (compiled to C by wasm2c). It owns the memory map, the
+// lock of a network, and what happens when the core traps. It decides nothing.
+//
+//   WASM_RT_BASE          + 64 KiB                        + 1 GiB              + SCRATCH_BYTES
+//   | nothing mapped      | window: image, mapped by view | static data, scratch | nothing mapped
+//
+// The base is a constant far from everything else: the executable isn't position-independent and lies
+// below, the kernel puts stack, vDSO and its own choices near the top. So nothing is reserved, no
+// page is touched before it is used, and whatever isn't mapped is a SIGSEGV, which ends in `fault`.
+//
+// Cost: six system calls before the core begins. No malloc, no stdio, no locale.
+#define _GNU_SOURCE
+#include "host.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "cni.h"
+
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
+#ifndef F_OFD_SETLK
+#define F_OFD_SETLK 37
+#define F_OFD_SETLKW 38
+#endif
+
+#define PAGE_64K 65536u
+/** After the deadline SIGALRM comes again: a first one that fell just before the wait can't be lost. */
+#define ALARM_AGAIN_US 50000
+/** How often a lock file that was replaced under us is opened anew. */
+#define LOCK_TRIES 8
+
+int directory = -1;
+char **arguments;
+int argumentCount;
+
+static w2c_cni core;
+static wasm_rt_memory_t linear;
+static jmp_buf retreat;
+static char faultStack[32768] __attribute__((aligned(16)));
+static volatile sig_atomic_t expired;
+
+wasm_rt_memory_t *w2c_env_memory(struct w2c_env *env) {
+  (void)env;
+  return &linear;
+}
+
+_Noreturn void wasm_rt_trap(wasm_rt_trap_t why) {
+  (void)why;
+  _longjmp(retreat, 1);
+}
+
+static void onFault(int signal) {
+  (void)signal;
+  _longjmp(retreat, 1);
+}
+
+static void onAlarm(int signal) {
+  (void)signal;
+  expired = 1;
+}
+
+/** The last word when not even `fault` can speak. */
+static _Noreturn void internalFault(void) {
+  static const char text[] = "{\"code\":999,\"msg\":\"berth: internal fault\"}\n";
+  ssize_t n;
+  AGAIN(n, write(1, text, sizeof text - 1));
+  _exit(EXIT_ERROR);
+}
+
+/** Faults of the core come back to main; a reader that went away is an error of write. */
+static void catchFaults(void) {
+  const stack_t stack = {.ss_sp = faultStack, .ss_size = sizeof faultStack};
+  sigaltstack(&stack, NULL);
+  // SA_NODEFER: the handler leaves by longjmp, so the signal must not stay blocked.
+  struct sigaction fault = {.sa_handler = onFault, .sa_flags = SA_ONSTACK | SA_NODEFER};
+  sigaction(SIGSEGV, &fault, NULL);
+  sigaction(SIGBUS, &fault, NULL);
+  sigaction(SIGFPE, &fault, NULL);
+  sigaction(SIGILL, &fault, NULL);
+  fault.sa_handler = SIG_IGN;
+  fault.sa_flags = 0;
+  sigaction(SIGPIPE, &fault, NULL);
+}
+
+/** Maps static data and scratch, less where RLIMIT_AS grants less: 0, or -1. */
+static int mapScratch(void) {
+  char *const at = memory(WINDOW_END);
+  for (size_t bytes = SCRATCH_BYTES; bytes >= 1u << 20; bytes >>= 1) {
+    void *got = mmap(at, bytes, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+    if (got == at) {
+      linear.data = (uint8_t *)WASM_RT_BASE;
+      linear.size = WINDOW_END + bytes;
+      linear.pages = linear.max_pages = (WINDOW_END + SCRATCH_BYTES) / PAGE_64K;
+      return 0;
+    }
+    if (got != MAP_FAILED) return -1;
+  }
+  return -1;
+}
+
+static int inWindow(u32 at, u32 len) {
+  return at >= WINDOW_BASE && at <= WINDOW_END && len <= WINDOW_END - at;
+}
+
+/** host.view */
+u32 w2c_host_view(struct w2c_host *host, u32 handle, u32 len, u32 at) {
+  (void)host;
+  if (at % PAGE_64K || !inWindow(at, len)) return (u32)-EINVAL;
+  if (len == 0) return 0;
+  void *got = mmap(memory(at), len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED,
+                   (int)handle, 0);
+  return got == MAP_FAILED ? (u32)-errno : 0;
+}
+
+/** host.extend */
+u32 w2c_host_extend(struct w2c_host *host, u32 at, u32 len) {
+  (void)host;
+  if (at % 4096 || !inWindow(at, len)) return (u32)-EINVAL;
+  if (len == 0) return 0;
+  void *got = mmap(memory(at), len, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+  return got == MAP_FAILED ? (u32)-errno : 0;
+}
+
+/** BERTH_LOCK_TIMEOUT_MS if it is a number from 1 to 600000, else LOCK_TIMEOUT_MS. */
+static long lockTimeout(void) {
+  static const char name[] = "BERTH_LOCK_TIMEOUT_MS";
+  const char *text = variable(name, sizeof name - 1);
+  long ms = 0;
+  for (int i = 0; text && text[i]; i++) {
+    if (i == 6 || text[i] < '0' || text[i] > '9') return LOCK_TIMEOUT_MS;
+    ms = ms * 10 + (text[i] - '0');
+  }
+  return ms >= 1 && ms <= LOCK_TIMEOUT_MAX_MS ? ms : LOCK_TIMEOUT_MS;
+}
+
+static void armAlarm(void) {
+  const struct sigaction alarm = {.sa_handler = onAlarm};  // no SA_RESTART: it must cut the wait
+  const long ms = lockTimeout();
+  const struct itimerval timer = {{0, ALARM_AGAIN_US}, {ms / 1000, ms % 1000 * 1000}};
+  sigset_t set;
+  sigaction(SIGALRM, &alarm, NULL);
+  sigemptyset(&set);
+  sigaddset(&set, SIGALRM);
+  sigprocmask(SIG_UNBLOCK, &set, NULL);
+  setitimer(ITIMER_REAL, &timer, NULL);
+}
+
+/** Waits in the kernel's queue until the lock is ours or the alarm rang: 0 or -errno. */
+static int await(int fd, struct flock *lock) {
+  for (;;) {
+    if (expired) return -EAGAIN;
+    if (fcntl(fd, F_OFD_SETLKW, lock) == 0) return 0;
+    if (errno != EINTR) return -errno;
+  }
+}
+
+/** Opens and locks berth.lock as the name stands now: 0, -errno, or 1 if it was replaced meanwhile. */
+static int lockOnce(int *armed) {
+  struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+  struct stat ours, named;
+  int fd, status;
+  AGAIN(fd, openat(directory, LOCK_NAME, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK,
+                   0600));
+  if (fd < 0) return -errno;
+  AGAIN(status, fcntl(fd, F_OFD_SETLK, &lock));
+  if (status < 0) status = -errno;
+  if (status == -EAGAIN || status == -EACCES) {
+    if (!*armed) armAlarm();
+    *armed = 1;
+    status = await(fd, &lock);
+  }
+  if (status == 0 && fstat(fd, &ours) < 0) status = -errno;
+  if (status == 0 && !S_ISREG(ours.st_mode)) status = -EINVAL;
+  if (status == 0 && (fstatat(directory, LOCK_NAME, &named, AT_SYMLINK_NOFOLLOW) < 0 ||
+                      named.st_ino != ours.st_ino || named.st_dev != ours.st_dev))
+    status = 1;
+  if (status != 0) close(fd);
+  return status;  // the descriptor stays open: the lock ends with the process
+}
+
+/**
+ * Takes the lock of the entered directory: 0; -EAGAIN when the time was up; else -errno. One try,
+ * then one wait in line: nobody polls.
+ */
+static int lockDirectory(void) {
+  static const struct itimerval off;
+  int armed = 0, status = 1;
+  for (int i = 0; i < LOCK_TRIES && status == 1; i++) status = lockOnce(&armed);
+  if (armed) setitimer(ITIMER_REAL, &off, NULL);
+  return status == 1 ? -EAGAIN : status;
+}
+
+int main(int count, char **all) {
+  argumentCount = count > 0 ? count - 1 : 0;
+  arguments = all + 1;
+  catchFaults();
+  if (mapScratch() < 0) internalFault();
+  static int faults;
+  if (_setjmp(retreat)) {
+    if (faults++) internalFault();
+    _exit((int)w2c_cni_fault(&core));
+  }
+  wasm2c_cni_instantiate(&core, NULL, NULL);
+  u32 status = w2c_cni_begin(&core);
+  if (status == NEED_LOCK) status = w2c_cni_finish(&core, (u32)lockDirectory());
+  _exit((int)status);
+}

@@ -1,0 +1,339 @@
+// The host functions of cni.wasm in Node: what native/host.c does, with node:fs. assembly/host.ts says
+// what each function answers. The process is a parameter, so that a test runs the plugin in its own.
+//
+// Names of the entered directory are reached through /proc/self/fd, which is Node's openat: a directory
+// that is moved or replaced meanwhile stays the same directory.
+//
+// Different from the native host, by nature: `view` reads the whole file (no constant time here), and
+// `allocate` writes the zeros instead of reserving blocks.
+import { randomFillSync } from "node:crypto";
+import * as fs from "node:fs";
+import { constants } from "node:os";
+import { WINDOW_BASE, WINDOW_END } from "../assembly/numbers.ts";
+import type { HostFunctions } from "./wasm.ts";
+
+const { errno } = constants;
+const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = fs.constants;
+const PATH_BYTES = 4096;
+const NAME_BYTES = 256;
+const ZEROS = 65536;
+const PAGE = 4096;
+const VIEW_ALIGN = 65536;
+const CLOCK_SLACK_NS = 20_000_000n;
+
+/** The process around one call of the plugin. */
+export interface Surroundings {
+  env: Record<string, string | undefined>;
+  /** Arguments after the program's name. */
+  argv: string[];
+  /** The bytes of stdin, or the descriptor to read them from. */
+  stdin: Uint8Array | number;
+  /** Takes what the core prints on fd 1 and 2; may throw a system error (EPIPE). */
+  write(fd: number, bytes: Uint8Array): void;
+}
+
+/** Host functions, and the three things that the plugin's flow needs from the host. */
+export interface Host extends HostFunctions {
+  /** Opens a file of the entered directory: a descriptor, or -errno. */
+  openName(name: string, flags: number): number;
+  /** Device and inode of a name of the entered directory, or "" if it isn't there. */
+  identity(name: string): string;
+  /** Closes every descriptor of this call. */
+  closeAll(): void;
+}
+
+/** -errno of a system error; -EINVAL for an argument that Node refuses. */
+export function errnoOf(error: unknown): number {
+  const number = (error as NodeJS.ErrnoException | undefined)?.errno;
+  return typeof number === "number" && number < 0 ? number : -errno.EINVAL;
+}
+
+/** 0, or what errnoOf says about the error that `work` throws. */
+function status(work: () => void): number {
+  try {
+    work();
+    return 0;
+  } catch (error) {
+    return errnoOf(error);
+  }
+}
+
+/** Sleeps while a descriptor that somebody made non-blocking isn't ready. */
+function settle(): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2);
+}
+
+function patiently(work: () => number): number {
+  for (;;) {
+    try {
+      return work();
+    } catch (error) {
+      const code = errnoOf(error);
+      if (code === -errno.EAGAIN) settle();
+      else if (code !== -errno.EINTR) throw error;
+    }
+  }
+}
+
+/** Writes all bytes to a descriptor of this process; throws the system's error. */
+export function writeAll(fd: number, bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length; )
+    at += patiently(() => fs.writeSync(fd, bytes, at, bytes.length - at));
+}
+
+/** CLOCK_BOOTTIME to 10 ms: the monotonic clock, moved by the time that the machine slept. */
+function bootTime(): bigint {
+  const monotonic = process.hrtime.bigint();
+  const uptime = fs.readFileSync("/proc/uptime", "latin1").split(" ")[0] ?? "";
+  const boot = BigInt(Math.round(Number(uptime) * 100)) * 10_000_000n;
+  const slept = boot - monotonic;
+  return slept > -CLOCK_SLACK_NS && slept < CLOCK_SLACK_NS ? monotonic : boot;
+}
+
+function realTime(): bigint {
+  return BigInt(Math.round((performance.timeOrigin + performance.now()) * 1000)) * 1000n;
+}
+
+/** Reads a descriptor to its end: the bytes read, cap + 1 if there is more. */
+function drain(fd: number, into: Uint8Array): number {
+  const beyond = new Uint8Array(1);
+  for (let done = 0; ; ) {
+    const full = done >= into.length;
+    const n = patiently(() =>
+      full ? fs.readSync(fd, beyond) : fs.readSync(fd, into, done, into.length - done, null),
+    );
+    if (n === 0) return done;
+    if (full) return into.length + 1;
+    done += n;
+  }
+}
+
+function readAt(fd: number, at: number, into: Uint8Array): number {
+  for (let done = 0; ; ) {
+    if (done === into.length) return done;
+    const n = fs.readSync(fd, into, done, into.length - done, at + done);
+    if (n === 0) return done;
+    done += n;
+  }
+}
+
+function writeAt(fd: number, at: number, bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.length; )
+    done += fs.writeSync(fd, bytes, done, bytes.length - done, at + done);
+}
+
+/** Grows a file by writing zeros; what can't be finished is taken back. */
+function grow(fd: number, length: number): void {
+  const old = fs.fstatSync(fd).size;
+  try {
+    for (let at = old; at < length; at += ZEROS)
+      writeAt(fd, at, new Uint8Array(Math.min(ZEROS, length - at)));
+  } catch (error) {
+    fs.ftruncateSync(fd, old);
+    throw error;
+  }
+}
+
+function inWindow(at: number, length: number): boolean {
+  return at >= WINDOW_BASE && at + length <= WINDOW_END;
+}
+
+function sameNamespace(path: Buffer): boolean {
+  const named = fs.statSync(path, { bigint: true });
+  const own = fs.statSync("/proc/self/ns/net", { bigint: true });
+  return named.dev === own.dev && named.ino === own.ino;
+}
+
+/** Opens a descriptor and keeps it only if it is a regular file. */
+function openRegular(path: Buffer, flags: number, directoryError: number): number {
+  const fd = fs.openSync(path, flags | O_NONBLOCK, 0o600);
+  const stat = fs.fstatSync(fd);
+  if (stat.isFile()) return fd;
+  fs.closeSync(fd);
+  return stat.isDirectory() ? directoryError : -errno.EINVAL;
+}
+
+/** The host functions of one call, on the given surroundings. */
+export function makeHost(around: Surroundings): Host {
+  let memory = new Uint8Array(0);
+  let directory = -1;
+  const handles = new Set<number>();
+
+  const bytes = (at: number, length: number) => memory.subarray(at >>> 0, (at >>> 0) + length);
+  const path = (at: number, length: number) => Buffer.from(bytes(at, length));
+  const inside = (name: Buffer) =>
+    Buffer.concat([Buffer.from(`/proc/self/fd/${directory}/`), name]);
+  const give = (text: string | undefined, into: number, cap: number) => {
+    if (text === undefined) return -1;
+    const encoded = Buffer.from(text);
+    memory.set(encoded.subarray(0, cap), into >>> 0);
+    return encoded.length;
+  };
+  /** Calls `work` with the path of a name, unless no path can be that long. */
+  const named = (at: number, length: number, work: (path: Buffer) => number): number => {
+    if (length >= NAME_BYTES) return -errno.ENAMETOOLONG;
+    try {
+      return work(inside(path(at, length)));
+    } catch (error) {
+      return errnoOf(error);
+    }
+  };
+
+  const files = {
+    enter(at: number, length: number, create: number): number {
+      if (length >= PATH_BYTES) return -errno.ENAMETOOLONG;
+      return status(() => {
+        const where = path(at, length);
+        const flags = O_RDONLY | O_DIRECTORY;
+        let fd: number;
+        try {
+          fd = fs.openSync(where, flags);
+        } catch (error) {
+          if (!create || length === 0 || errnoOf(error) !== -errno.ENOENT) throw error;
+          fs.mkdirSync(where, { recursive: true, mode: 0o755 });
+          fd = fs.openSync(where, flags);
+        }
+        if (directory >= 0) fs.closeSync(directory);
+        directory = fd;
+      });
+    },
+    open(at: number, length: number, mode: number): number {
+      const flags = mode === 0 ? O_RDONLY : mode === 1 ? O_RDWR : O_RDWR | O_CREAT | O_EXCL;
+      return named(at, length, (where) => {
+        const fd = openRegular(where, flags | O_NOFOLLOW, -errno.EINVAL);
+        if (fd >= 0) handles.add(fd);
+        return fd;
+      });
+    },
+    close(handle: number): undefined {
+      handles.delete(handle);
+      status(() => fs.closeSync(handle));
+    },
+    size(handle: number): bigint {
+      try {
+        return BigInt(fs.fstatSync(handle).size);
+      } catch (error) {
+        return BigInt(errnoOf(error));
+      }
+    },
+    read(handle: number, at: number, into: number, length: number): number {
+      try {
+        return readAt(handle, at >>> 0, bytes(into, length >>> 0));
+      } catch (error) {
+        return errnoOf(error);
+      }
+    },
+    write: (handle: number, at: number, from: number, length: number) =>
+      status(() => writeAt(handle, at >>> 0, bytes(from, length >>> 0))),
+    allocate: (handle: number, length: number) => status(() => grow(handle, length >>> 0)),
+    sync: (handle: number) => status(() => fs.fdatasyncSync(handle)),
+    syncDirectory: () => status(() => fs.fsyncSync(directory)),
+    rename: (from: number, fromLength: number, to: number, toLength: number) =>
+      named(from, fromLength, (old) =>
+        named(to, toLength, (now) => status(() => fs.renameSync(old, now))),
+      ),
+    unlink: (at: number, length: number) =>
+      named(at, length, (where) => status(() => fs.unlinkSync(where))),
+    list(prefix: number, prefixLength: number, into: number, cap: number): number {
+      const begin = path(prefix, prefixLength);
+      let written = 0;
+      const failed = status(() => {
+        for (const name of fs.readdirSync(inside(Buffer.alloc(0)), { encoding: "buffer" })) {
+          if (!name.subarray(0, begin.length).equals(begin)) continue;
+          if (name.length + 1 > cap - written) break;
+          memory.set(name, into + written);
+          memory[into + written + name.length] = 0;
+          written += name.length + 1;
+        }
+      });
+      return failed || written;
+    },
+  };
+
+  const memories = {
+    view(handle: number, length: number, at: number): number {
+      if (at % VIEW_ALIGN !== 0 || !inWindow(at, length >>> 0)) return -errno.EINVAL;
+      try {
+        const read = readAt(handle, 0, bytes(at, length >>> 0));
+        return read === length >>> 0 ? 0 : -errno.EIO;
+      } catch (error) {
+        return errnoOf(error);
+      }
+    },
+    extend(at: number, length: number): number {
+      if (at % PAGE !== 0 || !inWindow(at, length >>> 0)) return -errno.EINVAL;
+      bytes(at, length >>> 0).fill(0);
+      return 0;
+    },
+  };
+
+  const world = {
+    env: (name: number, length: number, into: number, cap: number) =>
+      give(around.env[path(name, length).toString()], into, cap),
+    argument: (index: number, into: number, cap: number) => give(around.argv[index], into, cap),
+    stdin(into: number, cap: number): number {
+      if (typeof around.stdin !== "number") {
+        memory.set(around.stdin.subarray(0, cap), into);
+        return Math.min(around.stdin.length, cap + 1);
+      }
+      try {
+        return drain(around.stdin, bytes(into, cap));
+      } catch (error) {
+        return errnoOf(error);
+      }
+    },
+    output: (fd: number, from: number, length: number) =>
+      status(() => around.write(fd, bytes(from, length))),
+    clock: (which: number) => (which === 0 ? bootTime() : realTime()),
+    random: (into: number, length: number) => status(() => randomFillSync(memory, into, length)),
+    slurp(at: number, length: number, into: number, cap: number): number {
+      if (length >= PATH_BYTES) return -errno.ENAMETOOLONG;
+      try {
+        const fd = openRegular(path(at, length), O_RDONLY, -errno.EISDIR);
+        if (fd < 0) return fd;
+        try {
+          return drain(fd, bytes(into, cap));
+        } finally {
+          fs.closeSync(fd);
+        }
+      } catch (error) {
+        return errnoOf(error);
+      }
+    },
+    sameNetns(at: number, length: number): number {
+      let same = false;
+      status(() => {
+        same = sameNamespace(path(at, length));
+      });
+      return same ? 1 : 0;
+    },
+  };
+
+  return {
+    imports: { ...files, ...memories, ...world },
+    attach(now) {
+      memory = now as Uint8Array<ArrayBuffer>;
+    },
+    openName(name, flags) {
+      try {
+        return fs.openSync(inside(Buffer.from(name)), flags, 0o600);
+      } catch (error) {
+        return errnoOf(error);
+      }
+    },
+    identity(name) {
+      try {
+        const stat = fs.lstatSync(inside(Buffer.from(name)), { bigint: true });
+        return `${stat.dev}:${stat.ino}`;
+      } catch {
+        return "";
+      }
+    },
+    closeAll() {
+      for (const fd of handles) status(() => fs.closeSync(fd));
+      handles.clear();
+      if (directory >= 0) status(() => fs.closeSync(directory));
+      directory = -1;
+    },
+  };
+}
