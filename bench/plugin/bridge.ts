@@ -1,0 +1,97 @@
+// Bridge: the share of an address in what a user waits for. The real plugin `bridge` makes the
+// interface and delegates to either IPAM plugin, in network namespaces made for this run, so
+// nothing of the machine's own network is touched. Needs root, `ip`, and the plugin.
+
+import { existsSync, mkdirSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
+import type { Bench } from "./calls.ts";
+import { callCells, figuresOf, type Row, times } from "./figures.ts";
+import { addressesIn, Network } from "./network.ts";
+import { CNI_DIRECTORIES, type Program } from "./programs.ts";
+import { interleaved } from "./schedule.ts";
+import type { Step } from "./spawner.ts";
+import { execute } from "./workspace.ts";
+
+const NETNS_DIRECTORY = "/var/run/netns";
+
+export async function measureBridge(bench: Bench, held: number, calls: number): Promise<Row[]> {
+  const situation = `bridge ADD, ${held.toLocaleString("en-US")} held`;
+  const plugin = CNI_DIRECTORIES.map((path) => join(path, "bridge")).find((p) => existsSync(p));
+  const lacking = await whatIsMissing(plugin);
+  if (lacking || !plugin)
+    return [{ section: "bridge", situation, label: "", missing: lacking ?? "no bridge" }];
+
+  const name = `berth-bench-${process.pid}-${held}`;
+  const spaces = [`${name}-host`, `${name}-pod`];
+  for (const space of spaces) {
+    bench.workspace.undo(() => execute("ip", ["netns", "del", space]));
+    const made = await execute("ip", ["netns", "add", space]);
+    if (made.status !== 0)
+      return [{ section: "bridge", situation, label: "", missing: made.stderr.trim() }];
+  }
+  const subjects = bench.programs.filter(({ role }) => role === "berth" || role === "peer");
+  const turnsOf: Step[][] = [];
+  for (const [number, program] of subjects.entries())
+    turnsOf.push(await stepsOf(bench, program, held, number, plugin, spaces[1]!));
+  const within = ["ip", "netns", "exec", spaces[0]!];
+  await bench.spawner.run("run", turnsOf.flat(), within); // makes the bridges, not measured
+  const turns = interleaved(
+    subjects.map(() => calls),
+    bench.random,
+  );
+  const answers = await bench.spawner.run(
+    "run",
+    turns.flatMap((at) => turnsOf[at]!),
+    within,
+  );
+  const adds: number[][] = subjects.map(() => []);
+  for (const [turn, at] of turns.entries()) {
+    const [add, del] = [answers[turn * 2]!, answers[turn * 2 + 1]!];
+    if (addressesIn(add).length !== 2 || del.status !== 0) {
+      const missing = `${subjects[at]!.label}: ${add.stdout} ${del.stdout}`.slice(0, 300);
+      return [{ section: "bridge", situation, label: "", missing }];
+    }
+    adds[at]!.push(add.ns);
+  }
+  const figures = adds.map((list) => figuresOf(list));
+  return subjects.map(({ label, role }, at) => ({
+    section: "bridge",
+    situation,
+    label,
+    figures: figures[at]!,
+    cells: callCells(figures[at]!),
+    ...(role === "peer" && { compared: times(figures[at]!.medianMs, figures[0]!.medianMs) }),
+  }));
+}
+
+/** The ADD and the DEL of one pod; CNI_PATH holds links under the names that the config uses. */
+async function stepsOf(
+  bench: Bench,
+  program: Program,
+  held: number,
+  number: number,
+  plugin: string,
+  pod: string,
+): Promise<Step[]> {
+  const path = bench.workspace.path("cni");
+  mkdirSync(path);
+  symlinkSync(plugin, join(path, "bridge"));
+  symlinkSync(program.path, join(path, program.kind));
+  const network = await Network.open(program, held, bench.workspace, bench.spawner, {
+    number,
+    bridge: `bench${number}`,
+  });
+  const env = {
+    CNI_PATH: path,
+    CNI_NETNS: join(NETNS_DIRECTORY, pod),
+    CNI_IFNAME: "eth0",
+  };
+  return [network.step("ADD", "pod", env, plugin), network.step("DEL", "pod", env, plugin)];
+}
+
+async function whatIsMissing(plugin: string | undefined): Promise<string | undefined> {
+  if (process.getuid?.() !== 0) return "needs root for network namespaces";
+  if (!plugin) return `no plugin "bridge" in ${CNI_DIRECTORIES.join(", ")}`;
+  const ip = await execute("ip", ["-V"]);
+  return ip.status === 0 ? undefined : "needs `ip` (iproute2)";
+}

@@ -1,0 +1,140 @@
+// Programs: what is measured. Berth's native plugin, the same on Node, every host-local that this
+// machine has or can build, and the empty static programs that no process can undercut.
+//
+// Each carries a version that names it beyond doubt: host-local prints "version unknown" in most
+// builds, so the Go build information and the package that owns the file are asked as well.
+
+import { existsSync, mkdirSync, realpathSync } from "node:fs";
+import { join } from "node:path";
+import { compile } from "./spawner.ts";
+import { execute, type Workspace } from "./workspace.ts";
+
+/** How held addresses get into its state: by writing host-local's files, or by calls. */
+export type Kind = "berth" | "host-local" | "empty";
+
+export type Program = {
+  role: "berth" | "node" | "peer" | "floor";
+  kind: Kind;
+  path: string;
+  /** What the table calls it: "host-local 1.1.1". */
+  label: string;
+  /** Where it is from, when the label doesn't say it all: a package, a compiler. */
+  origin: string;
+};
+
+export type Found = { programs: Program[]; missing: string[] };
+
+const HOST_LOCAL = "github.com/containernetworking/plugins/plugins/ipam/host-local";
+const GO_INSTALL_MS_MAX = 180_000;
+export const CNI_DIRECTORIES = ["/opt/cni/bin", "/usr/lib/cni"];
+
+/** Everything there is to measure, Berth first, and one line for each thing that is missing. */
+export async function findPrograms(
+  root: string,
+  workspace: Workspace,
+  options: { install: boolean },
+): Promise<Found> {
+  const found: Found = { programs: [], missing: [] };
+  await addBerth(found, root);
+  await addPeers(found, root, options.install);
+  await addFloors(found, join(root, "bench/plugin/empty.c"), workspace);
+  return found;
+}
+
+async function addBerth(found: Found, root: string): Promise<void> {
+  const path = process.env.BERTH ?? join(root, "build/bin/berth");
+  if (!existsSync(path)) throw new Error(`${path} isn't there: npm run build, or set BERTH`);
+  const about = await aboutLine(path);
+  const own = about.name === "berth";
+  const label = own ? `berth ${about.version}` : "the stand-in";
+  const origin = own ? "" : `${about.name}, measured in the place of berth`;
+  const kind: Kind = about.name === "host-local" ? "host-local" : "berth";
+  found.programs.push({ role: "berth", kind, path, label, origin });
+  const node = join(root, "build/bin/berth-node");
+  if (process.env.BERTH) return;
+  if (existsSync(node))
+    found.programs.push({
+      role: "node",
+      kind: "berth",
+      path: node,
+      label: "berth on Node",
+      origin: process.version,
+    });
+  else found.missing.push("berth on Node: build/bin/berth-node isn't built");
+}
+
+async function addPeers(found: Found, root: string, install: boolean): Promise<void> {
+  const candidates = [
+    ...(process.env.HOST_LOCAL ? [process.env.HOST_LOCAL] : []),
+    ...CNI_DIRECTORIES.map((directory) => join(directory, "host-local")),
+  ];
+  const built = await todaysRelease(root, install);
+  if ("path" in built) candidates.push(built.path);
+  else found.missing.push(`host-local, today's release: ${built.missing}`);
+  const seen = new Set<string>();
+  for (const path of candidates) {
+    if (!existsSync(path) || seen.has(realpathSync(path))) continue;
+    seen.add(realpathSync(path));
+    const { version, origin } = await hostLocalVersion(path);
+    const label = `host-local ${version}`;
+    found.programs.push({ role: "peer", kind: "host-local", path, label, origin });
+  }
+  if (seen.size === 0)
+    found.missing.push("host-local: not in $HOST_LOCAL, /opt/cni/bin, /usr/lib/cni");
+}
+
+/** What a plugin says of itself on stderr when it is started without CNI_COMMAND. */
+async function aboutLine(path: string): Promise<{ name: string; version: string }> {
+  const { stderr } = await execute(path, [], { env: {}, timeoutMs: 10_000 });
+  const words = /^CNI (\S+) plugin (?:version )?(\S+)/m.exec(stderr);
+  return { name: words?.[1] ?? "unknown plugin", version: words?.[2] ?? "unknown" };
+}
+
+async function hostLocalVersion(path: string): Promise<{ version: string; origin: string }> {
+  const { version } = await aboutLine(path);
+  if (version !== "unknown") return { version: version.replace(/^v/, ""), origin: "" };
+  const go = await execute("go", ["version", "-m", path], { timeoutMs: 10_000 });
+  const module = /\bmod\s+github\.com\/containernetworking\/plugins\s+v(\S+)/.exec(go.stdout);
+  const compiler = /: (go\S+)/.exec(go.stdout)?.[1] ?? "Go";
+  if (module) return { version: module[1]!, origin: `built with ${compiler}` };
+  const owner = await execute("dpkg", ["-S", path], { timeoutMs: 10_000 });
+  const name = owner.stdout.split(":")[0]?.trim();
+  if (owner.status !== 0 || !name) return { version: "of unknown version", origin: "" };
+  const query = await execute("dpkg-query", ["-W", "-f", "$" + "{Version}", name]);
+  const full = query.stdout.trim();
+  return { version: full.replace(/[+-].*$/, ""), origin: `package ${name} ${full}` };
+}
+
+/** host-local as Go's module proxy has it today; built once into build/peers and kept there. */
+async function todaysRelease(
+  root: string,
+  install: boolean,
+): Promise<{ path: string } | { missing: string }> {
+  const bin = join(root, "build/peers");
+  const path = join(bin, "host-local");
+  if (existsSync(path)) return { path };
+  if (!install) return { missing: "not built yet, and this run builds nothing" };
+  mkdirSync(bin, { recursive: true });
+  const made = await execute("go", ["install", `${HOST_LOCAL}@latest`], {
+    env: { ...process.env, GOBIN: bin, CGO_ENABLED: "0" },
+    timeoutMs: GO_INSTALL_MS_MAX,
+  });
+  if (made.status === 0 && existsSync(path)) return { path };
+  if (made.status === 127) return { missing: "needs Go, which isn't installed" };
+  if (made.status === 137) return { missing: `go install took over ${GO_INSTALL_MS_MAX / 1000} s` };
+  return { missing: `go install: ${made.stderr.trim().split("\n").at(-1)}` };
+}
+
+async function addFloors(found: Found, source: string, workspace: Workspace): Promise<void> {
+  const kinds = [
+    { libc: "musl", compilers: ["musl-gcc"] },
+    { libc: "glibc", compilers: ["cc", "gcc"] },
+  ];
+  for (const { libc, compilers } of kinds) {
+    const path = workspace.path(`empty-${libc}`);
+    const label = `empty program, ${libc}`;
+    const made = await compile(source, path, compilers, ["-static"]);
+    if ("missing" in made) found.missing.push(`${label}: ${made.missing}`);
+    else found.programs.push({ role: "floor", kind: "empty", path, label, origin: "" });
+  }
+}
