@@ -90,12 +90,16 @@ function note(at: u32, old: u64): void {
   }
 }
 
+/** Takes the journal's tables from scratch memory; `seen` must be zero, so before any rewind. */
+export function journalReserve(): void {
+  if (notes != 0) return;
+  notes = scratchTake(<usize>(NOTES_MAX * NOTE_BYTES));
+  seen = scratchTake(<usize>(SEEN_SLOTS << 1));
+}
+
 /** Opens the journal: from here on every changed word is noted. */
 export function journalOpen(): void {
-  if (notes == 0) {
-    notes = scratchTake(<usize>(NOTES_MAX * NOTE_BYTES));
-    seen = scratchTake(<usize>(SEEN_SLOTS << 1));
-  }
+  journalReserve();
   open = true;
 }
 

@@ -1,0 +1,209 @@
+// The trie: an index from a 64-bit hash to cells, 64-ary, ordered by the hash's bits from the top.
+// It stores no keys: a bucket holds up to 16 cells whose keys are read from the cells (key.ts).
+//
+//   entry u32 = offset | tag:   0 empty   1 a cell   2 node   3, 4, 5 bucket of 4, 8, 16
+//   node      | "trie" level u64 | 64 entries u32 |                     264 B
+//   bucket    | cells u32, the first ones, then zeros |                 16, 32, 64 B
+//
+// The root is one entry. Bound: log64 of what is held plus one for the hash's luck, at most 11 levels;
+// 4 to 16 bytes per cell. What empties goes back to the arena.
+import { arenaFree, arenaTake } from "./arena";
+import { damaged } from "./fault";
+import { half, putHalf, putWord, word } from "./image";
+import { keyOf } from "./key";
+
+export const NODE_BYTES: u32 = 264;
+const NODE_MAGIC: u64 = 0x65697274;
+const TOP_SHIFT: u32 = 58;
+/** Levels of nodes: 60 bits of the hash. */
+export const LEVELS_MAX: u32 = 10;
+
+export const TAG_CELL: u32 = 1;
+export const TAG_NODE: u32 = 2;
+export const TAG_BUCKET: u32 = 3;
+export const BUCKET_MAX: u32 = 16;
+
+/** Candidates of the last `trieSeek`: how many, and where the first entry lies. */
+export let seekCount: u32 = 0;
+export let seekAt: u32 = 0;
+
+/** Cells that a bucket of this tag has room for. */
+export function bucketRoom(tag: u32): u32 {
+  return <u32>4 << (tag - TAG_BUCKET);
+}
+
+/** Cells in a bucket. */
+export function bucketCount(bucket: u32, tag: u32): u32 {
+  const room = bucketRoom(tag);
+  let n: u32 = 0;
+  while (n < room && half(bucket + n * 4) != 0) n++;
+  if (n == 0) damaged("a bucket of an index is empty");
+  return n;
+}
+
+function nodeEntry(node: u32, level: u32, hash: u64): u32 {
+  if (word(node) != (NODE_MAGIC | ((<u64>level) << 32))) damaged("a node of an index");
+  return node + 8 + (<u32>(hash >> <u64>(TOP_SHIFT - 6 * level)) & 63) * 4;
+}
+
+/** Collects the cells that can have this key: `seekCount` of them from `seekAt` on, 4 bytes apart. */
+export function trieSeek(root: u32, hash: u64): void {
+  let at = root;
+  for (let level: u32 = 0; level <= LEVELS_MAX; level++) {
+    const entry = half(at);
+    const tag = entry & 7;
+    if (tag == TAG_NODE && level < LEVELS_MAX) {
+      at = nodeEntry(entry & ~7, level, hash);
+      continue;
+    }
+    if (entry == 0) seekCount = 0;
+    else if (tag == TAG_CELL) {
+      seekAt = at;
+      seekCount = 1;
+    } else if (tag >= TAG_BUCKET && tag <= TAG_BUCKET + 2) {
+      seekAt = entry & ~7;
+      seekCount = bucketCount(seekAt, tag);
+    } else damaged("an entry of an index");
+    return;
+  }
+  damaged("an index is too deep");
+}
+
+/** Candidate `n` of the last seek. */
+export function seekCell(n: u32): u32 {
+  return half(seekAt + n * 4) & ~7;
+}
+
+// Adds a cell to what the entry at `at` holds, if that isn't a node. 1 done, 0 no space, -1 full.
+function entryAdd(at: u32, cell: u32): i32 {
+  const entry = half(at);
+  const tag = entry & 7;
+  if (entry == 0) {
+    putHalf(at, cell | TAG_CELL);
+    return 1;
+  }
+  if (tag == TAG_CELL) {
+    const bucket = arenaTake(16);
+    if (bucket == 0) return 0;
+    putWord(bucket, <u64>(entry & ~7) | (<u64>cell << 32));
+    putHalf(at, bucket | TAG_BUCKET);
+    return 1;
+  }
+  const old = entry & ~7;
+  const n = bucketCount(old, tag);
+  if (n < bucketRoom(tag)) {
+    putHalf(old + n * 4, cell);
+    return 1;
+  }
+  if (n == BUCKET_MAX) return -1;
+  const bucket = arenaTake(n * 8);
+  if (bucket == 0) return 0;
+  for (let i: u32 = 0; i < n * 4; i += 8) putWord(bucket + i, word(old + i));
+  putHalf(bucket + n * 4, cell);
+  putHalf(at, bucket | (tag + 1));
+  arenaFree(old, n * 4);
+  return 1;
+}
+
+// Replaces a full bucket at `at` by a node whose entries hold its cells.
+function split(at: u32, level: u32, by: u32): bool {
+  const bucket = half(at) & ~7;
+  const node = arenaTake(NODE_BYTES);
+  if (node == 0) return false;
+  putWord(node, NODE_MAGIC | ((<u64>level) << 32));
+  for (let i: u32 = 0; i < BUCKET_MAX; i++) {
+    const cell = half(bucket + i * 4);
+    if (entryAdd(nodeEntry(node, level, keyOf(cell, by)), cell) != 1) return false;
+  }
+  putHalf(at, node | TAG_NODE);
+  arenaFree(bucket, BUCKET_MAX * 4);
+  return true;
+}
+
+/** Adds `cell`, whose key is `hash`. false: no space in the arena (undo the call's journal then). */
+export function trieAdd(root: u32, by: u32, hash: u64, cell: u32): bool {
+  let at = root;
+  for (let level: u32 = 0; level <= LEVELS_MAX; level++) {
+    if ((half(at) & 7) != TAG_NODE) {
+      const done = entryAdd(at, cell);
+      if (done >= 0) return done == 1;
+      if (level == LEVELS_MAX) break;
+      if (!split(at, level, by)) return false;
+    }
+    at = nodeEntry(half(at) & ~7, level, hash);
+  }
+  damaged("17 keys of an index share 60 bits of their hash");
+  return false;
+}
+
+// Takes a cell out of a bucket and moves to a smaller one where that pays and memory allows.
+function bucketRemove(at: u32, cell: u32): bool {
+  const entry = half(at);
+  const tag = entry & 7;
+  const bucket = entry & ~7;
+  const n = bucketCount(bucket, tag);
+  let i: u32 = 0;
+  while (i < n && half(bucket + i * 4) != cell) i++;
+  if (i == n) return false;
+  putHalf(bucket + i * 4, half(bucket + (n - 1) * 4));
+  putHalf(bucket + (n - 1) * 4, 0);
+  const left = n - 1;
+  const room = bucketRoom(tag);
+  if (left == 1) {
+    putHalf(at, half(bucket) | TAG_CELL);
+    arenaFree(bucket, room * 4);
+  } else if (room > 4 && left * 3 <= room) {
+    const smaller = arenaTake(room * 2);
+    if (smaller == 0) return true;
+    for (let k: u32 = 0; k < left; k++) putHalf(smaller + k * 4, half(bucket + k * 4));
+    putHalf(at, smaller | (tag - 1));
+    arenaFree(bucket, room * 4);
+  }
+  return true;
+}
+
+function nodeIsEmpty(node: u32): bool {
+  for (let i: u32 = 8; i < NODE_BYTES; i += 8) if (word(node + i) != 0) return false;
+  return true;
+}
+
+// The entry that leads to `cell` at depth `depth` of its key's path.
+function entryAtDepth(root: u32, hash: u64, depth: u32): u32 {
+  let at = root;
+  for (let level: u32 = 0; level < depth; level++) at = nodeEntry(half(at) & ~7, level, hash);
+  return at;
+}
+
+/** Removes `cell`, whose key is `hash`. Traps if it isn't there. Never needs memory. */
+export function trieRemove(root: u32, hash: u64, cell: u32): void {
+  let at = root;
+  let depth: u32 = 0;
+  while ((half(at) & 7) == TAG_NODE && depth < LEVELS_MAX) {
+    at = nodeEntry(half(at) & ~7, depth, hash);
+    depth++;
+  }
+  const entry = half(at);
+  if (entry == (cell | TAG_CELL)) putHalf(at, 0);
+  else if ((entry & 7) < TAG_BUCKET || !bucketRemove(at, cell)) damaged("an index lacks a record");
+  while (depth > 0 && half(at) == 0) {
+    depth--;
+    at = entryAtDepth(root, hash, depth);
+    const node = half(at) & ~7;
+    if (!nodeIsEmpty(node)) return;
+    putHalf(at, 0);
+    arenaFree(node, NODE_BYTES);
+  }
+}
+
+/** Puts `to` in the place of `from`; both have the key `hash`. */
+export function trieReplace(root: u32, hash: u64, from: u32, to: u32): void {
+  trieSeek(root, hash);
+  for (let i: u32 = 0; i < seekCount; i++) {
+    const at = seekAt + i * 4;
+    if ((half(at) & ~7) == from) {
+      putHalf(at, to | (half(at) & 7));
+      return;
+    }
+  }
+  damaged("an index lacks a record");
+}
