@@ -7,15 +7,7 @@
 // BERTH=FILE runs another plugin and builds nothing; HOST_LOCAL=FILE is measured beside it.
 
 import { spawn } from "node:child_process";
-import {
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -63,15 +55,7 @@ async function must(path, args) {
   throw new Error(`${[path, ...args].join(" ")} ended with ${done.status}`);
 }
 
-/** The time of the latest change below a directory, in ms. */
-function newest(directory) {
-  const times = readdirSync(join(root, directory), { withFileTypes: true }).map((entry) => {
-    const path = join(directory, entry.name);
-    return entry.isDirectory() ? newest(path) : statSync(join(root, path)).mtimeMs;
-  });
-  return Math.max(0, ...times);
-}
-
+/** For spawn.c only: the build looks for its own. */
 async function findCompiler() {
   for (const name of [process.env.CC, "cc", "gcc", "clang"])
     if (name && (await works(name, "--version"))) return name;
@@ -79,7 +63,7 @@ async function findCompiler() {
 }
 
 /** Installs and builds as far as that is needed; answers the plugin to run. */
-async function prepare(compiler) {
+async function prepare() {
   if (process.env.BERTH) return process.env.BERTH;
   if (!existsSync(join(root, "node_modules"))) {
     say("installing the dependencies: npm ci");
@@ -87,12 +71,8 @@ async function prepare(compiler) {
   }
   const native = join(root, "build/bin/berth");
   const node = join(root, "build/bin/berth-node");
-  const wanted = compiler ? [node, native] : [node];
-  const changed = Math.max(...["assembly", "native", "src", "scripts"].map(newest));
-  if (wanted.some((path) => !existsSync(path) || statSync(path).mtimeMs < changed)) {
-    say("building: npm run build");
-    await must("npm", ["run", "build"]);
-  }
+  if (!existsSync(node)) say("building: npm run build");
+  await must(process.execPath, ["scripts/build.mjs"]); // leaves alone what is up to date
   if (existsSync(native)) return native;
   say("There is no native plugin without a C compiler: this is build/bin/berth-node, which does");
   say("the same, but takes the time that Node needs to start.");
@@ -115,6 +95,12 @@ function configText(dataDir, type = "berth") {
   config.ipam = { ...config.ipam, type, dataDir };
   return JSON.stringify(config);
 }
+
+const padded = (addresses) =>
+  addresses
+    .map((address) => address.padEnd(16))
+    .join("  ")
+    .trimEnd();
 
 /** Three pods come, one goes, another comes; what is held is asked of the plugin by CHECK. */
 async function show(plugin, config) {
@@ -143,14 +129,26 @@ async function show(plugin, config) {
       given.add(address);
     }
     held.set(pod, addresses);
-    line(command, pod, addresses.map((address) => address.padEnd(16)).join("  "));
+    line(command, pod, padded(addresses));
   }
   for (const pod of ["pod-a", "pod-b", "pod-c", "pod-d"]) {
     const done = await call("CHECK", pod);
     if ((done.status === 0) !== held.has(pod)) fail("CHECK", pod, done);
   }
-  line("CHECK", "all  ", `${held.size} pods hold addresses: ${[...held.keys()].join(", ")}`);
+  say();
+  say("Held now, as a CHECK of each pod confirms:");
+  for (const [pod, addresses] of held) say(`  ${pod}   ${padded(addresses)}`);
   return answer;
+}
+
+/** The JSON of a result with a line for each key and each list entry. */
+function folded(answer) {
+  const value = (one) =>
+    Array.isArray(one)
+      ? `[\n    ${one.map((entry) => JSON.stringify(entry)).join(",\n    ")} ]`
+      : JSON.stringify(one);
+  const entries = Object.entries(JSON.parse(answer));
+  return `{ ${entries.map(([key, one]) => `"${key}": ${value(one)}`).join(",\n  ")} }`;
 }
 
 function findHostLocal() {
@@ -230,7 +228,7 @@ async function showTimes(plugin, compiler, temporary) {
 
 async function main(temporary) {
   const compiler = await findCompiler();
-  const plugin = await prepare(compiler);
+  const plugin = await prepare();
   const config = configText(join(temporary, "state"));
   const { ranges } = JSON.parse(config).ipam;
   say("Berth gives every pod one address from each range set of a network. This is its plugin,");
@@ -239,8 +237,10 @@ async function main(temporary) {
   say();
   const answer = await show(plugin, config);
   say();
-  say("The answer to the last ADD, as the runtime gets it:");
-  say(answer.trimEnd().replace(/^/gm, "  "));
+  say("The request for pod-d (the config goes to stdin) and its answer:");
+  const { PATH: _, ...request } = callEnv("ADD", "pod-d");
+  for (const [name, text] of Object.entries(request)) say(`  ${name}=${text}`);
+  say(folded(answer).replace(/^/gm, "  "));
   say();
   await showTimes(plugin, compiler, temporary);
   say();
