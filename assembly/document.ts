@@ -1,0 +1,70 @@
+// A JSON document on its way out, indented as Go's json.MarshalIndent(v, "", "    ") prints it: every
+// item on a line of its own, `{}` and `[]` when empty, no final newline. Writes to the current text.
+import { textByte, textBytes, textJson, textNumber, textString } from "./text";
+
+let depth: i32 = 0;
+let items: bool = false;
+
+/** Begins a document. */
+export function documentBegin(): void {
+  depth = 0;
+  items = false;
+}
+
+function line(): void {
+  textByte(10);
+  for (let i = 0; i < depth; i++) textString("    ");
+}
+
+/** The next item of a list begins. */
+export function item(): void {
+  if (items) textByte(44); // ,
+  line();
+  items = true;
+}
+
+/** The next member of an object begins: its value must follow. */
+export function member(name: string): void {
+  item();
+  textByte(34);
+  textString(name);
+  textByte(34);
+  textString(": ");
+}
+
+/** Opens an object or a list. */
+export function open(bracket: u32): void {
+  textByte(bracket);
+  depth++;
+  items = false;
+}
+
+/** Closes what was opened last. */
+export function close(bracket: u32): void {
+  depth--;
+  if (items) line();
+  textByte(bracket);
+  items = true;
+}
+
+/** A string as value. */
+export function valueText(at: usize, bytes: i32): void {
+  textJson(at, bytes);
+}
+
+/** A string of plain characters as value; it may be written in several pieces between two quotes. */
+export function valuePlain(s: string): void {
+  textByte(34);
+  textString(s);
+  textByte(34);
+}
+
+/** A number as value. */
+export function valueNumber(n: i64): void {
+  textNumber(n);
+}
+
+/** Bytes as they are as value (a literal, a number as it came). */
+export function valueRaw(at: usize, bytes: i32): void {
+  textBytes(at, bytes);
+}
