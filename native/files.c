@@ -9,8 +9,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/** Zeros for file systems without fallocate; never written, so it costs no memory. */
-static const char zeros[65536];
+/**
+ * Zeros for file systems without fallocate; never written, so they cost neither memory nor file.
+ * Common: the linker puts them behind the variables in use, which so stay on one page.
+ */
+char zeros[65536] __attribute__((common));
 
 int terminated(char *into, u32 capacity, u32 from, u32 length) {
   if (length >= capacity) return -ENAMETOOLONG;

@@ -44,7 +44,8 @@ int argumentCount;
 static w2c_cni core;
 static wasm_rt_memory_t linear;
 static jmp_buf retreat;
-static char faultStack[32768] __attribute__((aligned(16)));
+/** Common: the linker puts it behind everything else, so that it parts no two variables in use. */
+char faultStack[32768] __attribute__((common));
 static volatile sig_atomic_t expired;
 
 wasm_rt_memory_t *w2c_env_memory(struct w2c_env *env) {

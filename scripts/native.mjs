@@ -24,7 +24,15 @@ const SMALL = [
   "-fno-stack-protector",
   "-fno-pie",
 ];
-const LINK = ["-no-pie", "-s", "-Wl,--gc-sections", "-Wl,--build-id=none", "-Wl,-z,norelro"];
+// noseparate-code: text and constants in one segment, two mappings and two page faults fewer (10 us).
+const LINK = [
+  "-no-pie",
+  "-s",
+  "-Wl,--gc-sections",
+  "-Wl,--build-id=none",
+  "-Wl,-z,norelro",
+  "-Wl,-z,noseparate-code",
+];
 const MACRO = "#define MEM_ADDR(mem, addr, n) &((mem)->data[addr])";
 
 let known;
