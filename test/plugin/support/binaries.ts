@@ -1,0 +1,65 @@
+// Which programs are tested, and which is the oracle.
+//
+// BERTH_BINS: comma list of plugin executables (default build/bin/berth, build/bin/berth-node).
+// host-local itself may stand there, to try the tests: it's tested where it can do the same.
+
+import { execFileSync } from "node:child_process";
+import { accessSync, constants } from "node:fs";
+import path from "node:path";
+import { root } from "./caller.ts";
+
+/** A plugin executable. */
+export interface Binary {
+  name: string;
+  path: string;
+  /** native: a call costs tenths of a millisecond; node: seventy; upstream: host-local. */
+  kind: "native" | "node" | "upstream";
+}
+
+function runs(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The programs under test. A missing one throws: build first. */
+export const binaries: Binary[] = (process.env.BERTH_BINS ?? "build/bin/berth,build/bin/berth-node")
+  .split(",")
+  .map((file) => path.resolve(root, file))
+  .map((file) => {
+    if (!runs(file)) throw new Error(`${file} is missing: npm run build`);
+    const name = path.basename(file);
+    const kind = name.includes("host-local") ? "upstream" : /node/.test(name) ? "node" : "native";
+    return { name, path: file, kind };
+  });
+
+/** Those that are Berth: tests of what host-local hasn't got run on these. */
+export const berths: Binary[] = binaries.filter((b) => b.kind !== "upstream");
+
+/** How often to do something: `native`, or `node` where each call starts a Node.js. */
+export function rounds(binary: Binary, native: number, node: number): number {
+  return binary.kind === "node" ? node : native;
+}
+
+/** The real host-local, or undefined. */
+export const hostLocal: string | undefined = [
+  process.env.HOST_LOCAL ?? "",
+  "/opt/cni/bin/host-local",
+  "/usr/lib/cni/host-local",
+].find((file) => file !== "" && runs(file));
+
+/** The cniVersions that the real host-local speaks. */
+export function oracleVersions(): string[] {
+  const env = { CNI_COMMAND: "VERSION", CNI_PATH: "/x" };
+  const said = execFileSync(hostLocal!, { env, stdio: ["ignore", "pipe", "pipe"] }).toString();
+  return JSON.parse(said).supportedVersions;
+}
+
+/** True on CI, where what is missing is a failure and never a skip. */
+export const onCi: boolean = process.env.CI === "true";
+
+/** True if this process may make mount namespaces and become another user. */
+export const isRoot: boolean = process.getuid?.() === 0;
