@@ -1,6 +1,6 @@
 // npm run bench:plugin: whole plugin processes, Berth beside host-local in one run.
 //
-//     npm run bench:plugin -- [--quick] [--seed N] [--json FILE] [--no-install]
+//     npm run bench:plugin -- [--quick] [--only SECTION] [--seed N] [--json FILE] [--no-install]
 //
 // Goals: the figures of the README, from one command, with everything that makes them readable:
 // machine, versions, seed, spread, the peers on the same work, the target beside each, and a
@@ -68,6 +68,8 @@ const QUICK: Size = {
 const STORM_HEAD = ["p50 ms", "p99 ms", "last ms", "compared", "target"];
 const MEMORY_HEAD = ["peak resident", "private", "compared", "target"];
 
+const SECTIONS = ["calls", "storm", "bridge"];
+
 const root = findRoot();
 
 function findRoot(): string {
@@ -131,16 +133,20 @@ async function main(): Promise<void> {
       quick: { type: "boolean", default: false },
       seed: { type: "string", default: "42" },
       json: { type: "string" },
+      only: { type: "string" },
       "no-install": { type: "boolean", default: false },
     },
   });
   const seed = Number(values.seed);
   if (!Number.isInteger(seed) || seed < 0) throw new TypeError("--seed wants a whole number");
+  if (values.only !== undefined && !SECTIONS.includes(values.only))
+    throw new TypeError(`--only wants one of ${SECTIONS.join(", ")}`);
   const size = values.quick ? QUICK : FULL;
   const workspace = new Workspace();
   try {
     await bench(size, seed, workspace, {
       install: !values["no-install"] && !values.quick,
+      sections: values.only === undefined ? SECTIONS : [values.only],
       ...(values.json !== undefined && { json: resolve(values.json) }),
     });
   } finally {
@@ -148,11 +154,13 @@ async function main(): Promise<void> {
   }
 }
 
+type Options = { install: boolean; sections: readonly string[]; json?: string };
+
 async function bench(
   size: Size,
   seed: number,
   workspace: Workspace,
-  options: { install: boolean; json?: string },
+  options: Options,
 ): Promise<void> {
   const load = loadavg()[0]!;
   const head = await header(size, seed, workspace);
@@ -163,13 +171,38 @@ async function bench(
 
   const run: Bench = { workspace, spawner, programs, random: randomOf(seed) };
   const rows: Row[] = [];
+  let result = "";
+  if (options.sections.includes("calls")) result = await showCalls(run, size, rows);
+  if (options.sections.includes("storm")) {
+    const storms = await measureStorms(run, size.storms, size.stormSecondsMax);
+    show("storm: N ADDs started at once, N held; from the first start", STORM_HEAD, storms);
+    rows.push(...storms);
+  }
+  if (options.sections.includes("bridge")) {
+    const bridge: Row[] = [];
+    for (const { held, calls } of size.bridge)
+      bridge.push(...(await measureBridge(run, held, calls)));
+    show("a whole interface: the plugin bridge with either", CALL_HEAD, bridge);
+    rows.push(...bridge);
+  }
+  console.log("\nposix_spawn from C; a p99 of fewer than 100 calls is their maximum");
+  if (result) console.log(`result hash ${result}: all gave the same addresses in the same order`);
+  const judged = rows.filter((row) => row.met !== undefined);
+  const met = judged.filter((row) => row.met).length;
+  if (judged.length > 0) console.log(`targets: ${met} met, ${judged.length - met} missed`);
+  for (const line of warnings(rows, load)) console.log(line);
+  if (options.json === undefined) return;
+  const all = { head, seed, size: size.name, programs, missing, result, rows };
+  writeFileSync(options.json, `${JSON.stringify(all, null, 2)}\n`);
+}
+
+/** Measures and shows the single calls and their memory; answers the hash of what was given. */
+async function showCalls(run: Bench, size: Size, rows: Row[]): Promise<string> {
   const memory: Row[] = [];
   const hash = createHash("sha256");
-  const show = (title: string, columns: readonly string[], some: readonly Row[]) =>
-    console.log(`\n${sectionText(title, columns, some)}`);
-
   for (const [at, one] of size.plans.entries()) {
     const last = at === size.plans.length - 1;
+    progress(`${one.held} held`);
     const made = await measureCalls(run, one, {
       besideNone: last && at > 0,
       memory: at === 0 || last,
@@ -177,34 +210,16 @@ async function bench(
     rows.push(...made.rows);
     memory.push(...made.memory);
     for (const pair of made.given) hash.update(`${pair}\n`);
-    progress(`${one.held} held`);
   }
   progress("");
   show("one call, dual stack, spawn to exit; spread: quartiles by median", CALL_HEAD, rows);
   show("memory of one ADD when it answers", MEMORY_HEAD, memory);
+  rows.push(...memory);
+  return hash.digest("hex").slice(0, 8);
+}
 
-  const storms = await measureStorms(run, size.storms, size.stormSecondsMax);
-  show("storm: N ADDs started at once, N held; from the first start", STORM_HEAD, storms);
-
-  const bridge: Row[] = [];
-  for (const { held, calls } of size.bridge)
-    bridge.push(...(await measureBridge(run, held, calls)));
-  show("a whole interface: the plugin bridge with either", CALL_HEAD, bridge);
-
-  const result = hash.digest("hex").slice(0, 8);
-  console.log(`\nresult hash ${result}: all programs gave the same addresses in the same order`);
-  const judged = [...rows, ...memory].filter((row) => row.met !== undefined);
-  const met = judged.filter((row) => row.met).length;
-  console.log(`targets: ${met} met, ${judged.length - met} missed`);
-  console.log("posix_spawn from C; a p99 of fewer than 100 calls is their maximum");
-  for (const line of warnings(rows, load)) console.log(line);
-  if (options.json !== undefined) {
-    const all = [...rows, ...memory, ...storms, ...bridge];
-    writeFileSync(
-      options.json,
-      `${JSON.stringify({ head, seed, size: size.name, programs, missing, result, rows: all }, null, 2)}\n`,
-    );
-  }
+function show(title: string, columns: readonly string[], rows: readonly Row[]): void {
+  console.log(`\n${sectionText(title, columns, rows)}`);
 }
 
 /** What is being measured, on a terminal only. */

@@ -3,12 +3,15 @@
 // Whatever is made outside the directory (a network namespace) is registered with `undo`. Clean-up
 // runs on every way out: the end, an error, Ctrl-C.
 
-import { execFile } from "node:child_process";
+import { type ChildProcess, execFile } from "node:child_process";
 import { mkdtempSync, rmSync, statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 export type Output = { status: number; stdout: string; stderr: string };
+
+/** What `execute` has under way, for the way out by a signal. */
+const running = new Set<ChildProcess>();
 
 /**
  * Runs a program to its end; never throws. `status` is 128 + 9 after a time-out, 127 if it could
@@ -31,10 +34,13 @@ export function execute(
         maxBuffer: 64 * 1024 * 1024,
       },
       (error, stdout, stderr) => {
-        const status = child.exitCode ?? (child.signalCode ? 137 : 127);
-        resolve({ status: error && status === 0 ? 127 : status, stdout, stderr });
+        running.delete(child);
+        const code = child.exitCode ?? (child.signalCode ? 137 : 127);
+        const failed = code < 0 || (error !== null && code === 0); // not started, output cut
+        resolve({ status: failed ? 127 : code, stdout, stderr });
       },
     );
+    running.add(child);
     child.stdin?.on("error", () => {});
     child.stdin?.end();
   });
@@ -78,6 +84,7 @@ export class Workspace {
   }
 
   async close(): Promise<void> {
+    for (const child of running) child.kill("SIGKILL");
     for (const action of this.#undo.splice(0).reverse()) await action().catch(() => {});
     rmSync(this.directory, { recursive: true, force: true });
   }
