@@ -10,7 +10,7 @@
 //    128  length of the image (bytes)   136  allocations held   144  addresses cooling
 //    192  arena          384  taken-tree IPv4   448  taken-tree IPv6   512  expiry
 //    576  index by owner | 584 by IPv4 | 592 by IPv6 | 600 by name
-//   1024  cursors of 64 range sets: hi u64 | lo u64 | family u64 (0 = none), 24 B each
+//   1024  cursors of 32 range sets: hi u64 | lo u64 | family u64 (0 = none), 24 B each
 //
 // Bytes 0..127 are written directly; everything from 128 on changes through the journal only.
 import { damaged } from "./fault";
@@ -57,7 +57,7 @@ export const INDEX_NAME: u32 = 600;
 export const CURSORS: u32 = 1024;
 export const CURSOR_BYTES: u32 = 24;
 /** Range sets of one network, a limit of the cursor table (docs/ARCHITECTURE.md, limits). */
-export const SETS_MAX: u32 = 64;
+export const SETS_MAX: u32 = 32;
 
 let key0: u64 = 0;
 let key1: u64 = 0;

@@ -11,6 +11,7 @@ import { arenaFree, arenaTake } from "./arena";
 import { damaged } from "./fault";
 import { half, putHalf, putWord, word } from "./image";
 import { keyOf } from "./key";
+import { scratchTake } from "./scratch";
 
 export const NODE_BYTES: u32 = 264;
 const NODE_MAGIC: u64 = 0x65697274;
@@ -41,8 +42,13 @@ export function bucketCount(bucket: u32, tag: u32): u32 {
   return n;
 }
 
+/** Is this the header of a node of that level? */
+export function nodeIsSound(node: u32, level: u32): bool {
+  return word(node) == (NODE_MAGIC | ((<u64>level) << 32));
+}
+
 function nodeEntry(node: u32, level: u32, hash: u64): u32 {
-  if (word(node) != (NODE_MAGIC | ((<u64>level) << 32))) damaged("a node of an index");
+  if (!nodeIsSound(node, level)) damaged("a node of an index");
   return node + 8 + (<u32>(hash >> <u64>(TOP_SHIFT - 6 * level)) & 63) * 4;
 }
 
@@ -206,4 +212,42 @@ export function trieReplace(root: u32, hash: u64, from: u32, to: u32): void {
     }
   }
   damaged("an index lacks a record");
+}
+
+const STACK_MAX: u32 = 64 * (LEVELS_MAX + 1);
+
+/**
+ * Copies every cell of an index into memory at `into` (u32 each), at most `cap`. Answers how many; the
+ * stack lies in scratch memory. O(what is held).
+ */
+export function trieCells(root: u32, into: usize, cap: u32): u32 {
+  const stack = scratchTake(<usize>(STACK_MAX * 8));
+  let depth: u32 = 1;
+  let found: u32 = 0;
+  store<u64>(stack, <u64>root);
+  while (depth > 0) {
+    depth--;
+    const frame = load<u64>(stack + (<usize>depth << 3));
+    const level = <u32>(frame >> 32);
+    const entry = half(<u32>frame);
+    const tag = entry & 7;
+    if (tag == TAG_NODE) {
+      if (level == LEVELS_MAX || !nodeIsSound(entry & ~7, level)) damaged("a node of an index");
+      for (let i: u32 = 0; i < 64; i++) {
+        const child = (entry & ~7) + 8 + i * 4;
+        if (half(child) == 0) continue;
+        store<u64>(stack + (<usize>depth << 3), <u64>child | (<u64>(level + 1) << 32));
+        depth++;
+      }
+      continue;
+    }
+    if (entry == 0) continue;
+    const n: u32 = tag == TAG_CELL ? 1 : bucketCount(entry & ~7, tag);
+    const from = tag == TAG_CELL ? <u32>frame : entry & ~7;
+    for (let i: u32 = 0; i < n && found < cap; i++) {
+      store<u32>(into + (<usize>found << 2), half(from + i * 4) & ~7);
+      found++;
+    }
+  }
+  return found;
 }

@@ -1,15 +1,44 @@
-// Stub until the store exists: what the verbs do once the lock is held.
-import { ERROR_PLUGIN, errorBegin, errorPrint, errorText } from "./errors";
+// The verbs of the CNI protocol once the host has answered about the lock.
+import { add } from "./add";
+import { call, CMD_ADD, CMD_CHECK, CMD_DEL, CMD_GC, CMD_STATUS } from "./call";
+import { collect } from "./collect";
+import { del, delNote } from "./del";
+import { ERROR_UNAVAILABLE, errorCode, errorPrint } from "./errors";
+import { check, status } from "./inspect";
 import { EXIT_OK } from "./numbers";
+import { diskError, isDurable, isSynced, lockError, now, sessionCatchUp, sessionOpen } from "./session";
+import { STORE_NONE } from "./store";
 
-/** Does the call's verb under the lock (`lock` is 0) or answers why it couldn't. */
-export function perform(lock: i32): i32 {
-  errorBegin(ERROR_PLUGIN);
-  errorText("no store yet");
+function gc(): i32 {
+  const opened = sessionOpen(false);
+  if (opened == STORE_NONE) return EXIT_OK;
+  if (opened < 0 || !sessionCatchUp()) return errorPrint();
+  const done = collect(
+    call.attachments, call.attachmentCount, call.cooldown, now(), isSynced(), isDurable(),
+  );
+  if (done == 0) return EXIT_OK;
+  diskError("write the state in ", done);
   return errorPrint();
 }
 
-/** DEL after a trap. */
+/** Does the call's verb. `lock` is 0, or -errno: why the lock wasn't given. Answers the exit status. */
+export function perform(lock: i32): i32 {
+  if (lock != 0) {
+    if (call.command == CMD_DEL) return delNote();
+    lockError(lock);
+    if (call.command == CMD_STATUS) errorCode(ERROR_UNAVAILABLE);
+    return errorPrint();
+  }
+  switch (call.command) {
+    case CMD_ADD: return add();
+    case CMD_DEL: return del();
+    case CMD_CHECK: return check();
+    case CMD_GC: return gc();
+    default: return status();
+  }
+}
+
+/** DEL after a trap: the state can't be used, so a note it is. */
 export function delFault(): i32 {
-  return EXIT_OK;
+  return delNote();
 }

@@ -165,6 +165,9 @@ static int await(int fd, struct flock *lock) {
   }
 }
 
+/** The descriptor that holds the lock, -1 without. */
+static int lockFile = -1;
+
 /** Opens and locks berth.lock as the name stands now: 0, -errno, or 1 if it was replaced meanwhile. */
 static int lockOnce(int *armed) {
   struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
@@ -186,7 +189,15 @@ static int lockOnce(int *armed) {
                       named.st_ino != ours.st_ino || named.st_dev != ours.st_dev))
     status = 1;
   if (status != 0) close(fd);
-  return status;  // the descriptor stays open: the lock ends with the process
+  else lockFile = fd;  // stays open: the lock ends with unlock or with the process
+  return status;
+}
+
+/** host.unlock */
+void w2c_host_unlock(struct w2c_host *host) {
+  (void)host;
+  if (lockFile >= 0) close(lockFile);
+  lockFile = -1;
 }
 
 /**

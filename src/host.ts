@@ -36,6 +36,8 @@ export interface Surroundings {
 export interface Host extends HostFunctions {
   /** Opens a file of the entered directory: a descriptor, or -errno. */
   openName(name: string, flags: number): number;
+  /** Takes charge of the descriptor that holds the lock, until `unlock` of the core or closeAll. */
+  keepLock(fd: number): void;
   /** Device and inode of a name of the entered directory, or "" if it isn't there. */
   identity(name: string): string;
   /** Closes every descriptor of this call. */
@@ -267,6 +269,12 @@ export function makeHost(around: Surroundings): Host {
     },
   };
 
+  let lockFd = -1;
+  const unlock = () => {
+    if (lockFd >= 0) fs.closeSync(lockFd);
+    lockFd = -1;
+  };
+
   const world = {
     env: (name: number, length: number, into: number, cap: number) =>
       give(around.env[path(name, length).toString()], into, cap),
@@ -282,6 +290,7 @@ export function makeHost(around: Surroundings): Host {
         return errnoOf(error);
       }
     },
+    unlock,
     output: (fd: number, from: number, length: number) =>
       status(() => around.write(fd, bytes(from, length))),
     clock: (which: number) => (which === 0 ? bootTime() : realTime()),
@@ -314,6 +323,9 @@ export function makeHost(around: Surroundings): Host {
     attach(now) {
       memory = now as Uint8Array<ArrayBuffer>;
     },
+    keepLock(fd) {
+      lockFd = fd;
+    },
     openName(name, flags) {
       try {
         return fs.openSync(inside(Buffer.from(name)), flags, 0o600);
@@ -334,6 +346,7 @@ export function makeHost(around: Surroundings): Host {
       handles.clear();
       if (directory >= 0) status(() => fs.closeSync(directory));
       directory = -1;
+      unlock();
     },
   };
 }

@@ -120,13 +120,12 @@ function internalFault(around: Surroundings): number {
 export async function runPlugin(around: Surroundings, wasm?: string): Promise<number> {
   const host = makeHost(around);
   let core: CniExports | undefined;
-  let lockFd = -1;
   try {
     core = loadCni(host, wasm).exports;
     const status = core.begin();
     if (status !== NEED_LOCK) return status;
     const locked = await lockDirectory(host, around);
-    lockFd = locked.fd;
+    host.keepLock(locked.fd);
     return core.finish(locked.status);
   } catch {
     try {
@@ -136,6 +135,5 @@ export async function runPlugin(around: Surroundings, wasm?: string): Promise<nu
     }
   } finally {
     host.closeAll();
-    if (lockFd >= 0) closeSync(lockFd);
   }
 }
