@@ -88,7 +88,7 @@ function markFull(at: u32, slots: u32, slot: u32): void {
   }
 }
 
-/** The leaf word of `slot` isn't full any more: tells the levels above, as far as they were full. */
+/** The leaf word of `slot` isn't full any more: tells the levels above that were full. */
 function clearFull(at: u32, slots: u32, slot: u32): void {
   let level = at;
   let bits = slots;
@@ -162,8 +162,8 @@ export function bitmapTakeNext(at: u32, slots: u32, from: u32): u32 {
 }
 
 /**
- * The first taken slot in [from, slots - 1], or NONE. There is no summary of taken slots: this reads
- * leaf words one by one, up to slots/64 of them. For walks, not for calls.
+ * The first taken slot in [from, slots - 1], or NONE. Taken slots have no summary: this reads leaf
+ * words one by one, up to slots/64 of them. For walks, not for calls.
  */
 export function bitmapNextTaken(at: u32, slots: u32, from: u32): u32 {
   if (from >= slots) return NONE;

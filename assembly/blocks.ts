@@ -1,6 +1,6 @@
 // Which bytes of the image belong to a block that somebody points to: a bit for every 8 bytes, in
-// scratch memory, for the time of one check. What two structures claim is damage; what nobody claims
-// and isn't free has leaked.
+// scratch memory, for the time of one check. What two structures claim is damage; what nobody
+// claims and isn't free has leaked.
 import { scratchMark, scratchRewind, scratchTake } from "./scratch";
 
 let bits: usize = 0;
@@ -29,7 +29,7 @@ export function blocksOpen(): bool {
   return length != 0;
 }
 
-/** Claims a block. False: it lies outside, isn't aligned, or somebody else has claimed a part of it. */
+/** Claims a block. False: it lies outside, isn't aligned, or a part of it has been claimed. */
 export function blocksClaim(offset: u32, bytes: u32): bool {
   if ((offset | bytes) & 7 || offset == 0 || bytes > length || offset > length - bytes)
     return false;

@@ -237,7 +237,7 @@ let smallRest: u32 = 0;
 /**
  * Takes `keys` keys off every node on the way to hi:lo that keeps some. Answers the entry where
  * that ends: no node, or one that keeps nothing. Notes the node that holds the entry (`holder`, 0 =
- * the root holds it), the entry that points to that, and the topmost entry which is to become a list
+ * the root holds it), the entry that points to that, and the topmost entry that is to become a list
  * or a lone key (`smallAt`, 0 = none).
  */
 function countDown(root: u32, hi: u64, lo: u64, keys: u64): u32 {

@@ -1,4 +1,4 @@
-// The check of a radix set: walks all of it, believes nothing, counts what is wrong and never traps.
+// The check of a radix set: walks all of it, believes nothing, counts what is wrong, never traps.
 // While a check of blocks is going on (blocks.ts) every block is claimed; that finds blocks which
 // two entries point to.
 import { blocksClaim, blocksOpen } from "./blocks";
@@ -51,8 +51,8 @@ let faults: i32 = 0;
 let nodeShift: u32 = 0;
 
 /**
- * Walks the whole set. The number of faults found; 0 = sound. Each node and leaf is visited once, so
- * the walk ends after as many entries as the image has words, whatever they say.
+ * Walks the whole set. The number of faults found; 0 = sound. Each block is visited once, so the
+ * walk ends after as many entries as the image has words, whatever they say.
  */
 export function radixCheck(root: u32): i32 {
   faults = 0;

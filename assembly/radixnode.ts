@@ -8,8 +8,8 @@
 //     NODE   64 entries, one for each value of the next 6 bits
 //     LEAF   the bits of 4,096 keys
 //
-//   NODE, LEAF  | prefix hi | prefix lo, magic, shift | count | full | used | 64 words |   552 bytes
-//   LIST        | magic, capacity, count | 4, 8, 16 or 32 words |           40, 72, 136, 264 bytes
+//   NODE, LEAF  | prefix hi | prefix lo, magic, shift | count | full | used | 64 words | 552 bytes
+//   LIST        | magic, capacity, count | 4, 8, 16 or 32 words |          40, 72, 136, 264 bytes
 //
 // A node of shift s tells keys apart by bits s..s+5; s is 12, 18 ... 126. Its prefix is what its
 // keys have in common above those; levels where all keys agree have no node. The low 18 bits of a

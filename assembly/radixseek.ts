@@ -91,7 +91,7 @@ function found(hi: u64, lo: u64, endHi: u64, endLo: u64): bool {
   return true;
 }
 
-/** Keys in a row, from `lo` on, that an entry without children holds: at most 32, or a leaf's rest. */
+/** Keys in a row from `lo` on that an entry, no node, holds: at most 32, or a leaf's rest. */
 function runFrom(entry: u64, rest: u32, hi: u64, lo: u64): u64 {
   const block = entryBlock(entry);
   if (entryTag(entry) == TAG_LIST) {

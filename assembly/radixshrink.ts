@@ -1,5 +1,5 @@
-// How a radix set gives back what it needs no more: dead ways are freed, a node with one child gives
-// its place to it, and a node or leaf with few keys becomes a list or a lone key. All of it may be
+// What a radix set needs no more goes back: dead ways are freed, a node with one child gives its
+// place to it, and a node or leaf with few keys becomes a list or a lone key. All of it may be
 // left undone (the arena may be full): the set is valid either way, only larger.
 import { arenaFree } from "./arena";
 import { damaged } from "./fault";
