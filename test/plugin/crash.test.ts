@@ -1,0 +1,176 @@
+// Calls killed at random moments: no address is lost, none is given twice.
+//
+// The accounting, per container: `held` is what a finished ADD gave and no DEL was tried on since;
+// `unsure` is a container whose last call was killed, so that it may hold a pair or not. The
+// network has two sets of the same size, so what is free in one must be as many in the other.
+
+import { afterAll, describe, expect, it } from "vitest";
+import { allOf, bare } from "./support/address.ts";
+import { berths, rounds } from "./support/binaries.ts";
+import { Caller } from "./support/caller.ts";
+import { faultsOf } from "./support/faults.ts";
+import { type Plugin, pluginOf } from "./support/plugin.ts";
+import { Random, seed } from "./support/random.ts";
+import { folder, type Network, network, pair, removeAll } from "./support/space.ts";
+
+afterAll(removeAll);
+
+class Ledger {
+  readonly held = new Map<string, string[]>();
+  /** What an unsure container held before its DEL was killed; [] after a killed ADD. */
+  readonly unsure = new Map<string, string[]>();
+  readonly used = new Set<string>();
+  killed = 0;
+  readonly #owner = new Map<string, string>();
+
+  /** Notes what an ADD gave; throws if somebody surely holds one of the addresses. */
+  give(id: string, addresses: string[]): void {
+    for (const a of addresses) {
+      const other = this.#owner.get(a);
+      if (other !== undefined) throw new Error(`${a} of ${other} is given to ${id}`);
+      this.#owner.set(a, id);
+    }
+    this.held.set(id, addresses);
+  }
+
+  /** From now on the container may have lost its addresses. */
+  loosen(id: string): string[] {
+    const had = this.held.get(id) ?? this.unsure.get(id) ?? [];
+    for (const a of this.held.get(id) ?? []) this.#owner.delete(a);
+    this.held.delete(id);
+    return had;
+  }
+}
+
+/** ADDs fresh containers until an error says that the network is full; their addresses. */
+async function fill(p: Plugin, n: Network, l: Ledger, word: string): Promise<string[]> {
+  const got: string[] = [];
+  for (let i = 0; ; i++) {
+    const id = `${word}-${i}`;
+    l.used.add(id);
+    const o = await p.add(n, id);
+    if (!o.ok) {
+      expect(o.error.msg).toContain("no IP addresses available in range set");
+      return got.map(bare);
+    }
+    l.give(id, o.addresses);
+    got.push(...o.addresses);
+  }
+}
+
+interface Storm {
+  p: Plugin;
+  n: Network;
+  l: Ledger;
+  r: Random;
+  /** Kills fall in [0, this) microseconds after the spawn. */
+  window: number;
+}
+
+async function killedAdd({ p, n, l, r, window }: Storm, id: string): Promise<void> {
+  l.used.add(id);
+  const o = await p.add(n, id, { killUs: r.below(window) });
+  if (o.killed) {
+    l.killed++;
+    l.unsure.set(id, []);
+  } else if (o.ok) l.give(id, o.addresses);
+  else expect(o.error.msg).toContain("no IP addresses available in range set");
+}
+
+async function killedDel({ p, n, l, r, window }: Storm, id: string): Promise<void> {
+  const had = l.loosen(id);
+  const o = await p.del(n, id, { killUs: r.below(window) });
+  if (o.killed) {
+    l.killed++;
+    l.unsure.set(id, had);
+  } else {
+    expect(o.ok, JSON.stringify(o.error)).toBe(true);
+    l.unsure.delete(id);
+  }
+}
+
+/** One lane of the storm: `count` calls, most to be killed, on containers of its own. */
+async function lane(s: Storm, name: string, count: number): Promise<void> {
+  const { p, n, l, r } = s;
+  const mine = (m: Map<string, string[]>) => [...m.keys()].filter((id) => id.startsWith(name));
+  for (let i = 0; i < count; i++) {
+    const held = mine(l.held);
+    const unsure = mine(l.unsure);
+    const dice = r.below(10);
+    if (dice < 6 || held.length + unsure.length === 0) await killedAdd(s, `${name}-${i}`);
+    else
+      await killedDel(
+        s,
+        r.pick(unsure.length > 0 && r.chance(0.4) ? unsure : held.length ? held : unsure),
+      );
+    if (!r.chance(0.3)) continue;
+    const id = `${name}-calm-${i}`;
+    l.used.add(id);
+    const o = await p.add(n, id);
+    if (o.ok) l.give(id, o.addresses);
+    else {
+      expect(o.error.msg).toContain("no IP addresses available in range set");
+      for (const gone of mine(l.held).slice(0, 20)) {
+        l.loosen(gone);
+        await p.gone(n, gone);
+      }
+    }
+  }
+}
+
+/** The time of a call that isn't killed, in microseconds. */
+async function usual(p: Plugin, n: Network): Promise<number> {
+  const times: number[] = [];
+  for (let i = 0; i < 9; i++) {
+    times.push((await p.add(n, "usual")).ms);
+    times.push((await p.del(n, "usual")).ms);
+  }
+  return times.sort((a, b) => a - b)[9]! * 1000;
+}
+
+describe.each(berths)("[crash] $name killed at random moments", (binary) => {
+  it.each([1, 4])(
+    "loses nothing and gives nothing twice, %i at a time",
+    async (lanes) => {
+      const capacity = rounds(binary, 220, 40);
+      const calls = rounds(binary, 800, 36);
+      const n = network(folder(), pair(capacity));
+      const caller = Caller.start(lanes);
+      const p = pluginOf(caller, binary);
+      const l = new Ledger();
+      const window = 1.3 * lanes ** 0.5 * (await usual(p, n));
+      const storm = (k: number): Storm => ({ p, n, l, r: new Random(seed, lanes, k), window });
+      const every = n.ipam.ranges.flatMap(allOf);
+      const all = Array.from({ length: lanes }, (_, k) =>
+        lane(storm(k), `lane${k}`, Math.floor(calls / lanes)),
+      );
+      await Promise.all(all);
+      expect(l.killed, "killed calls").toBeGreaterThan(calls / 4);
+      expect(await faultsOf(n, binary)).toEqual([]);
+
+      // What CHECK says of an unsure container is what it holds: count with that.
+      const sure = [...l.held.values()].flat().map(bare);
+      let claims = 0;
+      for (const id of l.unsure.keys()) if ((await p.check(n, id)).ok) claims++;
+      const filled = await fill(p, n, l, "fill");
+      expect(new Set([...sure, ...filled]).size).toBe(sure.length + filled.length);
+      expect(sure.length + filled.length + 2 * claims, "held, given and claimed").toBe(
+        2 * capacity,
+      );
+
+      // The missing ones are those of the unsure containers: an explicit DEL brings all of them.
+      const missing = every.filter((a) => !sure.includes(a) && !filled.includes(a));
+      for (const id of l.unsure.keys()) await p.gone(n, id);
+      expect((await fill(p, n, l, "rest")).sort()).toEqual(missing.sort());
+
+      for (const id of l.used) {
+        l.loosen(id);
+        await p.gone(n, id);
+      }
+      expect((await fill(p, n, l, "whole")).sort()).toEqual(every.sort());
+      await caller.close();
+      expect(await faultsOf(n, binary)).toEqual([]);
+    },
+    120_000,
+  );
+});
