@@ -54,6 +54,7 @@ export class Network {
    * Makes the network and its held addresses.
    *
    * @param options.number   0 to 3: another pair of prefixes, for networks that share a machine
+   * @param options.seeder   another program that makes the calls for the held ones, on one state
    * @param options.bridge   name of a bridge: the config is then one for the plugin `bridge`
    */
   static async open(
@@ -61,7 +62,7 @@ export class Network {
     held: number,
     workspace: Workspace,
     spawner: Spawner,
-    options: { number?: number; bridge?: string; label?: string } = {},
+    options: { number?: number; bridge?: string; label?: string; seeder?: string } = {},
   ): Promise<Network> {
     const directory = workspace.path(`${program.kind}-${held}`);
     const dataDir = join(directory, "networks");
@@ -72,7 +73,7 @@ export class Network {
     const label = options.label ?? program.label;
     const network = new Network(program, held, label, input);
     if (program.kind === "host-local") writeHeld(join(dataDir, NAME), held, number);
-    if (program.kind === "berth") await network.#callHeld(spawner);
+    if (program.kind === "berth") await network.#callHeld(spawner, options.seeder);
     return network;
   }
 
@@ -85,8 +86,10 @@ export class Network {
     };
   }
 
-  async #callHeld(spawner: Spawner): Promise<void> {
-    const steps = Array.from({ length: this.held }, (_, k) => this.step("ADD", `held-${k}`));
+  async #callHeld(spawner: Spawner, seeder?: string): Promise<void> {
+    const steps = Array.from({ length: this.held }, (_, k) =>
+      this.step("ADD", `held-${k}`, {}, seeder),
+    );
     if (steps.length === 0) return;
     const answers = await spawner.run("run", steps);
     const bad = answers.findIndex((answer) => addressesIn(answer).length !== 2);
