@@ -16,7 +16,7 @@ typedef uint64_t u64;
 typedef int64_t s64;
 struct w2c_host;
 
-/** The directory that the core entered: everything it names is relative to it. -1 before `enter`. */
+/** The directory that the core entered: all its names are relative to it. -1 before `enter`. */
 extern int directory;
 
 /** The command line after the program's name. */

@@ -13,7 +13,7 @@
 // WASM_RT_FIXED=1 puts the memory at a constant address, WASM_RT_BASE: it saves two dependent loads
 // for each access. scripts/native.mjs puts WASM_RT_ADDRESS in the place of wasm2c's own macro.
 //
-// Refused: big-endian and 32-bit machines, tables and indirect calls, memory.grow, exceptions, SIMD.
+// Refused: big-endian and 32-bit machines, indirect calls, memory.grow, exceptions, SIMD.
 #ifndef WASM_RT_H_
 #define WASM_RT_H_
 

@@ -1,5 +1,6 @@
-// The host functions on everything that isn't a file of the network: environment, arguments, standard
-// streams, clocks, random bytes, foreign files, namespaces (assembly/host.ts says what each answers).
+// The host functions on everything that isn't a file of the network: environment, arguments,
+// standard streams, clocks, random bytes, foreign files, namespaces (assembly/host.ts says what
+// each answers).
 #define _GNU_SOURCE
 #include "host.h"
 

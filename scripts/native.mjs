@@ -1,8 +1,8 @@
 // WebAssembly to a native program: wasm2c of the npm package wabt, then a C compiler. Used by the
 // build for build/bin/berth and by tests and benches for drivers of their own.
 //
-// The compiler: $CC if it is set, else musl-gcc -static (starts in 0.07 ms), else cc -static (glibc's
-// start takes 0.5 ms more), else cc.
+// The compiler: $CC if it is set, else musl-gcc -static (starts in 0.07 ms), else cc -static
+// (glibc's start takes 0.5 ms more), else cc.
 import { execFile, spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -24,7 +24,8 @@ const SMALL = [
   "-fno-stack-protector",
   "-fno-pie",
 ];
-// noseparate-code: text and constants in one segment, two mappings and two page faults fewer (10 us).
+// noseparate-code: text and constants in one segment, so two mappings and two page faults fewer
+// (10 us of a start).
 const LINK = [
   "-no-pie",
   "-s",
@@ -109,7 +110,8 @@ export async function translate({ wasm, name, dir = join(root, "build/native") }
 /**
  * Makes the program `out` of a module and C sources: `wasm` is translated under `name` into `dir`
  * (skipped if `wasm` is absent: plain C), compiled with `sources` (absolute or relative to the
- * package), native/ and `dir` on the include path. `flags` come last. Throws the compiler's messages.
+ * package), native/ and `dir` on the include path. `flags` come last. Throws what the compiler
+ * says.
  */
 export async function compileNative({
   wasm,

@@ -1,11 +1,13 @@
-// The host functions of cni.wasm in Node: what native/host.c does, with node:fs. assembly/host.ts says
-// what each function answers. The process is a parameter, so that a test runs the plugin in its own.
+// The host functions of cni.wasm in Node: what native/*.c does, with node:fs. assembly/host.ts says
+// what each function answers. The process is a parameter, so that a test runs the plugin in its
+// own.
 //
-// Names of the entered directory are reached through /proc/self/fd, which is Node's openat: a directory
-// that is moved or replaced meanwhile stays the same directory.
+// Names of the entered directory are reached through /proc/self/fd, which is Node's openat: a
+// directory that is moved or replaced meanwhile stays the same directory.
 //
-// Different from the native host, by nature: `view` reads the whole file (no constant time here), and
-// `allocate` writes the zeros instead of reserving blocks.
+// Different from the native host, by nature: `view` reads the whole file (no constant time here;
+// fewer bytes than asked for are -EIO, where the mapping would fault later), and `allocate` writes
+// zeros instead of reserving blocks.
 import { randomFillSync } from "node:crypto";
 import * as fs from "node:fs";
 import { constants } from "node:os";
@@ -270,7 +272,7 @@ export function makeHost(around: Surroundings): Host {
   };
 
   let lockFd = -1;
-  const unlock = () => {
+  const unlock = (): undefined => {
     if (lockFd >= 0) fs.closeSync(lockFd);
     lockFd = -1;
   };

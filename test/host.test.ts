@@ -1,5 +1,5 @@
-// What the host functions answer, on both hosts, for the same script of the probe. Locks have a file of
-// their own (lock.test.ts).
+// What the host functions answer, on both hosts, for the same script of the probe. Locks have a
+// file of their own (lock.test.ts).
 import { execFileSync, spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";

@@ -125,6 +125,22 @@ describe.runIf(compiler)("native and Node [native]", () => {
     expect(outcome).toBe(`0\n${EAGAIN}\n`);
   });
 
+  test("unlock lets the next one in while the call goes on", async () => {
+    const held = await holdLock(dir, "unlock");
+    expect((await native.run([`enter ${dir} 0`, "lock"], wait(300))).lines).toEqual(["0", "0"]);
+    expect(held.child.exitCode).toBe(null);
+    await held.release();
+    let inside = "";
+    const write = (_: number, bytes: Uint8Array) => {
+      if (Buffer.from(bytes).toString() !== "7") return;
+      const env = { PROBE: `enter ${dir} 0\nlock`, BERTH_LOCK_TIMEOUT_MS: "300" };
+      inside = spawnSync(program, { env, encoding: "utf8" }).stdout;
+    };
+    const env = { PROBE: `unlock\nenter ${dir} 0\nlock\nunlock\noutput 1 7` };
+    await runPlugin({ env, argv: [], stdin: new Uint8Array(), write }, wasm);
+    expect(inside).toBe("0\n0\n");
+  });
+
   test("a signal that isn't ours doesn't end the wait", async () => {
     const held = await holdLock(dir);
     const env = { PROBE: `enter ${dir} 0\nlock`, BERTH_LOCK_TIMEOUT_MS: "20000" };

@@ -2,8 +2,8 @@
 //
 //   begin -> NEED_LOCK -> lock berth.lock -> finish         a trap anywhere -> fault
 //
-// The lock is the native host's: an open-file-description lock on berth.lock, one try, then one wait
-// in the kernel's line. It ends when its descriptor is closed.
+// The lock is the native host's: an open-file-description lock on berth.lock, one try, then one
+// wait in the kernel's line. It ends when its descriptor is closed.
 import { closeSync, constants, fstatSync } from "node:fs";
 import { createRequire } from "node:module";
 import { constants as os } from "node:os";
@@ -37,7 +37,7 @@ export function lockTimeout(text: string | undefined): number {
   return ms >= 1 && ms <= LOCK_TIMEOUT_MAX_MS ? ms : LOCK_TIMEOUT_MS;
 }
 
-/** The native add-on, loaded only when a lock is taken: null where it can't be, after saying why. */
+/** The native add-on, loaded only for a lock: null where it can't be, after saying why. */
 function loadLocks(around: Surroundings): Locks | null {
   try {
     return createRequire(import.meta.url)("fs-native-extensions") as Locks;
@@ -56,7 +56,6 @@ function loadLocks(around: Surroundings): Locks | null {
 /** Waits in line until `deadline`. A wait that is given up closes its descriptor when it ends. */
 async function wait(locks: Locks, fd: number, deadline: number): Promise<number> {
   let timer: NodeJS.Timeout | undefined;
-  let late = false;
   const waiting = locks.waitForLock(fd).then(
     () => 0,
     (error) => errnoOf(error),
@@ -67,8 +66,7 @@ async function wait(locks: Locks, fd: number, deadline: number): Promise<number>
   const status = await Promise.race([waiting, alarm]);
   clearTimeout(timer);
   if (status === -EAGAIN) {
-    late = true;
-    void waiting.then(() => late && closeSync(fd));
+    void waiting.then(() => closeSync(fd));
   } else if (status < 0) closeSync(fd);
   return status;
 }
@@ -96,7 +94,7 @@ async function lockOnce(host: Host, locks: Locks, deadline: number): Promise<Loc
 async function lockDirectory(host: Host, around: Surroundings): Promise<Locked> {
   const locks = loadLocks(around);
   if (!locks) return { status: -ENOSYS, fd: -1 };
-  const deadline = performance.now() + lockTimeout(around.env["BERTH_LOCK_TIMEOUT_MS"]);
+  const deadline = performance.now() + lockTimeout(around.env.BERTH_LOCK_TIMEOUT_MS);
   for (let i = 0; i < LOCK_TRIES; i++) {
     const locked = await lockOnce(host, locks, deadline);
     if (locked.status !== REPLACED) return locked;
@@ -114,8 +112,8 @@ function internalFault(around: Surroundings): number {
 }
 
 /**
- * Runs the plugin once and answers its exit status; prints through `around.write` only. Everything it
- * opened is closed at the end. `wasm`: another module than build/cni.wasm (tests).
+ * Runs the plugin once and answers its exit status; prints through `around.write` only. Everything
+ * it opened is closed at the end. `wasm`: another module than build/cni.wasm (tests).
  */
 export async function runPlugin(around: Surroundings, wasm?: string): Promise<number> {
   const host = makeHost(around);

@@ -1,5 +1,5 @@
-// The probe: fixtures/probe.ts compiled, and a way to run its scripts on both hosts: in a process of
-// the native host's C, and in this process on src/host.ts. One script, one answer.
+// The probe: fixtures/probe.ts compiled, and a way to run its scripts on both hosts: in a process
+// of the native host's C, and in this process on src/host.ts. One script, one answer.
 import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
 import * as fs from "node:fs";
 import { createRequire } from "node:module";
@@ -107,20 +107,20 @@ export interface Held {
   release(): Promise<void>;
 }
 
-/** Starts a native process that takes the lock of `dir` and holds it. */
-export async function holdLock(dir: string): Promise<Held> {
-  const env = { PROBE: `enter ${dir} 1\nlock\nstdin 10` };
+/** Starts a native process that takes the lock of `dir`, makes one more call, and stays. */
+export async function holdLock(dir: string, call = "output 1 -"): Promise<Held> {
+  const env = { PROBE: `enter ${dir} 1\nlock\n${call}\nstdin 10` };
   const child = spawn(program, { env, stdio: ["pipe", "pipe", "inherit"] });
   const gone = new Promise<void>((resolve) => child.once("close", () => resolve()));
   let printed = "";
   await new Promise<void>((resolve) => {
     child.stdout.on("data", (data) => {
       printed += String(data);
-      if (lines(printed).length === 2) resolve();
+      if (lines(printed).length === 3) resolve();
     });
     child.once("close", () => resolve());
   });
-  expect(printed, "enter and lock").toBe("0\n0\n");
+  expect(printed, "enter, lock and the call").toMatch(/^0\n0\n-?0\n$/);
   const release = () => {
     child.stdin.end();
     return gone;
