@@ -77,7 +77,7 @@ describe("bitmap", () => {
     );
     const step = fc.tuple(fc.constantFrom("t", "g", "h", "f", "n", "x"), fc.nat(), fc.nat(300));
     fc.assert(
-      fc.property(size, fc.array(step, { maxLength: 30 }), (slots, steps) => {
+      fc.property(size, fc.array(step, { maxLength: 30, size: "max" }), (slots, steps) => {
         const operations: Operation[] = [["b", BigInt(slots)]];
         for (const [code, place, run] of steps) {
           // Runs of slots, so that words and levels fill up and empty.
