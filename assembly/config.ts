@@ -1,0 +1,106 @@
+// The body of the config: what is under `ipam`, `runtimeConfig` and `args`, read into the call.
+//
+// ADD, CHECK and STATUS are strict: the first fault ends the call. DEL and GC must work whatever has
+// become of the config, so they take what can be read (dataDir, cooldown, sync ...) and skip the rest.
+//
+// Order of checks as upstream: types and texts of the JSON, then `ipam` missing, CNI_ARGS, requests,
+// ranges. Linear in the config but for the ranges.
+import { CMD_CHECK, CMD_DEL, CMD_GC, call, Span, spanSet, spanTake } from "./call";
+import { argsRead } from "./cniargs";
+import { errorClear } from "./errors";
+import { fieldFound, fieldList, fieldObject, fieldText, refuse, wrongType } from "./field";
+import { JSON_OBJECT, jsonKind } from "./json";
+import { jsonRootMember } from "./jsonvalue";
+import { versionAt, versionBytes } from "./network";
+import { optionsRead } from "./options";
+import { pathFault } from "./path";
+import { previousRead } from "./previous";
+import { rangesRead, rangesSettle } from "./ranges";
+import { requestsCheck, requestsRead } from "./requests";
+import { routesRead } from "./routes";
+import { textByte, textBytes, textString, textTake, textTo } from "./text";
+
+const DEFAULT_DIRECTORY: string = "/var/lib/cni/berth";
+
+// Directory of the network: dataDir, a slash, the network's name.
+function joinDirectory(dataDir: Span): void {
+  const text = textTake(dataDir.bytes + DEFAULT_DIRECTORY.length + call.network.bytes + 1);
+  textTo(text);
+  let bytes = dataDir.bytes;
+  while (bytes > 1 && load<u8>(dataDir.at + bytes - 1) == 47) bytes--;
+  if (bytes == 0) textString(DEFAULT_DIRECTORY);
+  else textBytes(dataDir.at, bytes);
+  if (bytes != 1 || load<u8>(dataDir.at) != 47) textByte(47);
+  textBytes(call.network.at, call.network.bytes);
+  spanSet(call.directory, text.at, text.length);
+}
+
+// Texts under `ipam`. Those without a use here must have the right type all the same.
+function readTexts(ipam: i32, dataDir: Span, strict: bool): bool {
+  if (!fieldText(ipam, "dataDir", "IPAMConfig.ipam.dataDir", dataDir) && strict) return false;
+  if (!strict) return true;
+  const unused = spanTake();
+  return (
+    fieldText(ipam, "type", "IPAMConfig.ipam.type", unused) &&
+    fieldText(ipam, "name", "IPAMConfig.ipam.name", unused) &&
+    fieldText(ipam, "resolvConf", "IPAMConfig.ipam.resolvConf", call.resolvConf)
+  );
+}
+
+// Is the node absent or an object?
+function isObject(node: i32, field: string, type: string): bool {
+  return node == 0 || jsonKind(node) == JSON_OBJECT || wrongType(node, field, type);
+}
+
+// Everything that has to be right for an ADD.
+function readStrict(ipam: i32): bool {
+  if (!fieldList(ipam, "routes", "IPAMConfig.ipam.routes", "[]*types.Route")) return false;
+  const routes = fieldFound;
+  if (!fieldList(ipam, "ranges", "IPAMConfig.ipam.ranges", "[]allocator.RangeSet")) return false;
+  const last = fieldFound;
+  const runtime = jsonRootMember("runtimeConfig");
+  if (!isObject(runtime, "Net.runtimeConfig", "RuntimeConfig")) return false;
+  if (!fieldList(runtime, "ipRanges", "Net.runtimeConfig.ipRanges", "[]allocator.RangeSet")) {
+    return false;
+  }
+  const first = fieldFound;
+  if (!fieldList(runtime, "ips", "Net.runtimeConfig.ips", "[]*ip.IP")) return false;
+  const runtimeIps = fieldFound;
+  const args = jsonRootMember("args");
+  if (!isObject(args, "Net.args", "allocator.ArgsConfig")) return false;
+  if (!fieldObject(args, "cni", "Net.args.cni", "allocator.IPAMArgs")) return false;
+  if (!fieldList(fieldFound, "ips", "IPAMArgs.args.cni.ips", "[]*ip.IP")) return false;
+  const argsIps = fieldFound;
+  if (!rangesRead(ipam, first, last) || !routesRead(routes)) return false;
+  if (!requestsCheck(argsIps, runtimeIps)) return false;
+  if (!optionsRead(ipam, true) || !argsRead(true)) return false;
+  if (!requestsRead(argsIps, runtimeIps)) return false;
+  if (!rangesSettle(versionAt, versionBytes)) return false;
+  return call.command != CMD_CHECK || previousRead(jsonRootMember("prevResult"));
+}
+
+/** Reads the body of the config into the call. False with a pending error. */
+export function configRead(): bool {
+  const strict = call.command != CMD_DEL && call.command != CMD_GC;
+  const dataDir = spanTake();
+  spanSet(dataDir, 0, 0);
+  const found = jsonRootMember("ipam");
+  const isThere = found != 0 && jsonKind(found) == JSON_OBJECT;
+  if (strict && found == 0) {
+    refuse("IPAM config missing 'ipam' key");
+    return false;
+  }
+  if (strict && !isThere) return wrongType(found, "Net.ipam", "allocator.IPAMConfig");
+  const ipam = isThere ? found : 0;
+  if (!readTexts(ipam, dataDir, strict)) return false;
+  if (strict && !readStrict(ipam)) return false;
+  if (!strict) {
+    // A dataDir that can't be a path holds nothing; the default is the likelier place.
+    if (pathFault(dataDir) != 0) dataDir.bytes = 0;
+    optionsRead(ipam, false);
+    argsRead(false);
+    errorClear();
+  }
+  joinDirectory(dataDir);
+  return true;
+}

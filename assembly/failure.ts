@@ -1,0 +1,69 @@
+// Errors that several verbs share: what to say when the directory, the lock or the state of a network
+// can't be used. Each begins an error; the caller prints it.
+import { call } from "./call";
+import { EAGAIN } from "./errno";
+import {
+  ERROR_DAMAGED,
+  ERROR_PLUGIN,
+  ERROR_TRY_AGAIN,
+  errorBegin,
+  errorBytes,
+  errorDetails,
+  errorErrno,
+  errorText,
+} from "./errors";
+
+/** `<what><directory>: <words>`, e.g. mkdir /var/lib/cni/berth/net: permission denied. */
+export function failDirectory(code: i32, what: string, negative: i32): void {
+  errorBegin(code);
+  errorText(what);
+  errorBytes(call.directory.at, call.directory.bytes);
+  errorText(": ");
+  errorErrno(negative);
+}
+
+/** CHECK: the container holds nothing here. */
+export function failNotFound(): void {
+  errorBegin(ERROR_PLUGIN);
+  errorText("berth: Failed to find address added by container ");
+  errorBytes(call.containerId.at, call.containerId.bytes);
+}
+
+/** The lock wasn't got: `negative` is -EAGAIN after the time-out, or another -errno. */
+export function failLock(negative: i32): void {
+  errorBegin(ERROR_TRY_AGAIN);
+  if (negative == -EAGAIN) errorText("other calls held the lock ");
+  else errorText("can't lock ");
+  errorBytes(call.directory.at, call.directory.bytes);
+  errorText("/berth.lock");
+  if (negative == -EAGAIN) {
+    errorText(" all the time");
+  } else {
+    errorText(": ");
+    errorErrno(negative);
+  }
+  errorText("; try again later");
+}
+
+/**
+ * The state can't prove what is held, so nothing is given from it. `what` names the structure (empty:
+ * a fault of memory). The ways out go to `details`.
+ */
+export function damageText(what: string): void {
+  errorBegin(ERROR_DAMAGED);
+  errorText("state of network ");
+  errorBytes(call.network.at, call.network.bytes);
+  errorText(" in ");
+  errorBytes(call.directory.at, call.directory.bytes);
+  errorText(" can't be used: berth.state is damaged (");
+  if (what.length > 0) errorText(what);
+  else errorText("memory fault");
+  errorText("); no address is given, the files are left as they are");
+  errorDetails();
+  errorText(
+    "way out: stop all containers of this network on this node (drain it), move berth.state ",
+  );
+  errorText("and berth.log out of ");
+  errorBytes(call.directory.at, call.directory.bytes);
+  errorText(", and start containers again; keep the moved files for a report");
+}
