@@ -42,6 +42,7 @@ import { EXIT_ERROR, EXIT_OK, NEED_LOCK } from "./numbers";
 import { pathFault } from "./path";
 import { resolvRead } from "./resolv";
 import { scratchAssignAll, scratchTake } from "./scratch";
+import { storeReserve } from "./store";
 import { textByte, textBytes, textString, textTake, textTo } from "./text";
 import { delFault, perform } from "./verbs";
 
@@ -143,6 +144,7 @@ function prepare(): bool {
 export function begin(): i32 {
   opened = false;
   scratchAssignAll();
+  storeReserve(); // tables that must be zero: before scratch is ever rewound
   errorPrepare();
   callBegin();
   if (!envRead()) return call.command == CMD_NONE ? printUsage() : errorPrint();
