@@ -303,6 +303,12 @@ describe.runIf(compiler)("native only [native]", () => {
       expect(await native.run([`peek ${at} 4`])).toEqual({ lines: ["fault"], status: 1 });
   });
 
+  test("a fault in fault ends in the fixed text", async () => {
+    const outcome = await native.run(["badfault", "peek 900000000 4"]);
+    expect(outcome.lines).toEqual(["0", '{"code":999,"msg":"berth: internal fault"}']);
+    expect(outcome.status).toBe(1);
+  });
+
   test("a reader that went away is -EPIPE, not a signal", async () => {
     const command = `"$0" 3>&1 >&- 1>&2 2>/dev/null; echo $? >&3`;
     expect(command).toContain("echo");
