@@ -138,14 +138,14 @@ describe.each(berths)("[crash] $name killed at random moments", (binary) => {
       const caller = Caller.start(lanes);
       const p = pluginOf(caller, binary);
       const l = new Ledger();
-      const window = 1.3 * lanes ** 0.5 * (await usual(p, n));
+      const window = (lanes === 1 ? 1.2 : 0.9) * (await usual(p, n));
       const storm = (k: number): Storm => ({ p, n, l, r: new Random(seed, lanes, k), window });
       const every = n.ipam.ranges.flatMap(allOf);
       const all = Array.from({ length: lanes }, (_, k) =>
         lane(storm(k), `lane${k}`, Math.floor(calls / lanes)),
       );
       await Promise.all(all);
-      expect(l.killed, "killed calls").toBeGreaterThan(calls / 4);
+      expect(l.killed, "killed calls").toBeGreaterThan(calls / 8);
       expect(await faultsOf(n, binary)).toEqual([]);
 
       // What CHECK says of an unsure container is what it holds: count with that.

@@ -57,7 +57,7 @@ describe.skipIf(hostLocal === undefined).each(binaries)("$name beside host-local
       const told = small.map((s) => JSON.stringify(s)).join("\n");
       return `BERTH_SEED=${seed}, script ${n}: ${why}\n${told}`;
     };
-    const count = rounds(binary, 110, 8);
+    const count = rounds(binary, 100, 6);
     let next = 0;
     const wrong: string[] = [];
     const lane = async (): Promise<void> => {

@@ -10,6 +10,7 @@ import { isDeepStrictEqual } from "node:util";
 import { bare, parse, within } from "./address.ts";
 import { type Call, command, type Json, type Outcome, type Plugin } from "./plugin.ts";
 import {
+  badArgs,
   type CallStep,
   overlapping,
   requested,
@@ -56,7 +57,7 @@ function avoided(s: Shape, step: CallStep, held: Held | undefined): string | und
   const spans = spansOf(s);
   if (step.verb === "DEL") {
     // 10: with a config that ADD refuses, or bad CNI_ARGS, host-local's DEL frees nothing.
-    if (s.broken) return "10";
+    if (s.broken || badArgs.includes(step.args ?? "")) return "10";
     const families = setsOf(s).map((set) => set[0]?.subnet?.includes(":"));
     const twice = new Set(families).size < families.length;
     if (twice && firstFamilyOnly.includes(step.version)) return "10";
@@ -101,7 +102,9 @@ function plain(result: Record<string, Json>): Record<string, Json> {
 function text(msg: string): string {
   const [, head, list] = /^(failed to allocate all requested IPs: )(.*)$/.exec(msg) ?? [];
   if (head !== undefined) return head + list!.split(" ").sort().join(" ");
-  return msg.startsWith("json: cannot unmarshal") ? "json: cannot unmarshal" : msg;
+  if (msg.startsWith("json: cannot unmarshal")) return "json: cannot unmarshal";
+  // Each says its own name first.
+  return msg.replace(/^(host-local|berth): (?=Failed to find)/, "");
 }
 
 /** How two outcomes differ, or undefined. */

@@ -195,7 +195,8 @@ function request(r: Random, spans: Span[][]): string {
   return r.chance(0.3) ? `${text}/${r.pick(["24", "8", text.includes(":") ? "64" : "30"])}` : text;
 }
 
-const badArgs = ["A", "IP=foo", "FOO=BAR", "A=b=c", "IP=10.1.2.3;", "IgnoreUnknown=yes;X=1"];
+/** CNI_ARGS that are refused. */
+export const badArgs = ["A", "IP=foo", "FOO=BAR", "A=b=c", "IP=10.1.2.3;", "IgnoreUnknown=yes;X=1"];
 const goodArgs = [
   "",
   "IgnoreUnknown=1",
