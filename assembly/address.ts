@@ -1,5 +1,5 @@
-// Addresses: 128-bit values hi:lo with a family (4 or 6), as Go's net.ParseIP and net.ParseCIDR read
-// them and net.IP.String prints them. IPv4 has hi = 0 and uses the low 32 bits of lo.
+// Addresses: 128-bit values hi:lo with a family (4 or 6), as Go's net.ParseIP and net.ParseCIDR
+// read them and net.IP.String prints them. IPv4 has hi = 0 and uses the low 32 bits of lo.
 //
 // An IPv4-mapped IPv6 text (::ffff:10.0.0.1) is the IPv4 address, as everywhere in host-local; a
 // prefix of that kind keeps its 128-bit length, and `parsedMapped` tells.
@@ -229,8 +229,8 @@ function fieldOf(hi: u64, lo: u64, i: i32): u32 {
 }
 
 /**
- * Writes the canonical text (RFC 5952) to `into`, at most ADDRESS_BYTES bytes, and answers its length.
- * A mapped value of family 6 is written ::ffff:10.0.0.1.
+ * Writes the canonical text (RFC 5952) to `into`, at most ADDRESS_BYTES bytes, and answers its
+ * length. A mapped value of family 6 is written ::ffff:10.0.0.1.
  */
 export function formatAddress(family: i32, hi: u64, lo: u64, into: usize): i32 {
   out = into;

@@ -1,11 +1,11 @@
 // What GC is told to keep: a list of container ids and interfaces on stdin.
 //
 // `cni.dev/valid-attachments` decides. `cni.dev/attachments`, an older spelling that libcni sends
-// beside it, counts where the first is absent or null; where both are there and differ, both are kept
-// (err on keeping). Neither there: the caller knows nothing, and nothing may be collected.
+// beside it, counts where the first is absent or null; where both are there and differ, both are
+// kept (err on keeping). Neither there: the caller knows nothing, and nothing may be collected.
 //
-// Linear in the lists. Refuses a list that it can't read to its end, code 6: collecting on half a list
-// would free what is in use.
+// Linear in the lists. Refuses a list that it can't read to its end, code 6: collecting on half a
+// list would free what is in use.
 import { Attachment, call } from "./call";
 import { ERROR_DECODING, errorBegin, errorNumber, errorText } from "./errors";
 import { kindWord } from "./field";

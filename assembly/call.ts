@@ -3,7 +3,8 @@
 //
 //   import { call } from "./call";      call.command, call.containerId.at, call.sets ...
 //
-// `call` is one record in scratch, made by callBegin. Spans are never null; an empty one has 0 bytes.
+// `call` is one record in scratch, made by callBegin. Spans are never null; an empty one has 0
+// bytes.
 import { scratchTake } from "./scratch";
 
 export const CMD_NONE: i32 = 0;
@@ -101,7 +102,7 @@ export class Call {
   sync: i32;
   reboot: i32;
   statusWhenFull: i32;
-  /** GC: `attachmentCount` of Attachment; not present = the caller sent no list: keep everything. */
+  /** GC: `attachmentCount` of Attachment; not present: no list was sent, keep everything. */
   attachments: usize;
   attachmentCount: i32;
   attachmentsPresent: bool;

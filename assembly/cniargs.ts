@@ -2,8 +2,8 @@
 // K8S_POD_NAMESPACE and K8S_POD_NAME are unknown keys all the same (the runtime sends IgnoreUnknown
 // with them), but we keep their values.
 //
-// Cost: linear. Refuses: bad pairs, unknown keys without IgnoreUnknown, bad values; code 999. DEL reads
-// what it can and ignores the rest.
+// Cost: linear. Refuses: bad pairs, unknown keys without IgnoreUnknown, bad values; code 999. DEL
+// reads what it can and ignores the rest.
 import { parseAddress, parsedFamily, parsedHi, parsedLo, parsePrefix } from "./address";
 import { call, spanSet } from "./call";
 import { errorBytes, errorQuote, errorText } from "./errors";

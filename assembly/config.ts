@@ -1,10 +1,11 @@
 // The body of the config: what is under `ipam`, `runtimeConfig` and `args`, read into the call.
 //
-// ADD, CHECK and STATUS are strict: the first fault ends the call. DEL and GC must work whatever has
-// become of the config, so they take what can be read (dataDir, cooldown, sync ...) and skip the rest.
+// ADD, CHECK and STATUS are strict: the first fault ends the call. DEL and GC must work whatever
+// has become of the config, so they take what can be read (dataDir, cooldown, sync ...) and skip
+// the rest.
 //
-// Order of checks as upstream: types and texts of the JSON, then `ipam` missing, CNI_ARGS, requests,
-// ranges. Linear in the config but for the ranges.
+// Order of checks as upstream: types and texts of the JSON, then `ipam` missing, CNI_ARGS,
+// requests, ranges. Linear in the config but for the ranges.
 import { CMD_CHECK, CMD_DEL, CMD_GC, call, Span, spanSet, spanTake } from "./call";
 import { argsRead } from "./cniargs";
 import { errorClear } from "./errors";

@@ -1,6 +1,7 @@
-// A JSON document on its way out, indented as Go's json.MarshalIndent(v, "", "    ") prints it: every
-// item on a line of its own, `{}` and `[]` when empty, no final newline. Writes to the current text.
-import { textByte, textBytes, textJson, textNumber, textString } from "./text";
+// A JSON document on its way out, indented as Go's json.MarshalIndent(v, "", "    ") prints it:
+// every item on a line of its own, `{}` and `[]` when empty, no final newline. Writes to the
+// current text.
+import { textByte, textJson, textNumber, textString } from "./text";
 
 let depth: i32 = 0;
 let items: bool = false;
@@ -52,7 +53,7 @@ export function valueText(at: usize, bytes: i32): void {
   textJson(at, bytes);
 }
 
-/** A string of plain characters as value; it may be written in several pieces between two quotes. */
+/** A string as value that needs no escapes. */
 export function valuePlain(s: string): void {
   textByte(34);
   textString(s);
@@ -62,9 +63,4 @@ export function valuePlain(s: string): void {
 /** A number as value. */
 export function valueNumber(n: i64): void {
   textNumber(n);
-}
-
-/** Bytes as they are as value (a literal, a number as it came). */
-export function valueRaw(at: usize, bytes: i32): void {
-  textBytes(at, bytes);
 }

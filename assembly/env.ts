@@ -1,5 +1,6 @@
-// The environment of a call: which variables a command needs, and what their values may be. The rules
-// are those of upstream's skeleton (cni/pkg/skel), which checks values before it names what is missing.
+// The environment of a call: which variables a command needs, and what their values may be. The
+// rules are those of upstream's skeleton (cni/pkg/skel), which checks values before it names what
+// is missing.
 //
 // Cost: linear in the values. Refuses: bad values and missing variables, code 4.
 import {
@@ -133,8 +134,8 @@ function isTrue(at: usize, bytes: i32): bool {
 }
 
 /**
- * Reads all variables into the call. False with a pending error, or without one if CNI_COMMAND is not
- * set (`call.command` is CMD_NONE then).
+ * Reads all variables into the call. False with a pending error, or without one if CNI_COMMAND is
+ * not set (`call.command` is CMD_NONE then).
  */
 export function envRead(): bool {
   label = textTake(32);

@@ -1,7 +1,7 @@
-// The error that a call answers with: a code, a message and details, put together piece by piece and
-// printed once, as one JSON object on stdout. docs/ERRORS.md lists the codes.
+// The error that a call answers with: a code, a message and details, put together piece by piece
+// and printed once, as one JSON object on stdout. docs/ERRORS.md lists the codes.
 //
-//   errorBegin(999); errorText("mkdir "); errorBytes(path); errorDetails(); ...; return errorPrint();
+//   errorBegin(999); errorText("mkdir "); errorBytes(at, bytes); ... return errorPrint();
 //
 // Message and details are cut at 64 KiB each: they may quote what the caller sent.
 import { ADDRESS_BYTES, formatAddress } from "./address";
@@ -160,8 +160,8 @@ export function errorClear(): void {
 }
 
 /**
- * Writes the error to stdout: 4 spaces of indentation, no final newline, `details` only if there are
- * any. Answers EXIT_ERROR (also when stdout is gone: the exit status is all that is left then).
+ * Writes the error to stdout: 4 spaces of indentation, no final newline, `details` only if there
+ * are any. Answers EXIT_ERROR (also when stdout is gone: the exit status is all that is left then).
  */
 export function errorPrint(): i32 {
   textClear(printed);

@@ -1,8 +1,8 @@
-// `exclude` of a range: prefixes ("10.1.2.64/26") and addresses that the range never gives. Each becomes
-// an interval, in the order of the config; they may overlap. Linear in the list.
+// `exclude` of a range: prefixes ("10.1.2.64/26") and addresses that the range never gives. Each
+// becomes an interval, in the order of the config; they may overlap. Linear in the list.
 //
-// Refuses (code 999, in the style of the range's own errors): what isn't in the range's subnet, host
-// bits, texts that are neither an address nor a prefix.
+// Refuses (code 999, in the style of the range's own errors): what isn't in the range's subnet,
+// host bits, texts that are neither an address nor a prefix.
 import {
   lastHi,
   lastLo,
@@ -84,8 +84,8 @@ function readEntry(range: Range, index: i32, into: Interval): bool {
 }
 
 /**
- * Fills `range.excludes` (room for excludesCount of Interval) from a list node. `index` is the number
- * of the range set, for errors. False with a pending error.
+ * Fills `range.excludes` (room for excludesCount of Interval) from a list node. `index` is the
+ * number of the range set, for errors. False with a pending error.
  */
 export function excludesRead(list: i32, range: Range, index: i32): bool {
   for (let e = list + 1; e < jsonNext(list); e = jsonNext(e)) {

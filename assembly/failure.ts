@@ -1,11 +1,9 @@
-// Errors that several verbs share: what to say when the directory, the lock or the state of a network
-// can't be used. Each begins an error; the caller prints it.
+// Errors that several verbs share: what to say when the directory or the state of a network can't
+// be used. Each begins an error; the caller prints it.
 import { call } from "./call";
-import { EAGAIN } from "./errno";
 import {
   ERROR_DAMAGED,
   ERROR_PLUGIN,
-  ERROR_TRY_AGAIN,
   errorBegin,
   errorBytes,
   errorDetails,
@@ -22,32 +20,16 @@ export function failDirectory(code: i32, what: string, negative: i32): void {
   errorErrno(negative);
 }
 
-/** CHECK: the container holds nothing here. */
+/** CHECK: the container holds nothing here. Upstream's text, since people search for it. */
 export function failNotFound(): void {
   errorBegin(ERROR_PLUGIN);
-  errorText("berth: Failed to find address added by container ");
+  errorText("host-local: Failed to find address added by container ");
   errorBytes(call.containerId.at, call.containerId.bytes);
 }
 
-/** The lock wasn't got: `negative` is -EAGAIN after the time-out, or another -errno. */
-export function failLock(negative: i32): void {
-  errorBegin(ERROR_TRY_AGAIN);
-  if (negative == -EAGAIN) errorText("other calls held the lock ");
-  else errorText("can't lock ");
-  errorBytes(call.directory.at, call.directory.bytes);
-  errorText("/berth.lock");
-  if (negative == -EAGAIN) {
-    errorText(" all the time");
-  } else {
-    errorText(": ");
-    errorErrno(negative);
-  }
-  errorText("; try again later");
-}
-
 /**
- * The state can't prove what is held, so nothing is given from it. `what` names the structure (empty:
- * a fault of memory). The ways out go to `details`.
+ * The state can't prove what is held, so nothing is given from it. `what` names the structure
+ * (empty: a fault of memory). The ways out go to `details`.
  */
 export function damageText(what: string): void {
   errorBegin(ERROR_DAMAGED);

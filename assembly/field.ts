@@ -1,5 +1,6 @@
-// Fields of the config with the types that Go's decoder would demand, and its words where they differ.
-// Every reader answers false after it has begun an error; absent and null leave the answer as it was.
+// Fields of the config with the types that Go's decoder would demand, and its words where they
+// differ. Every reader answers false after it has begun an error; absent and null leave the answer
+// as it was.
 import { Span } from "./call";
 import {
   ERROR_LIMIT,
@@ -21,7 +22,14 @@ import {
   jsonBytes,
   jsonKind,
 } from "./json";
-import { jsonInteger, jsonMember, jsonText, jsonTextAt, jsonTextBytes } from "./jsonvalue";
+import {
+  jsonInteger,
+  jsonMember,
+  jsonScalar,
+  jsonText,
+  jsonTextAt,
+  jsonTextBytes,
+} from "./jsonvalue";
 
 /** Begins the error of an upstream text. */
 export function refuse(s: string): void {
@@ -74,7 +82,7 @@ export function wrongType(node: i32, field: string, type: string): bool {
 
 /** Reads a text into `span`. */
 export function fieldText(parent: i32, name: string, field: string, span: Span): bool {
-  const node = jsonMember(parent, name);
+  const node = parent == 0 ? 0 : jsonScalar(parent, name);
   if (node == 0) return true;
   if (jsonKind(node) != JSON_STRING) return wrongType(node, field, "string");
   jsonText(node);

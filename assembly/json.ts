@@ -1,16 +1,19 @@
-// A bounded JSON reader. One pass checks the whole text by the grammar of Go's encoding/json and lays
-// down a node for each value, in the order of the text; after that, values are found by walking nodes.
+// A bounded JSON reader. One pass checks the whole text by the grammar of Go's encoding/json and
+// lays down a node for each value, in the order of the text; after that, values are found by
+// walking nodes.
 //
 //   node   | start u32 | length u32 | next u32 | kind u8 | plain u8 | - |    16 bytes
 //
 //   {"a":[1,2]}   ->   0 object   1 "a"   2 list   3 1   4 2
 //
-// `next` is the first node after the value and all it holds; while a list or object is still open it
-// holds the parent instead, so no stack is needed. Members are two nodes: key, value. Node 0 is the
-// whole document, so 0 also says "not there". `start` and `length` of a string leave out its quotes.
+// `next` is the first node after the value and all it holds; while a list or object is still open
+// it holds the parent instead, so no stack is needed. Members are two nodes: key, value. Node 0 is
+// the whole document, so 0 also says "not there". `start` and `length` of a string leave out its
+// quotes.
 //
-// Cost: linear in the text, 8 bytes of scratch for each of its bytes at most. Refuses: what Go refuses,
-// with Go's words; nesting goes to 10,000 as there. What strings and members mean: jsonvalue.ts.
+// Cost: linear in the text, 8 bytes of scratch for each of its bytes at most. Refuses: what Go
+// refuses, with Go's words; nesting goes to 10,000 as there. What strings and members mean:
+// jsonvalue.ts.
 import { scratchTake } from "./scratch";
 
 export const JSON_NULL: i32 = 0;
@@ -40,9 +43,17 @@ function at(node: i32): usize {
   return nodes + <usize>node * NODE_BYTES;
 }
 
+// The byte at p doesn't fit. At the end Go tries one more blank: what breaks off where none may
+// stand is told as that blank.
 function fail(p: usize, where: string): bool {
-  jsonFaultByte = p < end ? <i32>load<u8>(p) : -1;
-  jsonFault = p < end ? where : "unexpected end of JSON input";
+  jsonFaultByte = p < end ? <i32>load<u8>(p) : 32;
+  jsonFault = where;
+  return false;
+}
+
+function cutOff(): bool {
+  jsonFaultByte = -1;
+  jsonFault = "unexpected end of JSON input";
   return false;
 }
 
@@ -86,7 +97,7 @@ function readString(p: usize): bool {
     if (c != 92) continue;
     plain = 0;
     q++;
-    if (q >= end) break;
+    if (q >= end) return fail(q, " in string escape code");
     switch (<u32>load<u8>(q)) {
       case 34:
       case 47:
@@ -100,15 +111,15 @@ function readString(p: usize): bool {
       case 117:
         for (let i = 0; i < 4; i++) {
           q++;
-          if (q >= end) return fail(end, "");
-          if (hex(load<u8>(q)) < 0) return fail(q, " in \\u hexadecimal character escape");
+          if (q >= end || hex(load<u8>(q)) < 0)
+            return fail(q, " in \\u hexadecimal character escape");
         }
         break;
       default:
         return fail(q, " in string escape code");
     }
   }
-  return fail(end, "");
+  return cutOff();
 }
 
 /** Value of a hexadecimal digit, or -1. */
@@ -197,8 +208,8 @@ const WANT_KEY_OR_END: i32 = 3;
 const AFTER_VALUE: i32 = 4;
 
 /**
- * Reads the whole text. On true, node 0 is the document; on false, jsonFault and jsonFaultByte tell.
- * Takes scratch for the nodes; the text must stay where it is.
+ * Reads the whole text. On true, node 0 is the document; on false, jsonFault and jsonFaultByte
+ * tell. Takes scratch for the nodes; the text must stay where it is.
  */
 export function jsonRead(from: usize, bytes: i32): bool {
   base = from;
@@ -215,7 +226,7 @@ export function jsonRead(from: usize, bytes: i32): bool {
     if (want == AFTER_VALUE && parent < 0) {
       return p == end || fail(p, " after top-level value");
     }
-    if (p >= end) return fail(end, "");
+    if (p >= end) return cutOff();
     const c = <u32>load<u8>(p);
     const inList = parent >= 0 && jsonKind(parent) == JSON_LIST;
     if (want == AFTER_VALUE && c == 44) {
@@ -238,15 +249,12 @@ export function jsonRead(from: usize, bytes: i32): bool {
       if (c != 34) return fail(p, " looking for beginning of object key string");
       if (!readString(p)) return false;
       p = blanks(stop);
-      if (p >= end || load<u8>(p) != 58) return fail(p, " after object key");
+      if (p >= end) return cutOff();
+      if (load<u8>(p) != 58) return fail(p, " after object key");
       p++;
       want = WANT_VALUE;
     } else if (c == 123 || c == 91) {
-      if (++depth > JSON_DEPTH) {
-        jsonFault = "exceeded max depth";
-        jsonFaultByte = -1;
-        return false;
-      }
+      if (++depth > JSON_DEPTH) return fail(p, " exceeded max depth");
       const node = put(c == 123 ? JSON_OBJECT : JSON_LIST, p);
       store<u32>(at(node), <u32>parent, 8);
       parent = node;

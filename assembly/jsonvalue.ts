@@ -1,8 +1,8 @@
 // What the nodes of json.ts mean: decoded strings, members by name, whole numbers.
 //
 // Rules taken from Go: keys match without regard to case (with U+017F and U+212A as s and k), of
-// several the last wins (whole: upstream would merge two objects), null counts as absent, invalid
-// UTF-8 and lone surrogates become U+FFFD.
+// several the last wins (whole: upstream would merge two objects), null counts as absent (for a
+// scalar it leaves what an earlier one said), invalid UTF-8 and lone surrogates become U+FFFD.
 //
 // Cost: linear in the string, in the object. A string that needs no decoding stays where it is.
 import {
@@ -135,6 +135,16 @@ export function jsonMember(object: i32, name: string): i32 {
 export function jsonRootMember(name: string): i32 {
   const value = jsonRaw(0, name);
   return value != 0 && jsonKind(value) == JSON_NULL ? 0 : value;
+}
+
+/** The last of several members that isn't null, as Go fills texts and numbers; 0 if none is. */
+export function jsonScalar(object: i32, name: string): i32 {
+  if (jsonKind(object) != JSON_OBJECT) return 0;
+  let found = 0;
+  const last = jsonNext(object);
+  for (let key = object + 1; key < last; key = jsonNext(key + 1))
+    if (sameKey(key, name) && jsonKind(key + 1) != JSON_NULL) found = key + 1;
+  return found;
 }
 
 /** Like jsonMember, but tells null (a node of kind JSON_NULL) from absent (0). Linear. */

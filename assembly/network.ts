@@ -1,7 +1,8 @@
-// The head of the config: stdin as JSON, the network's name, the CNI version and what it lets a command
-// do. Upstream's skeleton checks all this before it calls the plugin's body.
+// The head of the config: stdin as JSON, the network's name, the CNI version and what it lets a
+// command do. Upstream's skeleton checks all this before it calls the plugin's body.
 //
-// Linear in stdin. Refuses: stdin over STDIN_MAX (100), what isn't JSON (6), names (7), versions (1).
+// Linear in stdin. Refuses: stdin over STDIN_MAX (100), what isn't JSON (6), names (7), versions
+// (1).
 import {
   CMD_ADD,
   CMD_CHECK,
@@ -43,7 +44,7 @@ import {
   jsonKind,
   jsonRead,
 } from "./json";
-import { jsonRootMember, jsonText, jsonTextAt, jsonTextBytes } from "./jsonvalue";
+import { jsonScalar, jsonText, jsonTextAt, jsonTextBytes } from "./jsonvalue";
 import { STDIN_MAX } from "./numbers";
 import { scratchRewind, scratchTake } from "./scratch";
 import { sameText } from "./text";
@@ -93,7 +94,7 @@ function readName(): bool {
     errorText(" into Go value of type struct { Name string }");
     return false;
   }
-  const name = jsonRootMember("name");
+  const name = jsonScalar(0, "name");
   if (name != 0 && jsonKind(name) != JSON_STRING) {
     undecodable();
     typeText(name, ".name", "string");
@@ -119,7 +120,7 @@ function readName(): bool {
 function readVersion(): bool {
   versionAt = 0;
   versionBytes = 0;
-  const node = jsonRootMember("cniVersion");
+  const node = jsonScalar(0, "cniVersion");
   if (node == 0) return true;
   if (jsonKind(node) != JSON_STRING) {
     errorBegin(ERROR_DECODING);

@@ -154,8 +154,8 @@ function readLater(ipam: i32, key: string, mode: bool): bool {
 }
 
 /**
- * Reads our own keys of `ipam` (a node, or 0) into the call. `strict`: false with a pending error at
- * the first fault; else a faulty key keeps its default.
+ * Reads our own keys of `ipam` (a node, or 0) into the call. `strict`: false with a pending error
+ * at the first fault; else a faulty key keeps its default.
  */
 export function optionsRead(ipam: i32, strict: bool): bool {
   if (!readPolicy(ipam) && strict) return false;

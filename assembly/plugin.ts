@@ -1,7 +1,7 @@
-// The plugin from its start to the lock and after it. The hosts call `begin`; if it answers NEED_LOCK
-// they lock the network and call `finish`; after a trap they call `fault`.
+// The plugin from its start to the lock and after it. The hosts call `begin`; if it answers
+// NEED_LOCK they lock the network and call `finish`; after a trap they call `fault`.
 //
-//   environment -> stdin, name, version -> body of the config -> resolvConf -> netns -> directory -> lock
+//   environment -> stdin, name, version -> body of the config -> resolvConf -> netns -> directory
 //
 // Everything that can be refused without the state is refused before the lock.
 

@@ -1,5 +1,6 @@
-// prevResult of a CHECK: the addresses that the caller believes the container has. Linear in the list.
-// Upstream never looks at it; we refuse what can't be read (code 999), since it can't be compared.
+// prevResult of a CHECK: the addresses that the caller believes the container has. Linear in the
+// list. Upstream never looks at it; we refuse what can't be read (code 999), since it can't be
+// compared.
 import { parsedFamily, parsedHi, parsedLo, parsePrefix } from "./address";
 import { call, Previous } from "./call";
 import { fieldFound, fieldList, wrongType } from "./field";

@@ -1,7 +1,8 @@
-// Range sets of the config: read into drafts first, since a text that can't be parsed is refused before
-// any range is judged; then made canonical, in upstream's order of checks and with its words.
+// Range sets of the config: read into drafts first, since a text that can't be parsed is refused
+// before any range is judged; then made canonical, in upstream's order of checks and with its
+// words.
 //
-//   Draft  | subnet | start | end | gateway | exclude |      what was written; family 0 = not written
+//   Draft  | subnet | start | end | gateway | exclude |    as written; family 0 = not written
 //
 // Order of the sets: runtimeConfig.ipRanges, the range written in `ipam` itself, ipam.ranges.
 // Cost: linear in the config, and comparisons of all pairs of ranges, within the limits below.
@@ -117,11 +118,11 @@ function readSubnet(node: i32, w: Written): bool {
   return true;
 }
 
-function readAddress(node: i32, name: string, w: Written): bool {
+function readAddress(node: i32, name: string, field: string, w: Written): bool {
   w.family = 0;
   const value = jsonMember(node, name);
   if (value == 0) return true;
-  if (jsonKind(value) != JSON_STRING) return wrongType(value, "Range.ipam.ranges", "net.IP");
+  if (jsonKind(value) != JSON_STRING) return wrongType(value, field, "net.IP");
   jsonText(value);
   if (jsonTextBytes == 0) return true;
   if (!parseAddress(jsonTextAt, jsonTextBytes)) return badAddress();
@@ -136,9 +137,12 @@ function readDraft(node: i32): bool {
     return wrongType(node, "Net.ipam.ranges", "allocator.Range");
   }
   if (!readSubnet(node, written(d, SUBNET))) return false;
-  if (!readAddress(node, "rangeStart", written(d, START))) return false;
-  if (!readAddress(node, "rangeEnd", written(d, END))) return false;
-  if (!readAddress(node, "gateway", written(d, GATEWAY))) return false;
+  const startIn = "Range.ipam.ranges.rangeStart";
+  if (!readAddress(node, "rangeStart", startIn, written(d, START))) return false;
+  const endIn = "Range.ipam.ranges.rangeEnd";
+  if (!readAddress(node, "rangeEnd", endIn, written(d, END))) return false;
+  const gatewayIn = "Range.ipam.ranges.gateway";
+  if (!readAddress(node, "gateway", gatewayIn, written(d, GATEWAY))) return false;
   const list = jsonMember(node, "exclude");
   if (list != 0 && jsonKind(list) != JSON_LIST) {
     return wrongType(list, "Range.ipam.ranges.exclude", "[]string");
@@ -360,8 +364,8 @@ function setsOverlap(a: RangeSet, b: RangeSet): bool {
 }
 
 /**
- * Makes the drafts canonical ranges and checks them against each other. `versionAt` is cniVersion as
- * it was written, for the error of an old one. False with a pending error.
+ * Makes the drafts canonical ranges and checks them against each other. `versionAt` is cniVersion
+ * as it was written, for the error of an old one. False with a pending error.
  */
 export function rangesSettle(versionAt: usize, versionBytes: i32): bool {
   if (call.setCount == 0) {

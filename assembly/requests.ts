@@ -1,5 +1,6 @@
 // Addresses that the caller asks for. The sources add up in this order: CNI_ARGS (key IP),
-// args.cni.ips, runtimeConfig.ips; equal addresses count once. Bounded by WANTED_MAX, quadratic in it.
+// args.cni.ips, runtimeConfig.ips; equal addresses count once. Bounded by WANTED_MAX, quadratic in
+// it.
 import { parsedFamily, parsedHi, parsedLo } from "./address";
 import { call } from "./call";
 import { argsFamily, argsHi, argsLo, parseRequest } from "./cniargs";
@@ -36,8 +37,8 @@ function checkList(list: i32, field: string): bool {
 }
 
 /**
- * Checks the lists args.cni.ips and runtimeConfig.ips (nodes, or 0) without keeping anything: a text
- * that can't be read is refused before CNI_ARGS is looked at. False with a pending error.
+ * Checks the lists args.cni.ips and runtimeConfig.ips (nodes, or 0) without keeping anything: a
+ * text that can't be read is refused before CNI_ARGS is looked at. False with a pending error.
  */
 export function requestsCheck(args: i32, runtime: i32): bool {
   empty = false;

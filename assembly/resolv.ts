@@ -1,9 +1,10 @@
-// resolvConf: the file whose name servers, domain and search words go into the result. It is read on
-// ADD only, before the lock, and walked again for each kind of word when the result is printed, so
-// that nothing has to be stored. Linear in the file, at most RESOLV_MAX bytes.
+// resolvConf: the file whose name servers, domain and search words go into the result. It is read
+// on ADD only, before the lock, and walked again for each kind of word when the result is printed,
+// so that nothing has to be stored. Linear in the file, at most RESOLV_MAX bytes.
 //
-// Rules are upstream's: lines trimmed, `#` and `;` begin a comment line, words split at white space,
-// `nameserver` and `domain` take one word (the last domain wins), `search` and `options` take all.
+// Rules are upstream's: lines trimmed, `#` and `;` begin a comment line, words split at white
+// space, `nameserver` and `domain` take one word (the last domain wins), `search` and `options`
+// take all.
 import { call, Span } from "./call";
 import { EINVAL, EISDIR } from "./errno";
 import { ERROR_LIMIT, errorBegin, errorBytes, errorErrno, errorNumber, errorText } from "./errors";
@@ -95,8 +96,8 @@ export function resolvBegin(): void {
 }
 
 /**
- * The next word after `keyword`: true and wordAt, wordBytes, or false at the end. `all`: every word of
- * the line counts, else only the first.
+ * The next word after `keyword`: true and wordAt, wordBytes, or false at the end. `all`: every word
+ * of the line counts, else only the first.
  */
 export function resolvNext(keyword: string, all: bool): bool {
   if (all && line < lineEnd && nextWord()) return true;

@@ -1,6 +1,6 @@
-// The result of an ADD, in the form that each CNI version has. Upstream prints the forms up to 0.4.0
-// in the order of its structures, those from 1.0.0 on with sorted keys; dns is left out of the latter
-// when it is empty.
+// The result of an ADD, in the form that each CNI version has. Upstream prints the forms up to
+// 0.4.0 in the order of its structures, those from 1.0.0 on with sorted keys; dns is left out of
+// the latter when it is empty.
 //
 //   0.1.0, 0.2.0   cniVersion, ip4 {ip, gateway, routes}, ip6 {...}, dns
 //   0.3.0 - 0.4.0  cniVersion, ips [{version, address, gateway}], routes, dns
@@ -59,7 +59,7 @@ function optional(name: string, n: i64): void {
 
 function memberDst(route: Route): void {
   member("dst");
-  if (route.dstFamily == 0) valuePlain("<nil>");
+  if (route.dstFamily == 0) valuePlain("\\u003cnil\\u003e");
   else valuePrefix(route.dstFamily, route.dstHi, route.dstLo, route.dstLength);
 }
 
@@ -184,7 +184,8 @@ function printIps(given: usize, withVersion: bool): void {
   close(93);
 }
 
-// The first address of a family with the routes of that family; of a route only dst and gw are kept.
+// The first address of a family with the routes of that family; of a route only dst and gw are
+// kept.
 function printFamily(given: usize, family: i32): void {
   let i = 0;
   while (i < call.setCount && changetype<Range>(givenAt(given, i).range).family != family) i++;
@@ -212,8 +213,8 @@ function printFamily(given: usize, family: i32): void {
 }
 
 /**
- * Prints the result for the call's version: `given` is one Given for each set of the call, in order.
- * EXIT_OK, or EXIT_ERROR when stdout doesn't take it (nothing can be said there then).
+ * Prints the result for the call's version: `given` is one Given for each set of the call, in
+ * order. EXIT_OK, or EXIT_ERROR when stdout doesn't take it (nothing can be said there then).
  */
 export function resultPrint(given: usize): i32 {
   word = scratchTake(ADDRESS_BYTES);

@@ -1,5 +1,5 @@
-// Routes of the config (`ipam.routes`): passed on into the result as they are, checked as upstream's
-// decoder checks them. Linear in the list.
+// Routes of the config (`ipam.routes`): passed on into the result as they are, checked as
+// upstream's decoder checks them. Linear in the list.
 import {
   parseAddress,
   parsedFamily,
@@ -12,7 +12,15 @@ import {
 import { call } from "./call";
 import { fieldInteger, overLimit, refuse, wrongType } from "./field";
 import { JSON_NULL, JSON_OBJECT, JSON_STRING, jsonCount, jsonKind, jsonNext } from "./json";
-import { jsonMember, jsonNumber, jsonRaw, jsonText, jsonTextAt, jsonTextBytes } from "./jsonvalue";
+import {
+  jsonMember,
+  jsonNumber,
+  jsonRaw,
+  jsonScalar,
+  jsonText,
+  jsonTextAt,
+  jsonTextBytes,
+} from "./jsonvalue";
 import { badAddress, badPrefix } from "./ranges";
 import { scratchTake } from "./scratch";
 
@@ -47,7 +55,7 @@ function readDst(node: i32, route: Route): bool {
     refuse("invalid CIDR address: ");
     return false;
   }
-  if (jsonKind(dst) != JSON_STRING) return wrongType(dst, "route.dst", "string");
+  if (jsonKind(dst) != JSON_STRING) return wrongType(dst, "IPAMConfig.ipam.routes", "string");
   jsonText(dst);
   if (!parsePrefix(jsonTextAt, jsonTextBytes)) return badPrefix();
   route.dstHi = parsedHi;
@@ -76,7 +84,7 @@ let there: bool = false;
 let value: i64 = 0;
 
 function readNumber(node: i32, name: string): bool {
-  const n = jsonMember(node, name);
+  const n = jsonScalar(node, name);
   there = n != 0;
   value = 0;
   if (n == 0) return true;

@@ -1,5 +1,5 @@
-// Texts: bytes written one after the other into a buffer of scratch, and the rules by which Go prints
-// strings (upstream's plugins are Go programs; our output must read like theirs).
+// Texts: bytes written one after the other into a buffer of scratch, and the rules by which Go
+// prints strings (upstream's plugins are Go programs; our output must read like theirs).
 //
 //   Text  | at | length | cap | full |      one buffer; writing goes to the one chosen by textTo
 //
@@ -117,8 +117,8 @@ export let runeBytes: i32 = 1;
 export const RUNE_ERROR: u32 = 0xfffd;
 
 /**
- * The code point at `at`, `end` being the end of the text (at < end). Invalid UTF-8 reads as U+FFFD,
- * one byte at a time, with `runeBytes` = 1, as Go's utf8.DecodeRune has it.
+ * The code point at `at`, `end` being the end of the text (at < end). Invalid UTF-8 reads as
+ * U+FFFD, one byte at a time, with `runeBytes` = 1, as Go's utf8.DecodeRune has it.
  */
 export function runeAt(at: usize, end: usize): u32 {
   const b0 = <u32>load<u8>(at);
