@@ -255,6 +255,8 @@ export function radixNextTaken(root: u32, hi: u64, lo: u64, endHi: u64, endLo: u
         }
       }
     } else if (firstFrom(entry, rest, hi, lo)) {
+      // A walk from one key to the next must end, whatever the blocks hold.
+      if (foundHi < hi || (foundHi == hi && foundLo < lo)) damaged("order of a radix set");
       return found(foundHi, foundLo, endHi, endLo);
     }
     if (backNode == 0) return false;

@@ -34,7 +34,7 @@ function borders(slots: number): number[] {
 
 const QUESTIONS = ["h", "f", "n"];
 
-describe("bitmap", () => {
+describe("bitmap", { timeout: 60_000 }, () => {
   it("[every] all operations on all slots agree with the model in all states of 1 to 7 slots", () => {
     for (let slots = 1; slots <= 7; slots++)
       for (let state = 0; state < 1 << slots; state++) {
