@@ -10,7 +10,7 @@ export default defineConfig({
     globalSetup: ["test/e2e/support/sweep.ts"],
     pool: "forks",
     maxWorkers: 2,
-    testTimeout: 90_000,
+    testTimeout: 180_000,
     hookTimeout: 60_000,
     teardownTimeout: 30_000,
   },

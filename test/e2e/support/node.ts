@@ -1,7 +1,8 @@
 /**
  * A node of the tests: a network namespace that stands for the host, a directory with the plugins
  * and the state, and pods, each a namespace of its own. The machine's own network isn't touched.
- * `close` removes all of it, also after a failure, and tells afterwards what it couldn't remove.
+ * `close` walks the state once more and removes everything, also after a failure; what it couldn't
+ * do it tells afterwards.
  */
 import { mkdirSync, mkdtempSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -10,6 +11,7 @@ import { type Attachment, type CniResult, callPlugin, type PluginHost } from "./
 import { held, type NetworkConfig, plainAddress } from "./held.ts";
 import { Netns } from "./netns.ts";
 import { BERTH, BERTH_NODE, pluginPath } from "./requirements.ts";
+import { assertSound } from "./state.ts";
 import { removeDirectory, runPrefix } from "./sweep.ts";
 
 /** One pod: its namespace and how a runtime calls it. */
@@ -102,6 +104,7 @@ export class TestNode implements PluginHost {
     await everyStep([
       ...this.pods.map((netns) => () => netns.remove()),
       () => this.netns.remove(),
+      () => assertSound(this.stateDir),
       () => removeDirectory(this.dir),
     ]);
   }

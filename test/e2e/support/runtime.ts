@@ -12,6 +12,7 @@ import { IMAGE, makeImage } from "./image.ts";
 import { Netns } from "./netns.ts";
 import { everyStep, linkPlugins } from "./node.ts";
 import { type Exec, prefixed, type Running, runIn, until } from "./process.ts";
+import { assertSound } from "./state.ts";
 import { removeDirectory, runPrefix } from "./sweep.ts";
 
 const NAMESPACE = "e2e";
@@ -151,6 +152,7 @@ path = "${this.dir}/opt"
         clearTimeout(late);
       },
       () => this.netns.remove(),
+      () => assertSound(join(this.dir, "over/var/lib/cni/berth")),
       () => removeDirectory(this.dir),
     ]);
   }
