@@ -4,13 +4,13 @@
 //   WASM_RT_BASE          + 64 KiB                        + 1 GiB              + SCRATCH_BYTES
 //   | nothing mapped      | window: image, mapped by view | static data, scratch | nothing mapped
 //
-// The base is a constant far from everything else: the executable isn't position-independent and
-// lies below, the kernel puts stack, vDSO and its own choices near the top. So nothing is reserved,
-// no page is touched before it is used, and whatever isn't mapped is a SIGSEGV, which ends in
-// `fault`.
+// The base is a constant far from everything else: the executable isn't position-independent, its
+// code lies below, and the kernel puts stack, vDSO and its own choices near the top. Static data and
+// scratch are sections of the executable, linked to their place, so exec maps them. Nothing else is
+// reserved, no page is touched before it is used, and whatever isn't mapped is a SIGSEGV, which ends
+// in `fault`.
 //
-// Cost: eight system calls before the core begins, five to seven page faults, about 10 us in all.
-// No malloc, no stdio, no locale.
+// Cost: seven system calls before the core begins. No malloc, no stdio, no locale.
 #define _GNU_SOURCE
 #include "host.h"
 
@@ -25,9 +25,6 @@
 
 #include "cni.h"
 
-#ifndef MAP_FIXED_NOREPLACE
-#define MAP_FIXED_NOREPLACE 0x100000
-#endif
 #ifndef F_OFD_SETLK
 #define F_OFD_SETLK 37
 #define F_OFD_SETLKW 38
@@ -43,11 +40,16 @@ int directory = -1;
 char **arguments;
 int argumentCount;
 
-/** The end of the program, from the linker. */
-extern char _end[];
+/** Static data and scratch, as linked (the assembler file that scripts/native.mjs writes). */
+extern char berthStatic[], berthScratchEnd[];
 
 static w2c_cni core;
-static wasm_rt_memory_t linear;
+static wasm_rt_memory_t linear = {
+    .data = (uint8_t *)WASM_RT_BASE,
+    .pages = (WINDOW_END + SCRATCH_BYTES) / PAGE_64K,
+    .max_pages = (WINDOW_END + SCRATCH_BYTES) / PAGE_64K,
+    .size = WINDOW_END + SCRATCH_BYTES,
+};
 static jmp_buf retreat;
 /** Common: the linker puts it behind everything else, so that it parts no two variables in use. */
 char faultStack[32768] __attribute__((common));
@@ -94,24 +96,6 @@ static void catchFaults(void) {
   fault.sa_handler = SIG_IGN;
   fault.sa_flags = 0;
   sigaction(SIGPIPE, &fault, NULL);
-}
-
-/** Maps static data and scratch, less where RLIMIT_AS grants less: 0, or -1. */
-static int mapScratch(void) {
-  if ((uintptr_t)_end > WASM_RT_BASE) return -1;  // linked in another way than scripts/native.mjs
-  char *const at = memory(WINDOW_END);
-  for (size_t bytes = SCRATCH_BYTES; bytes >= 1u << 20; bytes >>= 1) {
-    void *got = mmap(at, bytes, PROT_READ | PROT_WRITE,
-                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
-    if (got == at) {
-      linear.data = (uint8_t *)WASM_RT_BASE;
-      linear.size = WINDOW_END + bytes;
-      linear.pages = linear.max_pages = (WINDOW_END + SCRATCH_BYTES) / PAGE_64K;
-      return 0;
-    }
-    if (got != MAP_FAILED) return -1;
-  }
-  return -1;
 }
 
 static int inWindow(u32 at, u32 len) {
@@ -222,7 +206,8 @@ int main(int count, char **all) {
   argumentCount = count > 0 ? count - 1 : 0;
   arguments = all + 1;
   catchFaults();
-  if (mapScratch() < 0) internalFault();
+  if (berthStatic != memory(WINDOW_END) || berthScratchEnd != berthStatic + SCRATCH_BYTES)
+    internalFault();  // linked in another way than scripts/native.mjs does
   static int faults;
   if (_setjmp(retreat)) {
     if (faults++) internalFault();

