@@ -147,7 +147,7 @@ describe.each(binaries)("$name and input that can't be read", (binary) => {
     for (const k of Object.keys(whole)) mark(whole as Record<string, unknown>, k);
     const all = marked.flatMap((text) => values.map((v) => text.replace('"@@"', v)));
     const some = isBerth ? all : all.filter((t) => !/ips"?:\[?null/.test(t));
-    const picked = new Random(seed).shuffle(some).slice(0, rounds(binary, some.length, 30));
+    const picked = new Random(seed).shuffle(some).slice(0, rounds(binary, some.length, 20));
     for (const text of picked) {
       if (text.includes('"dataDir":""') || text.includes('"dataDir":null')) continue;
       if (/"dataDir":"[^@]/.test(text)) continue;

@@ -35,7 +35,7 @@ async function until(what: string, done: () => boolean, ms = 20_000): Promise<vo
 
 describe.each(binaries)("$name called many times at once", (binary) => {
   it("gives every address once, and loses none", { timeout: 120_000 }, async () => {
-    const count = binary.kind === "upstream" ? 300 : rounds(binary, 1500, 96);
+    const count = binary.kind === "upstream" ? 300 : rounds(binary, 1500, 40);
     const n = network(folder(), pair(count));
     const caller = Caller.start(32);
     const p = pluginOf(caller, binary);
@@ -51,7 +51,7 @@ describe.each(binaries)("$name called many times at once", (binary) => {
   });
 
   it("keeps ADD and DEL of different containers apart", { timeout: 60_000 }, async () => {
-    const count = rounds(binary, 200, 24);
+    const count = rounds(binary, 200, 10);
     const n = network(folder(), pair(count + 16));
     const caller = Caller.start(16);
     const p = pluginOf(caller, binary);
@@ -82,7 +82,7 @@ describe.skipIf(!native || !node)("both hosts on one state", () => {
     const caller = Caller.start(16);
     const host = [pluginOf(caller, native!), pluginOf(caller, node!)];
     const by = (id: string, shift: number): Plugin =>
-      host[(Number(id.replace(/\D/g, "")) + shift) % 10 === 0 ? 1 : 0]!;
+      host[(Number(id.replace(/\D/g, "")) + shift) % 20 === 0 ? 1 : 0]!;
     expectWhole(await allWith(ids(400), (id) => by(id, 0).given(n, id)), n);
     await allWith(ids(400), (id) => by(id, 5).gone(n, id));
     expectWhole(await allWith(ids(400, "new"), (id) => by(id, 3).given(n, id)), n);
@@ -102,7 +102,7 @@ describe.each(berths)("$name and a lock that is held", (binary) => {
   }
 
   it("waits without polling, a thousand at once, and drains", { timeout: 120_000 }, async () => {
-    const count = rounds(binary, 1000, 12);
+    const count = rounds(binary, 1000, 10);
     const { n, caller, p, lock } = await setUp(count, count);
     const release = holdLock(lock);
     const pids: number[] = [];
@@ -179,7 +179,7 @@ describe.each(berths)("$name and a lock that is held", (binary) => {
   });
 
   it("many notes are all applied, some with each call", { timeout: 30_000 }, async () => {
-    const count = rounds(binary, 150, 20);
+    const count = rounds(binary, 150, 10);
     const { n, caller, p, lock } = await setUp(count, 50);
     await allWith(ids(count), (id) => p.given(n, id));
     const release = holdLock(lock);

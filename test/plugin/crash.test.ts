@@ -132,8 +132,8 @@ describe.each(berths)("[crash] $name killed at random moments", (binary) => {
   it.each([1, 4])(
     "loses nothing and gives nothing twice, %i at a time",
     async (lanes) => {
-      const capacity = rounds(binary, 220, 40);
-      const calls = rounds(binary, 800, 36);
+      const capacity = rounds(binary, 220, 14);
+      const calls = rounds(binary, 800, 24);
       const n = network(folder(), pair(capacity));
       const caller = Caller.start(lanes);
       const p = pluginOf(caller, binary);

@@ -57,7 +57,7 @@ describe.skipIf(hostLocal === undefined).each(binaries)("$name beside host-local
       const told = small.map((s) => JSON.stringify(s)).join("\n");
       return `BERTH_SEED=${seed}, script ${n}: ${why}\n${told}`;
     };
-    const count = rounds(binary, 100, 6);
+    const count = rounds(binary, 90, 4);
     let next = 0;
     const wrong: string[] = [];
     const lane = async (): Promise<void> => {
@@ -76,7 +76,7 @@ describe.skipIf(hostLocal === undefined).each(binaries)("$name beside host-local
     const d = duel(caller);
     const r = new Random(seed, 1_000_000);
     const all = mutations();
-    const some = binary.kind === "node" ? r.shuffle(all).slice(0, 50) : all;
+    const some = binary.kind === "node" ? r.shuffle(all).slice(0, 30) : all;
     const wrong: string[] = [];
     for (const m of some) {
       const side = (dir: string) => m.config.replaceAll("@DIR@", dir);

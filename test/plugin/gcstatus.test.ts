@@ -107,7 +107,7 @@ describe.each(berths)("[1.1.0] $name", (binary) => {
 
     it("refuses a list that can't be read, and frees nothing", async () => {
       const bad = [{}, "x", 7, [7], ["a"], [{ containerID: 7, ifname: "eth0" }], [null], [[]]];
-      for (const value of bad) {
+      for (const value of bad.slice(0, rounds(binary, bad.length, 3))) {
         for (const key of ["cni.dev/valid-attachments", "cni.dev/attachments"]) {
           const o = await gc({ [key]: value });
           expect(await all(), `${key}: ${JSON.stringify(value)}`).toEqual(["a", "b", "c"]);
@@ -132,7 +132,7 @@ describe.each(berths)("[1.1.0] $name", (binary) => {
   });
 
   it("GC goes on through thousands", { timeout: 60_000 }, async () => {
-    const count = rounds(binary, 3000, 40);
+    const count = rounds(binary, 3000, 24);
     n = { ...n, ipam: { ...n.ipam, ranges: pair(count) } };
     const ids = Array.from({ length: count }, (_, i) => `pod-${i}`);
     await Promise.all(ids.map((id) => p.given(n, id)));
