@@ -258,7 +258,8 @@ function releaseAddress(cell: u32, family: u32, due: u32): bool {
  * for that is missing they are free at once: a release never fails). `head` must be an allocation.
  */
 export function release(head: u32, cooldown: u32, now: u32, number: u64): void {
-  const due = cooldown == 0 ? 0 : now + cooldown;
+  // A cool-down past the end of the clock (136 years) ends there.
+  const due = cooldown == 0 ? 0 : now > u32.MAX_VALUE - cooldown ? u32.MAX_VALUE : now + cooldown;
   recordDropOwner(head);
   putWord(H_HELD, word(H_HELD) - 1);
   let cooling = false;
