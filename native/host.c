@@ -5,10 +5,10 @@
 //   | nothing mapped      | window: image, mapped by view | static data, scratch | nothing mapped
 //
 // The base is a constant far from everything else: the executable isn't position-independent, its
-// code lies below, and the kernel puts stack, vDSO and its own choices near the top. Static data and
-// scratch are sections of the executable, linked to their place, so exec maps them. Nothing else is
-// reserved, no page is touched before it is used, and whatever isn't mapped is a SIGSEGV, which ends
-// in `fault`.
+// code lies below, and the kernel puts stack, vDSO and its own choices near the top. Static data
+// and scratch are sections of the executable, linked to their place, so exec maps them. Nothing
+// else is reserved, no page is touched before it is used, and whatever isn't mapped is a SIGSEGV,
+// which ends in `fault`.
 //
 // Cost: seven system calls before the core begins. No malloc, no stdio, no locale.
 #define _GNU_SOURCE

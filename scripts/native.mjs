@@ -34,7 +34,7 @@ const LINK = [
   "-Wl,-z,norelro",
   "-Wl,-z,noseparate-code",
 ];
-/** Where the host wants its memory, and static data in it: native/wasm-rt.h, assembly/numbers.ts. */
+/** Where the host wants its memory: WASM_RT_BASE of native/wasm-rt.h. */
 const MEMORY_BASE = 0x10000000;
 const MACRO = "#define MEM_ADDR(mem, addr, n) &((mem)->data[addr])";
 
