@@ -51,6 +51,8 @@ import { scratchTake } from "./scratch";
 import {
   BUCKET_MAX,
   bucketRoom,
+  cellOf,
+  cellWithBits,
   LEVELS_MAX,
   NODE_BYTES,
   nodeIsSound,
@@ -128,7 +130,8 @@ function checkAddresses(cell: u32): void {
 }
 
 // One cell that an index names, found under the first `level` digits of `path`.
-function checkEntry(cell: u32, by: u32, level: u32, path: u64): void {
+function checkEntry(item: u32, by: u32, level: u32, path: u64): void {
+  const cell = cellOf(item);
   if (!isCell(cell)) {
     fault("an index names what is no cell", cell);
     return;
@@ -149,6 +152,7 @@ function checkEntry(cell: u32, by: u32, level: u32, path: u64): void {
     return;
   }
   const key = keyOf(cell, by);
+  if (cellWithBits(cell, key) != (item & ~7)) fault("the bits of a key are wrong", cell);
   if (level > 0 && key >> <u64>(64 - 6 * level) != path) fault("a key lies under a wrong node", cell);
 }
 
@@ -184,7 +188,7 @@ function checkIndex(root: u32, by: u32): u64 {
     const block = entry & ~7;
     if (entry == 0) continue;
     if (tag == TAG_CELL) {
-      checkEntry(block, by, level, path);
+      checkEntry(entry, by, level, path);
       found++;
     } else if (tag == TAG_NODE && level < LEVELS_MAX) {
       if (!claim(block, NODE_BYTES)) continue;

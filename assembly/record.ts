@@ -66,6 +66,7 @@ function indexOf(family: u32): u32 {
 export function recordByDigest(d0: u64, d1: u64): u32 {
   trieSeek(INDEX_OWNER, ownerHash(d0, d1));
   for (let i: u32 = 0; i < seekCount; i++) {
+    if (seekCell(i) == 0) continue;
     const head = headAt(seekCell(i));
     headDigests(head);
     if (digest0 == d0 && digest1 == d1) return head;
@@ -83,6 +84,7 @@ export function recordByOwner(kind: u32, id: usize, idBytes: u32, at: usize, byt
 export function recordByAddress(family: u32, hi: u64, lo: u64): u32 {
   trieSeek(indexOf(family), addressHash(hi, lo));
   for (let i: u32 = 0; i < seekCount; i++) {
+    if (seekCell(i) == 0) continue;
     const cell = cellAt(seekCell(i));
     if (cellHasFamily(cell, family) && cellHi(cell, family) == hi && cellLo(cell, family) == lo) {
       return cell;
@@ -95,6 +97,7 @@ export function recordByAddress(family: u32, hi: u64, lo: u64): u32 {
 export function recordByName(at: usize, bytes: u32): u32 {
   trieSeek(INDEX_NAME, nameHash(at, bytes));
   for (let i: u32 = 0; i < seekCount; i++) {
+    if (seekCell(i) == 0) continue;
     const cell = cellAt(seekCell(i));
     if (nameText(cell) == bytes && memory.compare(textAt, at, bytes) == 0) return cell;
   }

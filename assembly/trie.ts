@@ -4,7 +4,9 @@
 //   entry u32 = offset | tag:   0 empty   1 a cell   2 node   3, 4, 5 bucket of 4, 8, 16
 //   node      | "trie" level u64 | 64 entries u32 |                     264 B
 //   bucket    | cells u32, the first ones, then zeros |                 16, 32, 64 B
+//   cell u32  | offset, a multiple of 128 | 4 last bits of the key | 000 or the tag |
 //
+// The 4 bits spare a look at 15 of 16 cells that only share a bucket: each look is a page of its own.
 // The root is one entry. Bound: log64 of what is held plus one for the hash's luck, at most 11 levels;
 // 4 to 16 bytes per cell. What empties goes back to the arena.
 import { arenaFree, arenaTake } from "./arena";
@@ -27,6 +29,18 @@ export const BUCKET_MAX: u32 = 16;
 /** Candidates of the last `trieSeek`: how many, and where the first entry lies. */
 export let seekCount: u32 = 0;
 export let seekAt: u32 = 0;
+
+/** A cell as buckets hold it: with the last 4 bits of its key. */
+export function cellWithBits(cell: u32, hash: u64): u32 {
+  return cell | ((<u32>hash & 15) << 3);
+}
+
+/** The cell of a bucket's word or of an entry with TAG_CELL. */
+export function cellOf(item: u32): u32 {
+  return item & ~127;
+}
+
+let seekHash: u64 = 0;
 
 /** Cells that a bucket of this tag has room for. */
 export function bucketRoom(tag: u32): u32 {
@@ -54,6 +68,7 @@ function nodeEntry(node: u32, level: u32, hash: u64): u32 {
 
 /** Collects the cells that can have this key: `seekCount` of them from `seekAt` on, 4 bytes apart. */
 export function trieSeek(root: u32, hash: u64): void {
+  seekHash = hash;
   let at = root;
   for (let level: u32 = 0; level <= LEVELS_MAX; level++) {
     const entry = half(at);
@@ -75,12 +90,15 @@ export function trieSeek(root: u32, hash: u64): void {
   damaged("an index is too deep");
 }
 
-/** Candidate `n` of the last seek. */
+/** Candidate `n` of the last seek; 0 if its bits say that it has another key. */
 export function seekCell(n: u32): u32 {
-  return half(seekAt + n * 4) & ~7;
+  const item = half(seekAt + n * 4);
+  const cell = cellOf(item);
+  return (item & ~7) == cellWithBits(cell, seekHash) ? cell : 0;
 }
 
-// Adds a cell to what the entry at `at` holds, if that isn't a node. 1 done, 0 no space, -1 full.
+// Adds a cell (with its bits) to what the entry at `at` holds, if that isn't a node. 1 done,
+// 0 no space, -1 full.
 function entryAdd(at: u32, cell: u32): i32 {
   const entry = half(at);
   const tag = entry & 7;
@@ -118,8 +136,8 @@ function split(at: u32, level: u32, by: u32): bool {
   if (node == 0) return false;
   putWord(node, NODE_MAGIC | ((<u64>level) << 32));
   for (let i: u32 = 0; i < BUCKET_MAX; i++) {
-    const cell = half(bucket + i * 4);
-    if (entryAdd(nodeEntry(node, level, keyOf(cell, by)), cell) != 1) return false;
+    const item = half(bucket + i * 4);
+    if (entryAdd(nodeEntry(node, level, keyOf(cellOf(item), by)), item) != 1) return false;
   }
   putHalf(at, node | TAG_NODE);
   arenaFree(bucket, BUCKET_MAX * 4);
@@ -131,7 +149,7 @@ export function trieAdd(root: u32, by: u32, hash: u64, cell: u32): bool {
   let at = root;
   for (let level: u32 = 0; level <= LEVELS_MAX; level++) {
     if ((half(at) & 7) != TAG_NODE) {
-      const done = entryAdd(at, cell);
+      const done = entryAdd(at, cellWithBits(cell, hash));
       if (done >= 0) return done == 1;
       if (level == LEVELS_MAX) break;
       if (!split(at, level, by)) return false;
@@ -149,7 +167,7 @@ function bucketRemove(at: u32, cell: u32): bool {
   const bucket = entry & ~7;
   const n = bucketCount(bucket, tag);
   let i: u32 = 0;
-  while (i < n && half(bucket + i * 4) != cell) i++;
+  while (i < n && cellOf(half(bucket + i * 4)) != cell) i++;
   if (i == n) return false;
   putHalf(bucket + i * 4, half(bucket + (n - 1) * 4));
   putHalf(bucket + (n - 1) * 4, 0);
@@ -189,7 +207,7 @@ export function trieRemove(root: u32, hash: u64, cell: u32): void {
     depth++;
   }
   const entry = half(at);
-  if (entry == (cell | TAG_CELL)) putHalf(at, 0);
+  if ((entry & 7) == TAG_CELL && cellOf(entry) == cell) putHalf(at, 0);
   else if ((entry & 7) < TAG_BUCKET || !bucketRemove(at, cell)) damaged("an index lacks a record");
   while (depth > 0 && half(at) == 0) {
     depth--;
@@ -206,8 +224,8 @@ export function trieReplace(root: u32, hash: u64, from: u32, to: u32): void {
   trieSeek(root, hash);
   for (let i: u32 = 0; i < seekCount; i++) {
     const at = seekAt + i * 4;
-    if ((half(at) & ~7) == from) {
-      putHalf(at, to | (half(at) & 7));
+    if (cellOf(half(at)) == from) {
+      putHalf(at, to | (half(at) & 127));
       return;
     }
   }
@@ -245,7 +263,7 @@ export function trieCells(root: u32, into: usize, cap: u32): u32 {
     const n: u32 = tag == TAG_CELL ? 1 : bucketCount(entry & ~7, tag);
     const from = tag == TAG_CELL ? <u32>frame : entry & ~7;
     for (let i: u32 = 0; i < n && found < cap; i++) {
-      store<u32>(into + (<usize>found << 2), half(from + i * 4) & ~7);
+      store<u32>(into + (<usize>found << 2), cellOf(half(from + i * 4)));
       found++;
     }
   }
