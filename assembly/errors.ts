@@ -16,11 +16,12 @@ import {
   textByte,
   textBytes,
   textClear,
+  textHead,
   textNumber,
   textQuote,
   textQuoteRune,
+  textRoom,
   textString,
-  textTake,
   textTo,
 } from "./text";
 
@@ -56,10 +57,13 @@ let word: usize = 0;
 
 /** Reserves the buffers, so that an error can be told even when scratch is used up later. */
 export function errorPrepare(): void {
-  message = textTake(MESSAGE_BYTES);
-  details = textTake(MESSAGE_BYTES);
-  printed = textTake(OUTPUT_BYTES);
+  message = textHead();
+  details = textHead();
+  printed = textHead();
   word = scratchTake(ADDRESS_BYTES);
+  textRoom(message, MESSAGE_BYTES);
+  textRoom(details, MESSAGE_BYTES);
+  textRoom(printed, OUTPUT_BYTES);
   current = message;
   code = 0;
 }

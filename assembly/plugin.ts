@@ -145,8 +145,8 @@ export function begin(): i32 {
   opened = false;
   scratchAssignAll();
   storeReserve(); // tables that must be zero: before scratch is ever rewound
-  errorPrepare();
   callBegin();
+  errorPrepare();
   if (!envRead()) return call.command == CMD_NONE ? printUsage() : errorPrint();
   if (call.command == CMD_VERSION) return printVersion();
   if (!networkRead()) return errorPrint();

@@ -18,9 +18,18 @@ export class Text {
 
 let sink: Text = changetype<Text>(0);
 
+/** Reserves the record of a buffer only: several of them in a row lie on one page. */
+export function textHead(): Text {
+  return changetype<Text>(scratchTake(offsetof<Text>()));
+}
+
 /** Reserves a buffer of `cap` bytes. Untouched pages cost nothing. */
 export function textTake(cap: i32): Text {
-  const text = changetype<Text>(scratchTake(offsetof<Text>()));
+  return textRoom(textHead(), cap);
+}
+
+/** Reserves the `cap` bytes of a buffer whose record is there. */
+export function textRoom(text: Text, cap: i32): Text {
   text.at = scratchTake(<usize>cap);
   text.length = 0;
   text.cap = cap;

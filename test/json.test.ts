@@ -161,10 +161,22 @@ describe("the JSON reader", () => {
     const bytes = Buffer.concat([
       Buffer.from('"a'),
       Buffer.from([0xff, 0xc3, 0x28, 0xed, 0xa0, 0x80, 0xf4, 0x90, 0x80, 0x80, 0xe2, 0x82]),
+      // Longer than they need be: U+0000, U+07FF, U+FFFF.
+      Buffer.from([0xc0, 0x80, 0xe0, 0x9f, 0xbf, 0xf0, 0x8f, 0xbf, 0xbf]),
       Buffer.from('"'),
     ]);
     expect(readers.refusal(bytes)).toBeUndefined();
-    expect(readers.value(0)).toBe(`a\ufffd\ufffd(${"\ufffd".repeat(9)}`);
+    expect(readers.value(0)).toBe(`a\ufffd\ufffd(${"\ufffd".repeat(18)}`);
+  });
+
+  it("reads the last code point before each border of UTF-8 and of the surrogates", () => {
+    for (const text of ["\x7f", "\u0080", "\u07ff", "\u0800", "\ud7ff", "\ue000", "\uffff"])
+      for (const wrapped of [text, `\u{10000}${text}`, `\u{10ffff}${text}`]) {
+        const units = Array.from({ length: wrapped.length }, (_, i) => wrapped.charCodeAt(i));
+        const escapes = units.map((unit) => `\\u${unit.toString(16).padStart(4, "0")}`).join("");
+        readers.refusal(Buffer.from(`["${wrapped}","${escapes}"]`));
+        expect(readers.value(0)).toEqual([wrapped, wrapped]);
+      }
   });
 
   it("finds a key in any case, also with the letters that fold to s and k", () => {
