@@ -1,5 +1,5 @@
-// Addresses as texts and as 128-bit values. Node's own parser (inet_pton) and the serializer of the URL
-// standard stand beside ours; what a text means is told by the numbers it was made from.
+// Addresses as texts and as 128-bit values. Node's own parser (inet_pton) and the serializer of the
+// URL standard stand beside ours; what a text means is told by the numbers it was made from.
 import { isIP } from "node:net";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";

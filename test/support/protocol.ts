@@ -1,4 +1,5 @@
-// fixtures/protocol.ts compiled and loaded: the readers of addresses and JSON, handed bytes from here.
+// fixtures/protocol.ts compiled and loaded: the readers of addresses and JSON, handed bytes from
+// here.
 import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import { createRequire } from "node:module";
