@@ -40,10 +40,10 @@ import {
   jsonNext,
 } from "./json";
 import { jsonMember, jsonRaw, jsonText, jsonTextAt, jsonTextBytes } from "./jsonvalue";
+import { SETS_MAX } from "./header";
 import { below, Interval, Range, RangeSet } from "./range";
 import { scratchTake } from "./scratch";
 
-export const SETS_MAX: i32 = 64;
 export const RANGES_MAX: i32 = 1024;
 export const EXCLUDES_MAX: i32 = 1024;
 
@@ -189,7 +189,7 @@ export function rangesRead(ipam: i32, first: i32, last: i32): bool {
   const old = jsonRaw(ipam, "subnet") != 0;
   const sets =
     (first == 0 ? 0 : jsonCount(first)) + (old ? 1 : 0) + (last == 0 ? 0 : jsonCount(last));
-  if (sets > SETS_MAX) return overLimit("ipam.ranges", sets, " range sets", SETS_MAX);
+  if (sets > <i32>SETS_MAX) return overLimit("ipam.ranges", sets, " range sets", <i32>SETS_MAX);
   // One more: the range in `ipam` is read (and may be refused) even where it has no subnet.
   const most = countRanges(first) + countRanges(last) + 1;
   if (most - 1 > RANGES_MAX) return overLimit("ipam.ranges", most - 1, " ranges", RANGES_MAX);

@@ -243,7 +243,7 @@ export function trieCells(root: u32, into: usize, cap: u32): u32 {
   let depth: u32 = 1;
   let found: u32 = 0;
   store<u64>(stack, <u64>root);
-  while (depth > 0) {
+  while (depth > 0 && found < cap) {
     depth--;
     const frame = load<u64>(stack + (<usize>depth << 3));
     const level = <u32>(frame >> 32);
