@@ -4,6 +4,8 @@
 // `unsure` is a container whose last call was killed, so that it may hold a pair or not. The
 // network has two sets of the same size, so what is free in one must be as many in the other.
 
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import path from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { allOf, bare } from "./support/address.ts";
 import { berths, rounds } from "./support/binaries.ts";
@@ -11,7 +13,7 @@ import { Caller } from "./support/caller.ts";
 import { faultsOf } from "./support/faults.ts";
 import { type Plugin, pluginOf } from "./support/plugin.ts";
 import { Random, seed } from "./support/random.ts";
-import { folder, type Network, network, pair, removeAll } from "./support/space.ts";
+import { folder, homeOf, type Network, network, pair, removeAll } from "./support/space.ts";
 
 afterAll(removeAll);
 
@@ -173,4 +175,60 @@ describe.each(berths)("[crash] $name killed at random moments", (binary) => {
     },
     120_000,
   );
+});
+
+const native = berths.filter((b) => b.kind === "native");
+
+function copied(n: Network): Network {
+  const to = network(folder(), n.ipam.ranges);
+  mkdirSync(homeOf(to), { recursive: true });
+  for (const f of readdirSync(homeOf(n))) {
+    copyFileSync(path.join(homeOf(n), f), path.join(homeOf(to), f));
+  }
+  return to;
+}
+
+/** Plays ADD and DEL until the next commit begins the log anew; a copy from just before it. */
+async function beforeCheckpoint(p: Plugin, n: Network): Promise<Network> {
+  const log = path.join(homeOf(n), "berth.log");
+  for (let i = 0; i < 20_000; i++) {
+    const bytes = readFileSync(log);
+    const nearEnd = bytes.subarray(bytes.length - 16_384).some((b) => b !== 0);
+    const before = nearEnd ? copied(n) : undefined;
+    if (i % 2 === 0) await p.given(n, "turn");
+    else await p.gone(n, "turn");
+    if (!before) continue;
+    const head = (b: Buffer) => b.subarray(0, 512);
+    if (!head(readFileSync(log)).equals(head(bytes))) return before;
+    rmSync(before.ipam.dataDir, { recursive: true });
+  }
+  throw new Error("the log never began anew");
+}
+
+describe.each(native)("[crash] $name killed while the log begins anew", (binary) => {
+  it("loses nothing and gives nothing twice", { timeout: 120_000 }, async () => {
+    const caller = Caller.start(1);
+    const p = pluginOf(caller, binary);
+    const n = network(folder(), pair(30));
+    const pods = Array.from({ length: 20 }, (_, i) => `pod-${i}`);
+    const held = (await Promise.all(pods.map((id) => p.given(n, id)))).flat().map(bare);
+    const scene = await beforeCheckpoint(p, n);
+    const times: number[] = [];
+    for (let i = 0; i < 5; i++) times.push((await p.add(copied(scene), "turn")).ms * 1000);
+    const window = 1.2 * times.sort((a, b) => a - b)[2]!;
+    const r = new Random(seed, 9);
+    const every = n.ipam.ranges.flatMap(allOf).sort();
+    for (let turn = 0; turn < 120; turn++) {
+      const one = copied(scene);
+      const verb = r.chance(0.5) ? "ADD" : "DEL";
+      await p.call({ verb, id: "turn", config: one, killUs: r.below(window) });
+      if (turn % 8 === 0) expect(await faultsOf(one, binary)).toEqual([]);
+      await p.gone(one, "turn");
+      const l = new Ledger();
+      l.give("pods", held);
+      expect([...(await fill(p, one, l, "fill")), ...held].sort()).toEqual(every);
+      rmSync(one.ipam.dataDir, { recursive: true });
+    }
+    await caller.close();
+  });
 });
