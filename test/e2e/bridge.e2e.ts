@@ -165,7 +165,7 @@ suite("bridge: ADD that can't succeed", { plugins: ["bridge"] }, () => {
     expect(await node.held(config)).toEqual([]);
   });
 
-  test("a full range set is refused with host-local's words and nothing is held for it", async () => {
+  test("a full range set is refused in host-local's words and nothing is held", async () => {
     const small = withRanges(bridgeConfig(node), [[{ subnet: "10.77.0.0/30" }], V6]);
     const one = await attached(small, "one");
     const two = await node.pod("two");
@@ -177,7 +177,7 @@ suite("bridge: ADD that can't succeed", { plugins: ["bridge"] }, () => {
     expect(await node.held(small)).toEqual([one.v4, one.v6]);
   });
 
-  test("in a range set that is full in one family only, the other family is given back", async () => {
+  test("with one family full, the address of the other one is given back", async () => {
     const tiny = [{ subnet: "fd00:77::/126", rangeEnd: "fd00:77::2" }];
     const small = withRanges(bridgeConfig(node), [V4, tiny]);
     const one = await attached(small, "one");

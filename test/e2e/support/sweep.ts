@@ -1,6 +1,6 @@
 /**
  * The last broom: names everything that a run makes, and removes at its end, and at the beginning
- * of the next one, what a killed run left. A test cleans up by itself; this is for when it couldn't.
+ * of the next one, what a killed run left. A test cleans up by itself; this is for when it can't.
  *
  * A run is named by the process id of its vitest, so a namespace or directory of a run that still
  * goes on is never touched.
