@@ -182,6 +182,23 @@ describe("bitmap", { timeout: 60_000 }, () => {
     ]);
     expect([one("x", last), one("g", 77), one("x", last)]).toEqual(["40001", "1", "4d"]);
     expect(one("n", 262_146)).toBe(last.toString(16));
+    // The first 2^24 slots full, on every level: 64 to the power of 4.
+    one("b", 2 ** 30);
+    let level = FIRST;
+    for (const words of [2 ** 24, 2 ** 18, 2 ** 12, 2 ** 6, 1]) {
+      const full = words >> 6;
+      if (full) rooms.image().fill(255, level, level + 8 * full);
+      else rooms.putWord(level, 1n);
+      level += 8 * words;
+    }
+    expect([one("k"), one("f"), one("x", 2 ** 24 - 1)]).toEqual(["0", "1000000", "1000000"]);
+    expect([one("g", 5), one("k"), one("f"), one("t", 5), one("k")]).toEqual([
+      "1",
+      "0",
+      "5",
+      "1",
+      "0",
+    ]);
     one("b", 1);
   });
 });

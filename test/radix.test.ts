@@ -176,6 +176,51 @@ describe("radix", { timeout: 60_000 }, () => {
     expect(same).toBeGreaterThan(300);
   });
 
+  it("a node with one child left gives its place to it: to a list, to a leaf", () => {
+    const base = 0xfd00n << 112n;
+    const place = base + (5n << 50n);
+    take(base | (1n << 63n));
+    for (let i = 0n; i < 20n; i++) take(place + i);
+    for (let i = 0n; i < 13n; i++) take(place + (1n << 30n) + i);
+    expect(blocks()).toEqual({ 136: 1, 264: 1, 552: 2 });
+    for (let i = 0n; i < 13n; i++) give(place + (1n << 30n) + i);
+    expect([blocks(), rooms.run(["K"])]).toEqual([{ 264: 1, 552: 1 }, "0 0"]);
+    for (let i = 0n; i < 20n; i++) expect(rooms.run(onKey("H", place + i))).toBe("1");
+    for (let i = 20n; i < 40n; i++) take(place + i);
+    take(place + (1n << 40n));
+    expect(blocks()).toEqual({ 552: 3 });
+    give(place + (1n << 40n));
+    expect([blocks(), rooms.run(["K"])]).toEqual([{ 552: 2 }, "0 0"]);
+  });
+
+  it("a take that gets only a part of the blocks it needs gives them back", () => {
+    const { arenaTake, arenaFree } = rooms.exports;
+    const top = 1n << 127n;
+    const near = (from: bigint) => [...Array(16).keys()].map((i) => from + BigInt(i));
+    // Held keys, and the key for which a far key's block or the second of two lists is missing.
+    const cases: [bigint[], bigint][] = [
+      [[0n], top],
+      [[0n, 1n << 100n], top],
+      [[1n << 63n, ...near(0n), ...near(1n << 30n)], 1n << 20n],
+    ];
+    for (const [held, key] of cases) {
+      rooms.run(["R", 65_536n]);
+      for (const each of held) take(each);
+      // One free block of 552 and of 264 bytes; nothing else in the whole arena.
+      const spare = [552, 264].map((size) => [arenaTake!(size), size]);
+      for (const size of [552, 264, 136, 72, 40, 16]) while (arenaTake!(size));
+      for (const [at, size] of spare) arenaFree!(at, size);
+      const before = rooms.liveBytes();
+      const root = [rooms.word(ROOT), rooms.word(ROOT + 8)];
+      expect(take(key)).toBe("2");
+      expect([rooms.liveBytes(), rooms.word(ROOT), rooms.word(ROOT + 8)]).toEqual([
+        before,
+        ...root,
+      ]);
+      for (const each of held) expect(rooms.run(onKey("H", each))).toBe("1");
+    }
+  });
+
   it("giving all back in any order leaves no block and a zero root", () => {
     for (const seed of [1n, 2n, 3n]) {
       const next = scattered(seed);

@@ -63,6 +63,14 @@ function blocks(): { at: number; bytes: number }[] {
   return found;
 }
 
+/** How a walk over all keys ends: "-" or "trap". */
+function walkEnds(): string {
+  const last = keys().at(-1) ?? "0:0";
+  const [hi, lo] = last.split(":").map((half) => BigInt(`0x${half}`));
+  const next = (hi! << 64n) + lo! + 1n;
+  return next > LAST_KEY ? "-" : rooms.run(within("N", next, LAST_KEY));
+}
+
 /** Changes one word, looks, and puts it back. */
 function withWord<T>(at: number, value: bigint, look: () => T): T {
   const before = rooms.word(at);
@@ -112,10 +120,23 @@ describe("radixcheck", { timeout: 60_000 }, () => {
             return answer;
           });
           expect(faults).not.toBe("trap");
+          // Prefix, count and marks of nodes and leaves are wrong in no sound set.
+          const head = bytes === 552 && word < at + 40;
+          if (head) expect([word, bit, faults]).not.toEqual([word, bit, "0 0"]);
           if (faults.startsWith("0 ")) other++;
           else found++;
         }
     expect(found).toBeGreaterThan(4 * other);
+  });
+
+  it("[every] a block whose magic number is wrong traps the walk, whatever else it holds", () => {
+    for (const { at, bytes } of blocks()) {
+      if (bytes !== 552 && rooms.word(at) >> 32n !== 0x7453494cn) continue;
+      const [offset, bit] = bytes === 552 ? [8, 1n << 10n] : [0, 1n << 40n];
+      const value = rooms.word(at + offset) ^ bit;
+      expect([at, withWord(at + offset, value, walkEnds)]).toEqual([at, "trap"]);
+    }
+    expect(walkEnds()).toBe("-");
   });
 
   it("never traps, whatever the blocks hold", () => {
@@ -139,6 +160,8 @@ describe("radixcheck", { timeout: 60_000 }, () => {
     const root = rooms.word(ROOT);
     const node = Number(root >> 4n) & 0xffffffff;
     expect(withWord(node + 40 + 8, root, () => rooms.run(["K"]))).not.toMatch(/^0 /);
+    const alone = () => rooms.exports.radixCheck!(ROOT);
+    expect(withWord(node + 40 + 8, root, alone)).toBeGreaterThan(0);
     const child = [...Array(64).keys()].map((i) => rooms.word(node + 40 + 8 * i)).find(Boolean)!;
     const free = [...Array(64).keys()].findIndex((i) => rooms.word(node + 40 + 8 * i) === 0n);
     expect(withWord(node + 40 + 8 * free, child, () => rooms.run(["K"]))).not.toMatch(/^0 /);

@@ -54,7 +54,9 @@ export function steps(maxLength: number, runs: number[]): fc.Arbitrary<Step[]> {
 /** The operations of the steps, on a new set; `check` follows each step. */
 export function operations(list: Step[], limit: number, check: Operation[]): Operation[] {
   const all: Operation[] = [["R", BigInt(limit)]];
-  for (const { code, key, run, to } of list) {
+  for (const { code, key: drawn, run, to } of list) {
+    // A run of 4,096 keys is a whole leaf.
+    const key = run === 4096 ? drawn & ~4095n : drawn;
     if (code === "T" || code === "G") {
       for (let i = 0; i < run; i++) all.push(onKey(code, key + BigInt(i)));
       // Every second key: no runs to go by.
