@@ -127,6 +127,15 @@ describe("radix", { timeout: 60_000 }, () => {
     }
   });
 
+  it("a full leaf far below its place doesn't make the place full", () => {
+    for (let key = 0n; key < 4096n; key++) take(key);
+    for (const key of [1n << 40n, 1n << 50n, 1n << 90n]) {
+      take(key);
+      expect(rooms.run(["K"])).toBe("0 0");
+      expect(rooms.run(within("F", 0n, LAST_KEY))).toBe("0:1000");
+    }
+  });
+
   it("a key costs nothing, 33 a leaf; at 16 it is a list again, at 1 nothing", () => {
     const base = 0xfd00n << 112n;
     const far = base | (1n << 63n);
