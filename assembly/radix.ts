@@ -11,8 +11,8 @@
 // none, it stays as it is: giving never fails.
 //
 // Cost: at most 22 levels down for every question and change (twice for a change: first to know how
-// it ends, then to count). 1 M scattered keys of a /64 are 12.4 MB of blocks, in an arena of 18 MB if
-// they came one by one (outgrown lists wait in its free lists); dense ones take 1.1 bits each.
+// it ends, then to count). 1 M scattered keys of a /64 are 12.4 MB of blocks, in an arena of 18 MB
+// if they came one by one (outgrown lists wait in its free lists); dense ones take 1.1 bits each.
 import { arenaFree } from "./arena";
 import { damaged } from "./fault";
 import { putWord, word } from "./image";

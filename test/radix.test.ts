@@ -1,5 +1,5 @@
-// Laws of the radix set (assembly/radix*.ts), on core.wasm; the same operations on rooms.wasm and on
-// rooms.wasm compiled to C in test/rooms.test.ts.
+// Laws of the radix set (assembly/radix*.ts), on core.wasm; the same operations on rooms.wasm and
+// on rooms.wasm compiled to C in test/rooms.test.ts.
 import fc from "fast-check";
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { LAST_KEY, Model } from "./model.ts";

@@ -15,7 +15,7 @@ beforeAll(() => {
   rooms = Rooms.core();
 });
 
-/** A set with every kind of entry: far and lone keys, lists of all sizes, nodes, leaves, a full one. */
+/** A set of everything: far and lone keys, lists of all sizes, nodes, leaves, a full one. */
 function build(): void {
   rooms.run(["R", BigInt(LENGTH)]);
   const next = scattered(1n);
@@ -42,7 +42,7 @@ function keys(start = 0n, end = LAST_KEY): string[] {
   return found;
 }
 
-/** Offset and size of the blocks that the set uses, found by trial: what one claims can't be claimed. */
+/** Offset and size of the blocks that the set uses: what it claims, nobody else can claim. */
 function blocks(): { at: number; bytes: number }[] {
   const { blocksBegin, radixCheck, blocksClaim, blocksEnd } = rooms.exports;
   blocksBegin!(LENGTH);

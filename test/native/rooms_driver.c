@@ -1,5 +1,5 @@
-// rooms.wasm as C, driven by operations on stdin: test/support/rooms.ts lists them and does the same
-// on the module itself. One line in, one answer out; "trap" where the core traps.
+// rooms.wasm as C, driven by operations on stdin: test/support/rooms.ts lists them and does the
+// same on the module itself. One line in, one answer out; "trap" where the core traps.
 #include <inttypes.h>
 #include <setjmp.h>
 #include <stdio.h>
