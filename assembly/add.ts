@@ -29,11 +29,11 @@ import {
   errorRangeSet,
   errorText,
 } from "./errors";
-import { imageRoom } from "./files";
+import { imageGrow } from "./files";
 import * as host from "./host";
 import { CHAIN_MAX, digest0, digest1, nextOfKind, ownerDigests } from "./key";
-import { noteExists, noteRemove, notesAreMany } from "./notes";
 import { logCommit } from "./log";
+import { noteExists, noteRemove, notesAreMany } from "./notes";
 import { Given, RangeSet, setHolds, Wanted } from "./range";
 import { recordByDigest } from "./record";
 import { resultPrint } from "./result";
@@ -52,6 +52,9 @@ import {
 /** Arena that a call may need: its record and the nodes of one index and tree walk per range set. */
 const ROOM_CALL: u32 = 65536;
 const ROOM_SET: u32 = 8192;
+
+// What the last try to grow the state said.
+let room: i32 = 0;
 
 // namespace/name of the pod, as CNI_ARGS tells it; 0 bytes without one.
 function podName(o: Order): void {
@@ -90,8 +93,11 @@ function makeOrder(): Order {
 function clearOwnNote(): bool {
   if (!notesAreMany()) return true;
   ownerDigests(
-    KIND_CONTAINER, call.containerId.at, <u32>call.containerId.bytes,
-    call.ifname.at, <u32>call.ifname.bytes,
+    KIND_CONTAINER,
+    call.containerId.at,
+    <u32>call.containerId.bytes,
+    call.ifname.at,
+    <u32>call.ifname.bytes,
   );
   const d0 = digest0;
   const d1 = digest1;
@@ -108,11 +114,8 @@ export function add(): i32 {
   if (call.containerId.bytes > <i32>TEXT_MAX) return idTooLong();
   if (sessionOpen(true) < 0) return errorPrint();
   if (!sessionCatchUp() || !clearOwnNote()) return errorPrint();
-  const room = imageRoom(ROOM_CALL + <u32>call.setCount * ROOM_SET);
-  if (room < 0) {
-    diskError("grow the state in ", room);
-    return errorPrint();
-  }
+  // Where the file can't grow, freed blocks may still be enough: only running out of both is an error.
+  room = imageGrow(ROOM_CALL + <u32>call.setCount * ROOM_SET);
   const o = makeOrder();
   const status = allocate(changetype<usize>(o));
   if (status == ALLOCATED) {
@@ -155,7 +158,7 @@ function sayWhy(status: i32): void {
     errorText(" is not available in range set ");
     errorRangeSet(set);
   } else if (status == FAIL_LEFTOVER) sayLeftOver();
-  else diskError("hold another allocation (the state may have 1 GiB at most) in ", -28);
+  else diskError("hold another allocation: berth.state can't grow in ", room);
 }
 
 function sayLeftOver(): void {

@@ -227,7 +227,14 @@ export function allocate(order: usize): i32 {
   failCell = recordByOwner(o.kind, o.id, o.idBytes, o.ifname, o.ifBytes);
   if (failCell != 0) return FAIL_DUPLICATE;
   const head = recordMake(
-    o.kind, STATE_ALLOCATION, o.id, o.idBytes, o.ifname, o.ifBytes, o.now, o.number,
+    o.kind,
+    STATE_ALLOCATION,
+    o.id,
+    o.idBytes,
+    o.ifname,
+    o.ifBytes,
+    o.now,
+    o.number,
   );
   if (head == 0) return noSpace();
   if (o.nameBytes != 0 && !recordPutName(head, o.name, o.nameBytes, o.number)) return noSpace();

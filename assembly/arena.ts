@@ -10,7 +10,7 @@
 //
 // O(1). Nothing is given back to the file system: the image never shrinks.
 import { damaged } from "./fault";
-import { half, imageLength, putHalf, putWord, word } from "./image";
+import { half, imageBase, imageLength, putHalf, putWord, word } from "./image";
 
 export const CLASSES: u32 = 9;
 /** Bytes of the arena's own header. */
@@ -113,6 +113,8 @@ export function arenaTake(bytes: u32): u32 {
     end = block + size;
     putHalf(root, end);
   }
+  // Fresh bytes are zero. A first touch that writes is one page fault, one that reads is two.
+  store<u64>(imageBase() + block, 0);
   putWord(c + 8, <u64>(block + bytes) | ((<u64>end) << 32));
   putWord(c, list + ((<u64>1) << 32));
   return block;

@@ -1,8 +1,8 @@
 // What GC is told to keep: a list of container ids and interfaces on stdin.
 //
 // `cni.dev/valid-attachments` decides. `cni.dev/attachments`, an older spelling that libcni sends
-// beside it, counts where the first is absent or null; where both are there and differ, both are
-// kept (err on keeping). Neither there: the caller knows nothing, and nothing may be collected.
+// beside it, counts where the first is absent; where both are there and differ, both are kept (err on
+// keeping). A first that is null, or neither: the caller knows nothing, and nothing may be collected.
 //
 // Linear in the lists. Refuses a list that it can't read to its end, code 6: collecting on half a
 // list would free what is in use.
@@ -10,7 +10,14 @@ import { Attachment, call } from "./call";
 import { ERROR_DECODING, errorBegin, errorNumber, errorText } from "./errors";
 import { kindWord } from "./field";
 import { JSON_LIST, JSON_OBJECT, JSON_STRING, jsonCount, jsonKind, jsonNext } from "./json";
-import { jsonMember, jsonRootMember, jsonText, jsonTextAt, jsonTextBytes } from "./jsonvalue";
+import {
+  jsonMember,
+  jsonRaw,
+  jsonRootMember,
+  jsonText,
+  jsonTextAt,
+  jsonTextBytes,
+} from "./jsonvalue";
 import { scratchTake } from "./scratch";
 
 function bad(key: string, index: i32, what: string): bool {
@@ -89,6 +96,7 @@ export function attachmentsRead(): bool {
   const half = call.attachmentCount;
   if (!readList(older, "cni.dev/attachments")) return false;
   if (isTwice(half)) call.attachmentCount = half;
-  call.attachmentsPresent = valid != 0 || older != 0;
+  const unknown = valid == 0 && jsonRaw(0, "cni.dev/valid-attachments") != 0;
+  call.attachmentsPresent = (valid != 0 || older != 0) && !unknown;
   return true;
 }

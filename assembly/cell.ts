@@ -69,8 +69,8 @@ export function cellByte(cell: u32, at: u32): u32 {
 /** Sets one byte of a cell. */
 export function cellPutByte(cell: u32, at: u32, value: u32): void {
   const o = (cell + at) & ~7;
-  const shift = <u64>(at & 7) << 3;
-  putWord(o, (word(o) & ~(<u64>0xff << shift)) | ((<u64>value & 0xff) << shift));
+  const shift = (<u64>(at & 7)) << 3;
+  putWord(o, (word(o) & ~((<u64>0xff) << shift)) | ((<u64>value & 0xff) << shift));
 }
 
 /** Kind of a cell. */
@@ -176,9 +176,16 @@ export function cellHead(cell: u32): u32 {
   return cellKind(cell) <= KIND_OTHER ? cell : cellAt(half(cell + C_SINCE));
 }
 
-/** Key of an address in its index. */
-export function addressHash(hi: u64, lo: u64): u64 {
-  return sipPair(keyLow(), keyHigh(), hi, lo);
+/**
+ * Key of an address in its index: the low 36 bits of the address first, so that neighbours share nodes,
+ * buckets and pages (a page that is met for the first time costs a call 1 to 3 us), then a keyed hash of
+ * the rest, so that equal host parts under many prefixes part as well; last the bits that a bucket keeps.
+ *
+ *   | address 35..0 | hash of 127..36, 24 bits | address 3..0 |
+ */
+export function addressKey(hi: u64, lo: u64): u64 {
+  const rest = sipPair(keyLow(), keyHigh(), hi, lo >> 36);
+  return (lo << 28) | ((rest >> 40) << 4) | (lo & 15);
 }
 
 /** Key of a name in its index. */
@@ -188,7 +195,12 @@ export function nameHash(at: usize, bytes: u32): u64 {
 
 /** Half of the 128-bit hash of an owner that names its DEL note: unkeyed, so that no image is needed. */
 export function ownerDigest(
-  which: u64, kind: u32, id: usize, idBytes: u32, ifname: usize, ifBytes: u32,
+  which: u64,
+  kind: u32,
+  id: usize,
+  idBytes: u32,
+  ifname: usize,
+  ifBytes: u32,
 ): u64 {
   const first = sipHash(0x4265727468206f77 ^ which, <u64>kind, id, idBytes);
   return sipHash(first, 0x6e65722064656c21 ^ which, ifname, ifBytes);

@@ -93,8 +93,9 @@ function claim(at: u32, bytes: u32): bool {
 }
 
 function isCell(at: u32): bool {
-  return (at & 127) == 0 && at >= HEADER_BYTES && at <= imageLength() - CELL_BYTES &&
-    cellIsSound(at);
+  return (
+    (at & 127) == 0 && at >= HEADER_BYTES && at <= imageLength() - CELL_BYTES && cellIsSound(at)
+  );
 }
 
 // Claims a record's cells and looks at their chain. false: don't read further.
@@ -153,7 +154,8 @@ function checkEntry(item: u32, by: u32, level: u32, path: u64): void {
   }
   const key = keyOf(cell, by);
   if (cellWithBits(cell, key) != (item & ~7)) fault("the bits of a key are wrong", cell);
-  if (level > 0 && key >> <u64>(64 - 6 * level) != path) fault("a key lies under a wrong node", cell);
+  if (level > 0 && key >> <u64>(64 - 6 * level) != path)
+    fault("a key lies under a wrong node", cell);
 }
 
 function checkNames(newest: u32): void {
@@ -193,10 +195,12 @@ function checkIndex(root: u32, by: u32): u64 {
     } else if (tag == TAG_NODE && level < LEVELS_MAX) {
       if (!claim(block, NODE_BYTES)) continue;
       if (!nodeIsSound(block, level)) fault("a node of an index", block);
-      else for (let i: u32 = 0; i < 64; i++) {
-        push(stack, depth++, block + 8 + i * 4, level + 1, (path << 6) | i);
-      }
-    } else if (tag >= TAG_BUCKET && tag <= TAG_BUCKET + 2) found += checkBucket(block, tag, by, level, path);
+      else
+        for (let i: u32 = 0; i < 64; i++) {
+          push(stack, depth++, block + 8 + i * 4, level + 1, (path << 6) | i);
+        }
+    } else if (tag >= TAG_BUCKET && tag <= TAG_BUCKET + 2)
+      found += checkBucket(block, tag, by, level, path);
     else fault("an entry of an index", at);
   }
   return found;
@@ -302,7 +306,8 @@ export function check(): i32 {
   if (faults == 0) {
     const held = checkIndex(INDEX_OWNER, BY_OWNER);
     if (held != word(H_HELD)) fault("the header miscounts the allocations", H_HELD);
-    if (checkIndex(INDEX_V4, BY_V4) != radixCount(TREE4)) fault("IPv4 index and tree differ", INDEX_V4);
+    if (checkIndex(INDEX_V4, BY_V4) != radixCount(TREE4))
+      fault("IPv4 index and tree differ", INDEX_V4);
     if (checkIndex(INDEX_V6, 2) != radixCount(TREE6)) fault("IPv6 index and tree differ", INDEX_V6);
     checkIndex(INDEX_NAME, BY_NAME);
     checkExpiry();

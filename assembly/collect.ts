@@ -20,7 +20,7 @@ let slots: u32 = 0;
 function keptSlot(): usize {
   let slot = <u32>digest0 & (slots - 1);
   for (let step: u32 = 0; step < slots; step++) {
-    const p = kept + (<usize>slot << 4);
+    const p = kept + ((<usize>slot) << 4);
     const empty = load<u64>(p) == 0 && load<u64>(p, 8) == 0;
     if (empty || (load<u64>(p) == digest0 && load<u64>(p, 8) == digest1)) return p;
     slot = (slot + 1) & (slots - 1);
@@ -31,8 +31,8 @@ function keptSlot(): usize {
 function keep(attachments: usize, count: i32): void {
   slots = 16;
   while (slots < <u32>count * 2) slots <<= 1;
-  kept = scratchTake(<usize>slots << 4);
-  memory.fill(kept, 0, <usize>slots << 4);
+  kept = scratchTake((<usize>slots) << 4);
+  memory.fill(kept, 0, (<usize>slots) << 4);
   for (let i = 0; i < count; i++) {
     const a = changetype<Attachment>(attachments + <usize>i * offsetof<Attachment>());
     ownerDigests(KIND_CONTAINER, a.idAt, <u32>a.idBytes, a.ifnameAt, <u32>a.ifnameBytes);
@@ -47,14 +47,19 @@ function keep(attachments: usize, count: i32): void {
  * 0, or what logCommit said: the parts before that stand.
  */
 export function collect(
-  attachments: usize, count: i32, cooldown: u32, now: u32, synced: bool, durable: bool,
+  attachments: usize,
+  count: i32,
+  cooldown: u32,
+  now: u32,
+  synced: bool,
+  durable: bool,
 ): i32 {
   keep(attachments, count);
   const held = <u32>word(H_HELD);
   const heads = scratchTake((<usize>held + 1) << 2);
   const found = trieCells(INDEX_OWNER, heads, held + 1);
   for (let i: u32 = 0; i < found; i++) {
-    const head = headAt(load<u32>(heads + (<usize>i << 2)));
+    const head = headAt(load<u32>(heads + ((<usize>i) << 2)));
     if (cellKind(head) != KIND_CONTAINER) continue;
     headDigests(head);
     const p = keptSlot();

@@ -21,8 +21,11 @@ import { STORE_NONE } from "./store";
 
 function ownDigests(): void {
   ownerDigests(
-    KIND_CONTAINER, call.containerId.at, <u32>call.containerId.bytes,
-    call.ifname.at, <u32>call.ifname.bytes,
+    KIND_CONTAINER,
+    call.containerId.at,
+    <u32>call.containerId.bytes,
+    call.ifname.at,
+    <u32>call.ifname.bytes,
   );
 }
 

@@ -37,12 +37,12 @@ function familyInSet(cell: u32, set: u32): u32 {
 
 /** Puts a cell's address of `set` on the list. false = no space. */
 export function expiryAdd(cell: u32, set: u32, due: u32): bool {
-  return radixTake(EXPIRY, <u64>set, (<u64>due << 32) | cell) == RADIX_OK;
+  return radixTake(EXPIRY, <u64>set, ((<u64>due) << 32) | cell) == RADIX_OK;
 }
 
 /** Takes it off the list again. */
 export function expiryRemove(cell: u32, set: u32, due: u32): void {
-  if (!radixGive(EXPIRY, <u64>set, (<u64>due << 32) | cell)) damaged("an expiry is missing");
+  if (!radixGive(EXPIRY, <u64>set, ((<u64>due) << 32) | cell)) damaged("an expiry is missing");
 }
 
 /** Ends the cool-down of one address: it is free at once. */

@@ -1,10 +1,18 @@
 // Files of a network: opening, making and growing them. A new file is written under a temporary name,
 // synced, and renamed, so that whoever finds berth.state or berth.log finds a whole one.
 import { arenaFormat, arenaGrow, arenaRoom } from "./arena";
-import { H_ARENA, H_LENGTH, H_VERSION, HEADER_BYTES, headerPut, LAYOUT_VERSION, MAGIC } from "./header";
+import {
+  H_ARENA,
+  H_LENGTH,
+  H_VERSION,
+  HEADER_BYTES,
+  headerPut,
+  LAYOUT_VERSION,
+  MAGIC,
+} from "./header";
 import * as host from "./host";
 import { imageAttach, imageBase, imageLength, putWord } from "./image";
-import { entryBuffer, LOG_BYTES, LOG_HEADER_BYTES, logHeaderMake } from "./log";
+import { entryBuffer, LOG_BYTES, LOG_HEADER_BYTES, logGrow, logHeaderMake } from "./log";
 import { fileName, nameAt, nameBytes } from "./names";
 import { WINDOW_BASE, WINDOW_END } from "./numbers";
 
@@ -66,11 +74,25 @@ export function writeImage(state: i32, used: u32): i32 {
   return status < 0 ? status : host.syncDirectory();
 }
 
-/** Makes sure that `bytes` of the arena are unclaimed, growing the view. 0 or -errno. */
+/**
+ * Makes sure that `bytes` of the arena are unclaimed: grows the file first, so that a full disk is seen
+ * here and not after the commit point, then the view. 0; -errno: nothing has changed.
+ */
+export function imageGrow(bytes: u32): i32 {
+  if (arenaRoom() >= bytes) return 0;
+  const status = logGrow(imageLength() + growthStep(bytes));
+  return status < 0 ? status : imageRoom(bytes);
+}
+
+function growthStep(bytes: u32): u32 {
+  return max<u32>(GROWTH_STEP, (max<u32>(imageLength() / 8, bytes) + 65535) & ~65535);
+}
+
+/** The same in memory only: for an image that has no file yet. */
 export function imageRoom(bytes: u32): i32 {
   if (arenaRoom() >= bytes) return 0;
   const length = imageLength();
-  const step = max<u32>(GROWTH_STEP, (max<u32>(length / 8, bytes) + 65535) & ~65535);
+  const step = growthStep(bytes);
   if (<u64>length + step > <u64>(WINDOW_END - WINDOW_BASE)) return ENOSPC;
   const status = host.extend(imageBase() + length, step);
   if (status < 0) return status;

@@ -8,7 +8,8 @@
 // first, so that a commit can write the new words down and a failing call can be undone:
 //
 //   notes   | offset u32 | - | old word u64 |  x notesCount        16 bytes each
-//   seen    hash of offset -> note number + 1, u16, open addressing
+//   seen    hash of offset -> note number + 1, u16, open addressing; 1,024 slots on one page for
+//           the usual call, 16,384 once half of them are full
 //
 // Cost: a load or store, one comparison; with an open journal about 3 ns more for each new word.
 import { damaged } from "./fault";
@@ -19,11 +20,13 @@ import { scratchTake } from "./scratch";
 export const NOTES_MAX: u32 = 5400;
 const NOTE_BYTES: u32 = 16;
 const SEEN_SLOTS: u32 = 16384;
+const SEEN_SLOTS_FIRST: u32 = 1024;
 
 let base: usize = <usize>WINDOW_BASE;
 let length: u32 = 0;
 let notes: usize = 0;
 let seen: usize = 0;
+let seenMask: u32 = SEEN_SLOTS_FIRST - 1;
 let open: bool = false;
 let count: u32 = 0;
 
@@ -72,22 +75,35 @@ export function putHalf(at: u32, value: u32): void {
 }
 
 function note(at: u32, old: u64): void {
-  let slot = (at >> 3) & (SEEN_SLOTS - 1);
-  for (let step: u32 = 0; step < SEEN_SLOTS; step++) {
+  const p = seenSlot(at);
+  if (load<u16>(p) != 0) return;
+  if (count == NOTES_MAX) damaged("one call changes too many words");
+  const n = notes + <usize>(count * NOTE_BYTES);
+  store<u32>(n, at);
+  store<u64>(n, old, 8);
+  count++;
+  store<u16>(p, <u16>count);
+  if (count == SEEN_SLOTS_FIRST / 2) seenWiden();
+}
+
+// The slot of an offset: it holds the note's number + 1, or 0 where the offset isn't noted.
+function seenSlot(at: u32): usize {
+  let slot = (at >> 3) & seenMask;
+  for (let step: u32 = 0; step <= seenMask; step++) {
     const p = seen + ((<usize>slot) << 1);
     const number = <u32>load<u16>(p);
-    if (number == 0) {
-      if (count == NOTES_MAX) damaged("one call changes too many words");
-      const n = notes + <usize>(count * NOTE_BYTES);
-      store<u32>(n, at);
-      store<u64>(n, old, 8);
-      count++;
-      store<u16>(p, <u16>count);
-      return;
-    }
-    if (load<u32>(notes + <usize>((number - 1) * NOTE_BYTES)) == at) return;
-    slot = (slot + 1) & (SEEN_SLOTS - 1);
+    if (number == 0 || journalOffset(number - 1) == at) return p;
+    slot = (slot + 1) & seenMask;
   }
+  damaged("the journal's table is full");
+  return 0;
+}
+
+// Many words: every note gets its slot in the large table.
+function seenWiden(): void {
+  memory.fill(seen, 0, (<usize>SEEN_SLOTS_FIRST) << 1);
+  seenMask = SEEN_SLOTS - 1;
+  for (let n: u32 = 0; n < count; n++) store<u16>(seenSlot(journalOffset(n)), <u16>(n + 1));
 }
 
 /** Takes the journal's tables from scratch memory; `seen` must be zero, so before any rewind. */
@@ -121,16 +137,17 @@ export function journalOffset(n: u32): u32 {
 /** Forgets the notes (what they noted is committed) and keeps the journal open. */
 export function journalClear(): void {
   for (let n: u32 = 0; n < count; n++) {
-    let slot = (journalOffset(n) >> 3) & (SEEN_SLOTS - 1);
+    let slot = (journalOffset(n) >> 3) & seenMask;
     // Clear the whole probe run: neighbours belong to this commit too.
-    for (let step: u32 = 0; step < SEEN_SLOTS; step++) {
+    for (let step: u32 = 0; step <= seenMask; step++) {
       const p = seen + ((<usize>slot) << 1);
       if (load<u16>(p) == 0) break;
       store<u16>(p, 0);
-      slot = (slot + 1) & (SEEN_SLOTS - 1);
+      slot = (slot + 1) & seenMask;
     }
   }
   count = 0;
+  seenMask = SEEN_SLOTS_FIRST - 1;
 }
 
 /** Puts every noted word back to its old value, newest first, and forgets the notes. */

@@ -63,8 +63,11 @@ export function check(): i32 {
   if (status < 0) return errorPrint();
   if (status == STORE_NONE) return notFound();
   let cell = recordByOwner(
-    KIND_CONTAINER, call.containerId.at, <u32>call.containerId.bytes,
-    call.ifname.at, <u32>call.ifname.bytes,
+    KIND_CONTAINER,
+    call.containerId.at,
+    <u32>call.containerId.bytes,
+    call.ifname.at,
+    <u32>call.ifname.bytes,
   );
   if (cell == 0) return notFound();
   for (let step: u32 = 0; step < CHAIN_MAX && cell != 0 && call.prevPresent; step++) {

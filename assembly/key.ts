@@ -1,7 +1,7 @@
 // Keys of records: which text or address of a cell an index is ordered by, taken from the cell itself.
 // The trie asks here when it splits a bucket; records asks here when it compares.
 import {
-  addressHash,
+  addressKey,
   C_ID,
   C_IFNAME,
   C_NEXT,
@@ -124,6 +124,5 @@ export function keyOf(cell: u32, by: u32): u64 {
     return nameHash(textAt, bytes);
   }
   const family: u32 = by == BY_V4 ? 4 : 6;
-  return addressHash(cellHi(cell, family), cellLo(cell, family));
+  return addressKey(cellHi(cell, family), cellLo(cell, family));
 }
-

@@ -46,6 +46,7 @@ const ENTRY_SYNCED: u32 = 1;
 const WORD_BYTES: u32 = 12;
 const PAGE_SHIFT: u32 = 12;
 const PAGE_SLOTS: u32 = 8192;
+const PAGES_FEW: u32 = 32;
 
 /** `logCommit`: the entry is valid, but the image couldn't be written: nothing more may follow. */
 export const COMMITTED_IN_LOG: i32 = 1;
@@ -87,15 +88,20 @@ export function logHeaderMake(at: usize, generation: u64): void {
 
 /** Is this the header of a log of our image? Its generation is at + 32. */
 export function logHeaderIsOurs(at: usize): bool {
-  return load<u64>(at) == LOG_MAGIC && load<u32>(at, 8) == LOG_VERSION &&
+  return (
+    load<u64>(at) == LOG_MAGIC &&
+    load<u32>(at, 8) == LOG_VERSION &&
     memory.compare(at + 16, imageBase() + H_KEY, 16) == 0 &&
-    load<u64>(at, 56) == sipHash(keyLow(), keyHigh(), at, 56);
+    load<u64>(at, 56) == sipHash(keyLow(), keyHigh(), at, 56)
+  );
 }
 
 /** Is this the header of some log that was never written to? For a start without a state file. */
 export function logHeaderIsSound(at: usize): bool {
-  return load<u64>(at) == LOG_MAGIC &&
-    load<u64>(at, 56) == sipHash(load<u64>(at, 16), load<u64>(at, 24), at, 56);
+  return (
+    load<u64>(at) == LOG_MAGIC &&
+    load<u64>(at, 56) == sipHash(load<u64>(at, 16), load<u64>(at, 24), at, 56)
+  );
 }
 
 function entryChecksum(at: usize, bytes: u32): u64 {
@@ -156,30 +162,51 @@ export function entryMake(number: u64, synced: bool): u32 {
   return bytes;
 }
 
-// Pages that the words touch: | page u32 | first offset u32 | last offset u32 |, found by a small hash.
+// Pages that the words touch: | page u32 | first offset u32 | last offset u32 |. The usual commit has a
+// dozen, found by looking through; from PAGES_FEW on a small hash finds them.
 function pageTouch(offset: u32): void {
   const page = offset >> PAGE_SHIFT;
+  const run = pageCount < PAGES_FEW ? pageAmongFew(page) : pageBySlot(page);
+  if (offset < load<u32>(run, 4)) store<u32>(run, offset, 4);
+  if (offset > load<u32>(run, 8)) store<u32>(run, offset, 8);
+}
+
+function pageAdd(page: u32): usize {
+  const run = pages + <usize>(pageCount * 12);
+  store<u32>(run, page);
+  store<u32>(run, u32.MAX_VALUE, 4);
+  store<u32>(run, 0, 8);
+  pageCount++;
+  if (pageCount == PAGES_FEW) {
+    for (let i: u32 = 0; i < pageCount; i++) pageBySlot(load<u32>(pages + <usize>(i * 12)), i + 1);
+  }
+  return run;
+}
+
+function pageAmongFew(page: u32): usize {
+  for (let i = pageCount; i > 0; i--) {
+    const run = pages + <usize>((i - 1) * 12);
+    if (load<u32>(run) == page) return run;
+  }
+  return pageAdd(page);
+}
+
+// The run of a page by its slot; `known` enters a run that has none yet.
+function pageBySlot(page: u32, known: u32 = 0): usize {
   let slot = page & (PAGE_SLOTS - 1);
   for (let step: u32 = 0; step < PAGE_SLOTS; step++) {
-    const p = pageSlots + (<usize>slot << 1);
+    const p = pageSlots + ((<usize>slot) << 1);
     const number = <u32>load<u16>(p);
     if (number == 0) {
-      const run = pages + <usize>(pageCount * 12);
-      store<u32>(run, page);
-      store<u32>(run, offset, 4);
-      store<u32>(run, offset, 8);
-      pageCount++;
-      store<u16>(p, <u16>pageCount);
-      return;
+      const run = known == 0 ? pageAdd(page) : 0;
+      store<u16>(p, <u16>(known == 0 ? pageCount : known));
+      return run;
     }
     const run = pages + <usize>((number - 1) * 12);
-    if (load<u32>(run) == page) {
-      if (offset < load<u32>(run, 4)) store<u32>(run, offset, 4);
-      if (offset > load<u32>(run, 8)) store<u32>(run, offset, 8);
-      return;
-    }
+    if (load<u32>(run) == page) return run;
     slot = (slot + 1) & (PAGE_SLOTS - 1);
   }
+  return pages; // never: there are more slots than words in an entry
 }
 
 /** Takes the tables of `entryApply` from scratch memory; they must be zero, so before any rewind. */
@@ -211,13 +238,7 @@ export function entryApply(at: usize): i32 {
     const status = host.write(stateFile, from, base + from, load<u32>(run, 8) + 8 - from);
     if (status < 0) failed = status;
   }
-  for (let i: u32 = 0; i < pageCount; i++) {
-    let slot = load<u32>(pages + <usize>(i * 12)) & (PAGE_SLOTS - 1);
-    for (let step: u32 = 0; step < PAGE_SLOTS && load<u16>(pageSlots + (slot << 1)) != 0; step++) {
-      store<u16>(pageSlots + (slot << 1), 0);
-      slot = (slot + 1) & (PAGE_SLOTS - 1);
-    }
-  }
+  if (pageCount >= PAGES_FEW) memory.fill(pageSlots, 0, (<usize>PAGE_SLOTS) << 1);
   pageCount = 0;
   return failed;
 }
@@ -230,7 +251,10 @@ export function appliedWrite(): i32 {
 /** Marks that a checkpoint must come before anything more is given. Best effort. */
 export function appliedDistrust(): void {
   appliedSet(
-    appliedNumber(), appliedGeneration(), headerField(A_TAIL), headerField(A_LAST),
+    appliedNumber(),
+    appliedGeneration(),
+    headerField(A_TAIL),
+    headerField(A_LAST),
     headerField(A_FLAGS) | FLAG_CHECKPOINT,
   );
   appliedWrite();
@@ -257,6 +281,14 @@ export function logRestart(generation: u64, synced: bool): i32 {
   return status < 0 ? status : host.sync(logFile);
 }
 
+/** Makes the state file at least `bytes` long, its blocks reserved. 0 or -errno. */
+export function logGrow(bytes: u32): i32 {
+  if (bytes <= stateBytes) return 0;
+  const status = host.allocate(stateFile, bytes);
+  if (status == 0) stateBytes = bytes;
+  return status;
+}
+
 /**
  * Makes the noted words the next commit: grows the file, appends the entry, syncs it if `synced`,
  * applies it. 0, COMMITTED_IN_LOG, or -errno with nothing committed (the caller undoes). `durable` =
@@ -265,12 +297,8 @@ export function logRestart(generation: u64, synced: bool): i32 {
 export function logCommit(synced: bool, durable: bool): i32 {
   if (journalCount() == 0) return 0;
   const number = appliedNumber() + 1;
-  let status = 0;
-  if (imageLength() > stateBytes) {
-    status = host.allocate(stateFile, imageLength());
-    if (status < 0) return status;
-    stateBytes = imageLength();
-  }
+  let status = logGrow(imageLength());
+  if (status < 0) return status;
   let bytes = entryMake(number, synced);
   if (headerField(A_TAIL) + bytes > LOG_BYTES) {
     // The view holds this commit's words, the file doesn't: the checkpoint is of the last commit.

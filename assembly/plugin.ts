@@ -178,5 +178,6 @@ export function fault(): i32 {
     if (faultText.length > 0) errorText(faultText);
     else errorText("memory fault");
   }
+  if (call.command == CMD_STATUS) errorCode(ERROR_UNAVAILABLE);
   return errorPrint();
 }

@@ -4,12 +4,13 @@
 //
 // Policies choose where the search begins; the search itself is one walk of the tree per range, plus
 // one for each skipped interval that is met.
+
+import { cellHasFamily, cellHi, cellLo, cellSet } from "./cell";
 import { COLLECT_MAX, coolingEnd, coolingFirst, nextFrom, YIELD_MAX } from "./expiry";
 import { CURSOR_BYTES, CURSORS, TREE4, TREE6 } from "./header";
 import { putWord, word } from "./image";
 import { foundHi, foundLo, radixNextFree } from "./radix";
 import { below, Interval, Range, RangeSet, rangeHolds, setHolds } from "./range";
-import { cellHasFamily, cellHi, cellLo, cellSet } from "./cell";
 
 /** Policies, as `ipam.policy` names them. */
 export const POLICY_NEXT: i32 = 0;
@@ -73,7 +74,8 @@ function seekFree(range: usize, fHi: u64, fLo: u64, endHi: u64, endLo: u64): boo
       hi = e.endHi;
       lo = e.endLo;
     }
-    if (hi == endHi && lo == endLo) return false;
+    // An exclude may end behind the range, even at the last address that there is.
+    if (!below(hi, lo, endHi, endLo)) return false;
     lo++;
     if (lo == 0) hi++;
   }

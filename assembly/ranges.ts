@@ -30,6 +30,7 @@ import {
 } from "./errors";
 import { excludesCount, excludesRead } from "./excludes";
 import { overLimit, refuse, wrongType } from "./field";
+import { SETS_MAX } from "./header";
 import {
   JSON_LIST,
   JSON_NULL,
@@ -40,7 +41,6 @@ import {
   jsonNext,
 } from "./json";
 import { jsonMember, jsonRaw, jsonText, jsonTextAt, jsonTextBytes } from "./jsonvalue";
-import { SETS_MAX } from "./header";
 import { below, Interval, Range, RangeSet } from "./range";
 import { scratchTake } from "./scratch";
 

@@ -7,6 +7,9 @@
 //
 // Containers lapse (their network namespaces are gone) unless `reboot` is "keep"; other kinds and
 // cool-downs stay, a cool-down begins anew. O(size of the image), once per boot.
+
+import { release } from "./allocator";
+import { arenaBump } from "./arena";
 import {
   C_DUE,
   C_NEXT,
@@ -34,10 +37,16 @@ import {
   STATE_COOLING,
   TEXT_MAX,
 } from "./cell";
-import { release } from "./allocator";
 import { coolingBegin, coolingEnd } from "./expiry";
-import { GROWTH_STEP, imageFormat, imageRoom, makeLog, openFile, openNew, writeImage } from "./files";
-import { arenaBump } from "./arena";
+import {
+  GROWTH_STEP,
+  imageFormat,
+  imageRoom,
+  makeLog,
+  openFile,
+  openNew,
+  writeImage,
+} from "./files";
 import {
   appliedGeneration,
   appliedNumber,
@@ -235,14 +244,35 @@ function move(head: u32, now: u32): i32 {
   memory.copy(name, textAt, nameBytes);
   collectAddresses(head);
   useNew();
-  const status = put(kind, id, idBytes, ifname, ifBytes, name, nameBytes, cooling, now, wait, number);
+  const status = put(
+    kind,
+    id,
+    idBytes,
+    ifname,
+    ifBytes,
+    name,
+    nameBytes,
+    cooling,
+    now,
+    wait,
+    number,
+  );
   useOld();
   return status;
 }
 
 function put(
-  kind: u32, id: usize, idBytes: u32, ifname: usize, ifBytes: u32, name: usize, nameBytes: u32,
-  cooling: bool, now: u32, wait: u32, number: u64,
+  kind: u32,
+  id: usize,
+  idBytes: u32,
+  ifname: usize,
+  ifBytes: u32,
+  name: usize,
+  nameBytes: u32,
+  cooling: bool,
+  now: u32,
+  wait: u32,
+  number: u64,
 ): i32 {
   const status = imageRoom(RECORD_ROOM);
   if (status < 0) return status;

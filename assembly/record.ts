@@ -8,9 +8,9 @@
 // Cost: the width of the texts and addresses plus one walk of each index.
 import { arenaFree, arenaTake } from "./arena";
 import {
-  addressHash,
-  C_IFNAME,
+  addressKey,
   C_ID,
+  C_IFNAME,
   C_NEXT,
   C_SINCE,
   C_V4,
@@ -82,7 +82,7 @@ export function recordByOwner(kind: u32, id: usize, idBytes: u32, at: usize, byt
 
 /** The cell (head or MORE) that has this address, or 0: then the address is free. */
 export function recordByAddress(family: u32, hi: u64, lo: u64): u32 {
-  trieSeek(indexOf(family), addressHash(hi, lo));
+  trieSeek(indexOf(family), addressKey(hi, lo));
   for (let i: u32 = 0; i < seekCount; i++) {
     if (seekCell(i) == 0) continue;
     const cell = cellAt(seekCell(i));
@@ -148,7 +148,13 @@ function chainText(head: u32, kind: u32, from: usize, bytes: u32, total: u32, nu
  * its addresses are in), 0 = no space.
  */
 export function recordMake(
-  kind: u32, state: u32, id: usize, idBytes: u32, ifname: usize, ifBytes: u32, since: u32,
+  kind: u32,
+  state: u32,
+  id: usize,
+  idBytes: u32,
+  ifname: usize,
+  ifBytes: u32,
+  since: u32,
   number: u64,
 ): u32 {
   const head = arenaTake(CELL_BYTES);
@@ -208,7 +214,12 @@ function dropName(cell: u32, number: u64): void {
 
 /** Adds an address to a record and its index: in the head if its place is empty. 0 = no space, else the cell. */
 export function recordAddAddress(
-  head: u32, family: u32, hi: u64, lo: u64, set: u32, number: u64,
+  head: u32,
+  family: u32,
+  hi: u64,
+  lo: u64,
+  set: u32,
+  number: u64,
 ): u32 {
   let cell = head;
   for (let step: u32 = 0; step < CHAIN_MAX && cell != 0 && cellHasFamily(cell, family); step++) {
@@ -219,12 +230,12 @@ export function recordAddAddress(
   cellPutAddress(cell, family, hi, lo, set);
   if (cell != head) cellSeal(cell, number);
   const by = family == 4 ? BY_V4 : BY_V6;
-  return trieAdd(indexOf(family), by, addressHash(hi, lo), cell) ? cell : 0;
+  return trieAdd(indexOf(family), by, addressKey(hi, lo), cell) ? cell : 0;
 }
 
 /** Takes an address out of its cell and its index. The caller seals and looks whether any is left. */
 export function recordDropAddress(cell: u32, family: u32): void {
-  const hash = addressHash(cellHi(cell, family), cellLo(cell, family));
+  const hash = addressKey(cellHi(cell, family), cellLo(cell, family));
   trieRemove(indexOf(family), hash, cell);
   cellDropAddress(cell, family);
 }

@@ -1,8 +1,17 @@
 // The session: what every verb does around its own work once the lock is held: open the store as the
 // config says, apply DEL notes, commit, and turn what went wrong into an error.
-import { collectDue } from "./expiry";
+
 import { call, REBOOT_KEEP, SYNC_ALWAYS, SYNC_NEVER } from "./call";
-import { ERROR_DISK, ERROR_NEWER_STATE, ERROR_TRY_AGAIN, errorBegin, errorBytes, errorErrno, errorText } from "./errors";
+import {
+  ERROR_DISK,
+  ERROR_NEWER_STATE,
+  ERROR_TRY_AGAIN,
+  errorBegin,
+  errorBytes,
+  errorErrno,
+  errorText,
+} from "./errors";
+import { collectDue } from "./expiry";
 import { appliedNumber } from "./header";
 import * as host from "./host";
 import { journalUndo } from "./image";
@@ -11,6 +20,7 @@ import { notesApply, notesRemove } from "./notes";
 import { STORE_FUTURE, STORE_NONE, STORE_OPEN, storeOpen } from "./store";
 
 const EAGAIN: i32 = -11;
+const EINVAL: i32 = -22;
 
 /** Seconds of CLOCK_BOOTTIME. */
 export function now(): u32 {
@@ -49,6 +59,16 @@ export function diskError(what: string, errno: i32): void {
   errorErrno(errno);
 }
 
+// Names the file: what stands in its place may be a directory, a symlink (never followed), a FIFO.
+function openError(errno: i32): void {
+  errorBegin(ERROR_DISK);
+  errorText("can't open ");
+  errorBytes(call.directory.at, call.directory.bytes);
+  errorText("/berth.state: ");
+  if (errno == EINVAL) errorText("it is not a regular file");
+  else errorErrno(errno);
+}
+
 /** The next commit's number. */
 export function nextNumber(): u64 {
   return appliedNumber() + 1;
@@ -65,7 +85,7 @@ export function sessionOpen(make: bool): i32 {
     errorText(" was written by a newer release of berth; it is left untouched: use that release");
     return -1;
   }
-  diskError("open the state in ", status);
+  openError(status);
   return -1;
 }
 

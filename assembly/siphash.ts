@@ -33,8 +33,8 @@ export function sipHash(k0: u64, k1: u64, at: usize, bytes: u32): u64 {
     round();
     v0 ^= m;
   }
-  let last = <u64>bytes << 56;
-  for (let i = whole; i < bytes; i++) last |= <u64>load<u8>(at + i) << (<u64>(i & 7) << 3);
+  let last = (<u64>bytes) << 56;
+  for (let i = whole; i < bytes; i++) last |= (<u64>load<u8>(at + i)) << ((<u64>(i & 7)) << 3);
   v3 ^= last;
   round();
   v0 ^= last;

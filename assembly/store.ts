@@ -88,7 +88,7 @@ function readBoot(): bool {
     const digit = c >= 97 && c <= 102 ? c - 87 : c - 48;
     if (digit > 15) continue;
     const p = bootAt + (digits >> 1);
-    store<u8>(p, (<u32>load<u8>(p) << 4) | digit);
+    store<u8>(p, ((<u32>load<u8>(p)) << 4) | digit);
     digits++;
   }
   return digits == 32;

@@ -44,7 +44,7 @@ let seekHash: u64 = 0;
 
 /** Cells that a bucket of this tag has room for. */
 export function bucketRoom(tag: u32): u32 {
-  return <u32>4 << (tag - TAG_BUCKET);
+  return (<u32>4) << (tag - TAG_BUCKET);
 }
 
 /** Cells in a bucket. */
@@ -109,7 +109,7 @@ function entryAdd(at: u32, cell: u32): i32 {
   if (tag == TAG_CELL) {
     const bucket = arenaTake(16);
     if (bucket == 0) return 0;
-    putWord(bucket, <u64>(entry & ~7) | (<u64>cell << 32));
+    putWord(bucket, <u64>(entry & ~7) | ((<u64>cell) << 32));
     putHalf(at, bucket | TAG_BUCKET);
     return 1;
   }
@@ -245,7 +245,7 @@ export function trieCells(root: u32, into: usize, cap: u32): u32 {
   store<u64>(stack, <u64>root);
   while (depth > 0 && found < cap) {
     depth--;
-    const frame = load<u64>(stack + (<usize>depth << 3));
+    const frame = load<u64>(stack + ((<usize>depth) << 3));
     const level = <u32>(frame >> 32);
     const entry = half(<u32>frame);
     const tag = entry & 7;
@@ -254,7 +254,7 @@ export function trieCells(root: u32, into: usize, cap: u32): u32 {
       for (let i: u32 = 0; i < 64; i++) {
         const child = (entry & ~7) + 8 + i * 4;
         if (half(child) == 0) continue;
-        store<u64>(stack + (<usize>depth << 3), <u64>child | (<u64>(level + 1) << 32));
+        store<u64>(stack + ((<usize>depth) << 3), <u64>child | ((<u64>(level + 1)) << 32));
         depth++;
       }
       continue;
@@ -263,7 +263,7 @@ export function trieCells(root: u32, into: usize, cap: u32): u32 {
     const n: u32 = tag == TAG_CELL ? 1 : bucketCount(entry & ~7, tag);
     const from = tag == TAG_CELL ? <u32>frame : entry & ~7;
     for (let i: u32 = 0; i < n && found < cap; i++) {
-      store<u32>(into + (<usize>found << 2), cellOf(half(from + i * 4)));
+      store<u32>(into + ((<usize>found) << 2), cellOf(half(from + i * 4)));
       found++;
     }
   }

@@ -1,12 +1,20 @@
 // The verbs of the CNI protocol once the host has answered about the lock.
 import { add } from "./add";
-import { call, CMD_ADD, CMD_CHECK, CMD_DEL, CMD_GC, CMD_STATUS } from "./call";
+import { CMD_ADD, CMD_CHECK, CMD_DEL, CMD_GC, CMD_STATUS, call } from "./call";
 import { collect } from "./collect";
 import { del, delNote } from "./del";
 import { ERROR_UNAVAILABLE, errorCode, errorPrint } from "./errors";
 import { check, status } from "./inspect";
 import { EXIT_OK } from "./numbers";
-import { diskError, isDurable, isSynced, lockError, now, sessionCatchUp, sessionOpen } from "./session";
+import {
+  diskError,
+  isDurable,
+  isSynced,
+  lockError,
+  now,
+  sessionCatchUp,
+  sessionOpen,
+} from "./session";
 import { STORE_NONE } from "./store";
 
 function gc(): i32 {
@@ -14,7 +22,12 @@ function gc(): i32 {
   if (opened == STORE_NONE) return EXIT_OK;
   if (opened < 0 || !sessionCatchUp()) return errorPrint();
   const done = collect(
-    call.attachments, call.attachmentCount, call.cooldown, now(), isSynced(), isDurable(),
+    call.attachments,
+    call.attachmentCount,
+    call.cooldown,
+    now(),
+    isSynced(),
+    isDurable(),
   );
   if (done == 0) return EXIT_OK;
   diskError("write the state in ", done);
@@ -30,11 +43,16 @@ export function perform(lock: i32): i32 {
     return errorPrint();
   }
   switch (call.command) {
-    case CMD_ADD: return add();
-    case CMD_DEL: return del();
-    case CMD_CHECK: return check();
-    case CMD_GC: return gc();
-    default: return status();
+    case CMD_ADD:
+      return add();
+    case CMD_DEL:
+      return del();
+    case CMD_CHECK:
+      return check();
+    case CMD_GC:
+      return gc();
+    default:
+      return status();
   }
 }
 

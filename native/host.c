@@ -96,6 +96,7 @@ static void catchFaults(void) {
   fault.sa_handler = SIG_IGN;
   fault.sa_flags = 0;
   sigaction(SIGPIPE, &fault, NULL);
+  sigaction(SIGXFSZ, &fault, NULL);  // beyond RLIMIT_FSIZE: -EFBIG
 }
 
 static int inWindow(u32 at, u32 len) {

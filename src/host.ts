@@ -183,6 +183,19 @@ export function makeHost(around: Surroundings): Host {
     }
   };
 
+  /** Makes a directory and its parents, one by one: Node's own `recursive` never ends in /proc. */
+  const makeParents = (where: Buffer) => {
+    const parts = where.toString("latin1").split("/");
+    for (let n = parts[0] === "" ? 2 : 1; n <= parts.length; n++) {
+      if (parts[n - 1] === "") continue;
+      try {
+        fs.mkdirSync(Buffer.from(parts.slice(0, n).join("/"), "latin1"), 0o755);
+      } catch (error) {
+        if (errnoOf(error) !== -errno.EEXIST) throw error;
+      }
+    }
+  };
+
   const files = {
     enter(at: number, length: number, create: number): number {
       if (length >= PATH_BYTES) return -errno.ENAMETOOLONG;
@@ -194,7 +207,7 @@ export function makeHost(around: Surroundings): Host {
           fd = fs.openSync(where, flags);
         } catch (error) {
           if (!create || length === 0 || errnoOf(error) !== -errno.ENOENT) throw error;
-          fs.mkdirSync(where, { recursive: true, mode: 0o755 });
+          makeParents(where);
           fd = fs.openSync(where, flags);
         }
         if (directory >= 0) fs.closeSync(directory);
