@@ -15,8 +15,17 @@ import {
   Order,
   release,
 } from "./allocator";
+import { arenaFirstFree, arenaRoom } from "./arena";
 import { call, POLICY_RANDOM } from "./call";
-import { cellHasFamily, cellHi, cellLo, KIND_CONTAINER, KIND_MORE, TEXT_MAX } from "./cell";
+import {
+  CELL_BYTES,
+  cellHasFamily,
+  cellHi,
+  cellLo,
+  KIND_CONTAINER,
+  KIND_MORE,
+  TEXT_MAX,
+} from "./cell";
 import {
   ERROR_EXCLUDED,
   ERROR_LIMIT,
@@ -52,9 +61,17 @@ import {
 /** Arena that a call may need: its record and the nodes of one index and tree walk per range set. */
 const ROOM_CALL: u32 = 65536;
 const ROOM_SET: u32 = 8192;
+/** Arena that is kept for ADDs after a DEL when the file can't grow: a chunk for each class of blocks. */
+const RESERVE: u32 = 40960;
 
 // What the last try to grow the state said.
 let room: i32 = 0;
+
+// Where the file can't grow, what is left serves until RESERVE; the reserve serves only those who come
+// after a release, so that on a full disk every DEL makes room for an ADD.
+function isFull(): bool {
+  return arenaRoom() < RESERVE && arenaFirstFree(CELL_BYTES) == 0;
+}
 
 // namespace/name of the pod, as CNI_ARGS tells it; 0 bytes without one.
 function podName(o: Order): void {
@@ -114,8 +131,11 @@ export function add(): i32 {
   if (call.containerId.bytes > <i32>TEXT_MAX) return idTooLong();
   if (sessionOpen(true) < 0) return errorPrint();
   if (!sessionCatchUp() || !clearOwnNote()) return errorPrint();
-  // Where the file can't grow, freed blocks may still be enough: only running out of both is an error.
   room = imageGrow(ROOM_CALL + <u32>call.setCount * ROOM_SET);
+  if (room < 0 && isFull()) {
+    diskError("hold another allocation: berth.state can't grow in ", room);
+    return errorPrint();
+  }
   const o = makeOrder();
   const status = allocate(changetype<usize>(o));
   if (status == ALLOCATED) {

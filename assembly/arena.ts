@@ -86,9 +86,9 @@ export function arenaLive(bytes: u32): u32 {
   return half(root + 8 + classOf(bytes) * 16 + 4);
 }
 
-/** First block of the free list of class `c`; the others are chained through their first word. */
-export function freeList(c: u32): u32 {
-  return half(root + 8 + c * 16);
+/** First free block of `bytes`, or 0; the others are chained through their first word. */
+export function arenaFirstFree(bytes: u32): u32 {
+  return half(root + 8 + classOf(bytes) * 16);
 }
 
 /** A zeroed block of `bytes` (one of the class sizes): its offset, or 0 when there is no room. */

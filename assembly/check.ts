@@ -7,7 +7,7 @@
 //   expiry: each entry has its cooling cell, each cooling address its entry; header counts
 //
 // O(size of what is held); scratch: a 64th of the image.
-import { arenaBump, arenaLive, CLASSES, classBytes, freeList } from "./arena";
+import { arenaBump, arenaFirstFree, arenaLive, CLASSES, classBytes } from "./arena";
 import { blocksBegin, blocksClaim, blocksClaimed, blocksEnd } from "./blocks";
 import {
   C_DUE,
@@ -275,7 +275,7 @@ function checkArena(claimedByUse: u64): void {
   for (let c: u32 = 0; c < CLASSES; c++) {
     const bytes = classBytes(c);
     live += <u64>arenaLive(bytes) * bytes;
-    let at = freeList(c);
+    let at = arenaFirstFree(bytes);
     for (let step: u32 = 0; step <= imageLength() / 16 && at != 0; step++) {
       if (!claim(at, bytes)) break;
       at = <u32>word(at);
