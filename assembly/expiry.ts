@@ -17,12 +17,14 @@ import {
 } from "./cell";
 import { damaged } from "./fault";
 import { EXPIRY, H_COOLING, SETS_MAX, TREE4, TREE6 } from "./header";
-import { half, putHalf, putWord, word } from "./image";
+import { half, journalCount, putHalf, putWord, word } from "./image";
 import { foundHi, foundLo, RADIX_OK, radixGive, radixNextTaken, radixTake } from "./radix";
 import { recordDropAddress, recordFree, recordHasAddress } from "./record";
 
 /** Due entries that a call collects anyway. */
 export const COLLECT_MAX: u32 = 8;
+/** Changed words after which a call collects no more (NOTES_MAX bounds a commit). */
+const COLLECT_WORDS: u32 = 600;
 /** Entries that a call looks at when nothing else is free. */
 export const YIELD_MAX: u32 = 64;
 
@@ -68,11 +70,15 @@ export function coolingBegin(cell: u32, family: u32, due: u32): bool {
   return true;
 }
 
-/** Frees addresses whose cool-down is over, at most COLLECT_MAX. */
+/**
+ * Frees addresses whose cool-down is over, at most COLLECT_MAX, and fewer where their records are so
+ * long that the call's own changes might not fit into the same commit.
+ */
 export function collectDue(now: u32, number: u64): void {
   let set: u64 = 0;
   let left = COLLECT_MAX;
   for (let step: u32 = 0; step < SETS_MAX + COLLECT_MAX && left > 0; step++) {
+    if (journalCount() > COLLECT_WORDS) return;
     if (!radixNextTaken(EXPIRY, set, 0, <u64>SETS_MAX, u64.MAX_VALUE)) return;
     if (<u32>(foundLo >> 32) > now) {
       set = foundHi + 1;
