@@ -1,0 +1,238 @@
+// The golden model of the allocator: who holds which address, which cool down, where each range set
+// goes on. Maps and arrays, slow and obvious; the order of `next` is host-local's (reference, section 7).
+// Taken over from the core: the cell in which an address lies (it orders cool-downs that end in the same
+// second), and the address that `random` chose, which only has to be a free one.
+
+export type Family = 4 | 6;
+export type Value = bigint;
+
+export interface RangeSpec {
+  start: Value;
+  end: Value;
+  gateway?: readonly [Value, Family];
+  excludes: readonly (readonly [Value, Value])[];
+}
+
+export interface SetSpec {
+  index: number;
+  family: Family;
+  ranges: readonly RangeSpec[];
+}
+
+/** What an owner asks for. */
+export interface Ask {
+  kind: number;
+  id: string;
+  ifname: string;
+  name: string;
+  wanted: readonly { family: Family; value: Value }[];
+  policy: number;
+  random: readonly [bigint, bigint];
+  now: number;
+}
+
+/** What it is answered: the numbers of assembly/allocator.ts. */
+export interface Reply {
+  status: number;
+  given: { value: Value; range: number; cell: number }[];
+  set?: number;
+  address?: Value;
+  unused?: boolean[];
+}
+
+/** An address that isn't free: held (due 0) or cooling. */
+interface Place {
+  family: Family;
+  value: Value;
+  set: number;
+  cell: number;
+  due: number;
+  owner: string;
+  name: string;
+  record: number;
+}
+
+const OK = 0;
+const DUPLICATE = 1;
+const EXHAUSTED = 2;
+const GATEWAY = 3;
+const EXCLUDED = 4;
+const TAKEN = 5;
+const LEFTOVER = 6;
+const RANDOM = 2;
+const FIRST = 1;
+/** Due entries that a call collects; entries that it looks at when nothing is free. */
+const COLLECT = 8;
+const LOOK = 72;
+
+export function ownerOf({ kind, id, ifname }: Ask): string {
+  return `${kind}/${id}/${ifname}`;
+}
+
+function reasonOf(range: RangeSpec, family: Family, value: Value): number {
+  if (range.gateway && range.gateway[1] === family && range.gateway[0] === value) return GATEWAY;
+  return range.excludes.some(([from, to]) => value >= from && value <= to) ? EXCLUDED : OK;
+}
+
+function rangeOf(set: SetSpec, value: Value): number {
+  return set.ranges.findIndex(({ start, end }) => value >= start && value <= end);
+}
+
+export class Ledger {
+  places = new Map<string, Place>();
+  owners = new Set<string>();
+  cursors = new Map<number, { family: Family; value: Value }>();
+  #records = 0;
+
+  #key(family: Family, value: Value): string {
+    return `${family}:${value}`;
+  }
+
+  #usable(set: SetSpec, value: Value): boolean {
+    const range = set.ranges[rangeOf(set, value)];
+    return range !== undefined && reasonOf(range, set.family, value) === OK;
+  }
+
+  /** The first address that may be given in host-local's order from (range, value) on. */
+  #walk(set: SetSpec, first: number, from: Value): Value | undefined {
+    const spans: [RangeSpec, Value, Value][] = [];
+    const begin = set.ranges[first]!;
+    spans.push([begin, from, begin.end]);
+    for (let i = 1; i < set.ranges.length; i++) {
+      const range = set.ranges[(first + i) % set.ranges.length]!;
+      spans.push([range, range.start, range.end]);
+    }
+    spans.push([begin, begin.start, from - 1n]);
+    for (const [range, low, high] of spans)
+      for (let value = low; value <= high; value++)
+        if (!this.places.has(this.#key(set.family, value)))
+          if (reasonOf(range, set.family, value) === OK) return value;
+    return undefined;
+  }
+
+  #pick(set: SetSpec, policy: number): Value | undefined {
+    const mark = this.cursors.get(set.index);
+    const at = policy !== FIRST && mark?.family === set.family ? rangeOf(set, mark.value) : -1;
+    if (at < 0) return this.#walk(set, 0, set.ranges[0]!.start);
+    const range = set.ranges[at]!;
+    if (mark!.value < range.end) return this.#walk(set, at, mark!.value + 1n);
+    const next = (at + 1) % set.ranges.length;
+    return this.#walk(set, next, set.ranges[next]!.start);
+  }
+
+  /** Cooling addresses of a set's list, those due first at the front. */
+  #cooling(set: number): Place[] {
+    const all = [...this.places.values()].filter((place) => place.due > 0 && place.set === set);
+    return all.sort((a, b) => a.due - b.due || a.cell - b.cell);
+  }
+
+  #yield(set: SetSpec): boolean {
+    for (const place of this.#cooling(set.index).slice(0, LOOK)) {
+      if (place.family !== set.family || !this.#usable(set, place.value)) continue;
+      this.places.delete(this.#key(place.family, place.value));
+      return true;
+    }
+    return false;
+  }
+
+  #wanted(set: SetSpec, value: Value, name: string): number {
+    const reason = reasonOf(set.ranges[rangeOf(set, value)]!, set.family, value);
+    if (reason !== OK) return reason;
+    const place = this.places.get(this.#key(set.family, value));
+    if (!place) return OK;
+    if (place.due === 0 || name === "" || place.name !== name) return TAKEN;
+    this.places.delete(this.#key(set.family, value));
+    return OK;
+  }
+
+  /** What the core must answer; `reply` is what it did. The model changes as the core must have. */
+  allocate(ask: Ask, sets: readonly SetSpec[], reply: Reply): Reply {
+    if (this.owners.has(ownerOf(ask))) return { status: DUPLICATE, given: [] };
+    const before = new Map(this.places);
+    const used = ask.wanted.map(() => false);
+    const given: Reply["given"] = [];
+    const record = ++this.#records;
+    const fail = (failed: Reply): Reply => {
+      this.places = before;
+      return failed;
+    };
+    for (const [i, set] of sets.entries()) {
+      const hit = ask.wanted.findIndex(
+        ({ family, value }, n) => !used[n] && family === set.family && rangeOf(set, value) >= 0,
+      );
+      let value: Value | undefined;
+      if (hit >= 0) {
+        value = ask.wanted[hit]!.value;
+        const status = this.#wanted(set, value, ask.name);
+        if (status !== OK) return fail({ status, given: [], set: i, address: value });
+        used[hit] = true;
+      } else {
+        value = this.#pick(set, ask.policy);
+        if (value === undefined && this.#yield(set)) value = this.#pick(set, ask.policy);
+        if (value === undefined) return fail({ status: EXHAUSTED, given: [], set: i });
+        const theirs = reply.given[i]?.value;
+        if (ask.policy === RANDOM && reply.status === OK && theirs !== undefined)
+          if (this.#usable(set, theirs) && !this.places.has(this.#key(set.family, theirs)))
+            value = theirs;
+      }
+      const cell = reply.given[i]?.cell ?? 0;
+      const { family, index } = set;
+      const whose = { owner: ownerOf(ask), name: ask.name, record };
+      this.places.set(this.#key(family, value), {
+        family,
+        value,
+        set: index,
+        cell,
+        due: 0,
+        ...whose,
+      });
+      this.cursors.set(set.index, { family: set.family, value });
+      given.push({ value, range: rangeOf(set, value), cell });
+    }
+    if (used.includes(false))
+      return fail({ status: LEFTOVER, given: [], unused: used.map((one) => !one) });
+    this.owners.add(ownerOf(ask));
+    return { status: OK, given };
+  }
+
+  release(ask: Ask, cooldown: number): boolean {
+    const owner = ownerOf(ask);
+    if (!this.owners.delete(owner)) return false;
+    for (const [key, place] of this.places) {
+      if (place.owner !== owner || place.due > 0) continue;
+      if (cooldown === 0) this.places.delete(key);
+      else this.places.set(key, { ...place, due: Math.min(ask.now + cooldown, 0xffffffff) });
+    }
+    return true;
+  }
+
+  /** Frees what is due: sets in order, at most COLLECT addresses. */
+  collect(now: number): void {
+    let left = COLLECT;
+    for (let set = 0; set < 32; set++)
+      for (const place of this.#cooling(set)) {
+        if (place.due > now || left === 0) break;
+        this.places.delete(this.#key(place.family, place.value));
+        left--;
+      }
+  }
+
+  /** All addresses of a family that aren't free, in order. */
+  taken(family: Family): Value[] {
+    const all = [...this.places.values()].filter((place) => place.family === family);
+    return all.map((place) => place.value).sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
+  }
+
+  /** What an owner holds, as Book.ofOwner tells it. */
+  ofOwner(ask: Ask): string[] {
+    const owner = ownerOf(ask);
+    const held = [...this.places.values()].filter((p) => p.owner === owner && p.due === 0);
+    return held.map(({ family, value, set }) => `${family}:${value}:${set}`).sort();
+  }
+
+  /** Records of a name that hold or cool something. */
+  ofName(name: string): number {
+    const records = [...this.places.values()].filter((place) => place.name === name);
+    return new Set(records.map((place) => place.record)).size;
+  }
+}
