@@ -9,8 +9,8 @@
 //
 // The tail (where the next entry goes) stands in APPLIED. A full log is a checkpoint: the image is
 // synced, the generation goes up, the log starts at 64 again and old entries are void.
-// Cost: one pwrite for the entry, one for each changed 4 KiB page (first to last changed word), one
-// for APPLIED.
+// Cost: one pwrite for the entry, one for each changed 4 KiB page (first to last changed word), the
+// header's page last, together with APPLIED.
 import {
   A_FLAGS,
   A_LAST,
@@ -47,6 +47,7 @@ const WORD_BYTES: u32 = 12;
 const PAGE_SHIFT: u32 = 12;
 const PAGE_SLOTS: u32 = 8192;
 const PAGES_FEW: u32 = 32;
+const EINVAL: i32 = -22;
 
 /** `logCommit`: the entry is valid, but the image couldn't be written: nothing more may follow. */
 export const COMMITTED_IN_LOG: i32 = 1;
@@ -63,10 +64,14 @@ let pageCount: u32 = 0;
 /** Bytes that berth.state is known to have on disk. */
 let stateBytes: u32 = 0;
 
-/** Tells the log its files; the state file has `bytes` bytes. */
-export function logAttach(state: i32, log: i32, bytes: u32): void {
+/** Tells the log its files. */
+export function logAttach(state: i32, log: i32): void {
   stateFile = state;
   logFile = log;
+}
+
+/** Tells how many bytes of the state file are reserved on disk. */
+export function stateHas(bytes: u32): void {
   stateBytes = bytes;
 }
 
@@ -217,30 +222,40 @@ export function logReserve(): void {
 }
 
 /**
- * Writes an entry's words into the view and the state file, page by page. They may be in the view
- * already. 0 or -errno: then the entry stays in the log and the next opening does it again.
+ * Writes an entry's words into the view (they may be there already) and the state file, page by page,
+ * and last, in one pwrite with the header's words behind it, APPLIED: the entry at `at` of the log is
+ * number `number` and ends at `tail`. 0 or -errno: then the entry stays in the log and the next opening
+ * does it again.
  */
-export function entryApply(at: usize): i32 {
+export function entryApply(entry: usize, number: u64, at: u32, tail: u32, flags: u32): i32 {
   logReserve();
   const base = imageBase();
-  const words = entryWords(at);
+  const words = entryWords(entry);
   const limit = imageLength() - 8;
   for (let n: u32 = 0; n < words; n++) {
-    const offset = entryOffset(at, n);
-    if (offset > limit || offset & 7) return -22;
-    store<u64>(base + offset, entryValue(at, n));
+    const offset = entryOffset(entry, n);
+    if (offset > limit || offset & 7) return EINVAL;
+    store<u64>(base + offset, entryValue(entry, n));
     pageTouch(offset);
   }
   let failed = 0;
+  let headerEnd = APPLIED + APPLIED_BYTES;
   for (let i: u32 = 0; i < pageCount; i++) {
     const run = pages + <usize>(i * 12);
     const from = load<u32>(run, 4);
-    const status = host.write(stateFile, from, base + from, load<u32>(run, 8) + 8 - from);
+    const end = load<u32>(run, 8) + 8;
+    if (load<u32>(run) == 0) {
+      headerEnd = end;
+      continue;
+    }
+    const status = host.write(stateFile, from, base + from, end - from);
     if (status < 0) failed = status;
   }
   if (pageCount >= PAGES_FEW) memory.fill(pageSlots, 0, (<usize>PAGE_SLOTS) << 1);
   pageCount = 0;
-  return failed;
+  if (failed < 0) return failed;
+  appliedSet(number, appliedGeneration(), tail, at, flags);
+  return host.write(stateFile, APPLIED, base + APPLIED, headerEnd - APPLIED);
 }
 
 /** Writes APPLIED to the state file. 0 or -errno. */
@@ -318,10 +333,9 @@ export function logCommit(synced: bool, durable: bool): i32 {
     return status;
   }
   // The commit point is passed: a failure from here on is repaired by the next opening.
-  if (entryApply(entryBuffer()) < 0) return COMMITTED_IN_LOG;
   const flags = headerField(A_FLAGS) | (synced ? 0 : FLAG_UNSYNCED);
-  appliedSet(number, appliedGeneration(), tail + bytes, tail, flags);
-  appliedWrite();
+  status = entryApply(entryBuffer(), number, tail, tail + bytes, flags);
   journalClear();
+  if (status < 0) return COMMITTED_IN_LOG;
   return 0;
 }

@@ -79,6 +79,7 @@ import {
   logAttach,
   logHeaderIsOurs,
   logRestart,
+  stateHas,
 } from "./log";
 import { WINDOW_END } from "./numbers";
 import { treeOf } from "./pool";
@@ -343,7 +344,8 @@ export function rebuild(boot: usize, keep: bool): i32 {
   if (status < 0) return status;
   if (log < 0) log = makeLog(generation);
   if (log < 0) return log;
-  logAttach(state, log, imageLength());
+  logAttach(state, log);
+  stateHas(imageLength());
   return logRestart(generation, true);
 }
 

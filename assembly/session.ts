@@ -22,9 +22,12 @@ import { STORE_FUTURE, STORE_NONE, STORE_OPEN, storeOpen } from "./store";
 const EAGAIN: i32 = -11;
 const EINVAL: i32 = -22;
 
-/** Seconds of CLOCK_BOOTTIME. */
+let began: u32 = 0;
+
+/** Seconds of CLOCK_BOOTTIME when the call first asked: one call is one moment. */
 export function now(): u32 {
-  return <u32>(host.clock(0) / 1000000000);
+  if (began == 0) began = <u32>(host.clock(0) / 1000000000);
+  return began;
 }
 
 /** Is every commit synced? (`"sync": "always"`) */

@@ -39,7 +39,6 @@ import * as host from "./host";
 import { imageAttach, imageBase, journalOpen, journalReserve, word } from "./image";
 import { keyReserve } from "./key";
 import {
-  appliedWrite,
   checkpoint,
   ENTRY_HEADER_BYTES,
   ENTRY_MAX,
@@ -58,6 +57,7 @@ import {
   logReserve,
   logRestart,
   stateFile,
+  stateHas,
 } from "./log";
 import { fileName, nameAt, nameBytes } from "./names";
 import { WINDOW_BASE, WINDOW_END } from "./numbers";
@@ -133,7 +133,8 @@ function create(): i32 {
   if (state < 0) return state;
   status = writeImage(state, HEADER_BYTES);
   if (status < 0) return status;
-  logAttach(state, log, GROWTH_STEP);
+  logAttach(state, log);
+  stateHas(GROWTH_STEP);
   return STORE_OPEN;
 }
 
@@ -155,7 +156,8 @@ function viewState(state: i32): i32 {
   if (length > <u64>size || length < <u64>HEADER_BYTES) {
     damaged("berth.state is shorter than its header says");
   }
-  logAttach(state, -1, <u32>size);
+  logAttach(state, -1);
+  stateHas(<u32>size);
   return STORE_OPEN;
 }
 
@@ -165,7 +167,7 @@ function openLog(): void {
   if (log == ENOENT) damaged("berth.log is missing");
   if (log < 0) damaged("berth.log can't be opened");
   if (host.size(log) < <i64>LOG_BYTES) damaged("berth.log is shorter than 1 MiB");
-  logAttach(stateFile, log, <u32>host.size(stateFile));
+  logAttach(stateFile, log);
   const at = entryBuffer();
   if (host.read(log, 0, at, LOG_HEADER_BYTES) != <i32>LOG_HEADER_BYTES || !logHeaderIsOurs(at)) {
     damaged("the header of berth.log isn't that of berth.state's log");
@@ -189,6 +191,11 @@ function lengthAfter(at: usize): u32 {
   return <u32>word(H_LENGTH);
 }
 
+// Can an entry of this generation begin here? Most calls end their look at the log with this.
+function entryFollows(at: usize, have: u32): bool {
+  return have >= ENTRY_HEADER_BYTES && load<u64>(at, 8) == appliedGeneration();
+}
+
 // Applies the commits that a killed process left in the log.
 function replay(): void {
   const buffer = entryBuffer();
@@ -196,25 +203,27 @@ function replay(): void {
   const tail = headerField(A_TAIL);
   if (tail < LOG_HEADER_BYTES || tail > LOG_BYTES || last > tail) damaged("the applied mark");
   if (last != 0) {
-    // The last applied entry must still be there: else the log isn't what it was.
-    const have = host.read(logFile, last, buffer, min<u32>(tail - last, ENTRY_MAX));
-    if (entrySound(buffer, <u32>max(have, 0), appliedGeneration(), appliedNumber()) == 0) {
+    // The last applied entry must still be there: else the log isn't what it was. One read takes the
+    // header of what may follow along.
+    const bytes = min<u32>(tail - last, ENTRY_MAX);
+    const have = <u32>max(0, host.read(logFile, last, buffer, bytes + ENTRY_HEADER_BYTES));
+    if (entrySound(buffer, min(have, bytes), appliedGeneration(), appliedNumber()) == 0) {
       damaged("berth.log has lost the last commit of berth.state");
     }
+    if (!entryFollows(buffer + bytes, have - bytes)) return;
   }
   // More than one can only wait after a library's group commit; the log bounds them.
   for (let step: u32 = 0; step < LOG_BYTES / ENTRY_HEADER_BYTES; step++) {
     const at = headerField(A_TAIL);
     const number = appliedNumber() + 1;
-    const head = host.read(logFile, at, buffer, ENTRY_HEADER_BYTES);
-    if (head < <i32>ENTRY_HEADER_BYTES || load<u64>(buffer, 8) != appliedGeneration()) return;
     const have = host.read(logFile, at, buffer, min<u32>(ENTRY_MAX, LOG_BYTES - at));
     const bytes = entrySound(buffer, <u32>max(have, 0), appliedGeneration(), number);
     if (bytes == 0) return;
     imageAttach(imageBase(), lengthAfter(buffer));
-    if (entryApply(buffer) < 0) damaged("berth.state can't be written");
-    appliedSet(number, appliedGeneration(), at + bytes, at, headerField(A_FLAGS) | FLAG_UNSYNCED);
-    if (appliedWrite() < 0) damaged("berth.state can't be written");
+    const flags = headerField(A_FLAGS) | FLAG_UNSYNCED;
+    if (entryApply(buffer, number, at, at + bytes, flags) < 0) {
+      damaged("berth.state can't be written");
+    }
   }
 }
 
