@@ -1,0 +1,253 @@
+// The host functions of cni.wasm on files in memory, to be stopped, failed and cut from power at will.
+//
+//   Disk     names -> File; a File has what processes see (`cache`) and what survives a power cut
+//            (`disk`, as of the last sync); names survive from the last syncDirectory
+//   call     one execution of the plugin: environment and config in, exit status and JSON out
+//
+// A fault plan counts the calls that touch files: at number `at` the process is killed (in the middle of
+// a write: whole pages of it are there), or the call answers -errno.
+import { readFileSync } from "node:fs";
+import { EXIT_ERROR, NEED_LOCK } from "../../assembly/numbers.ts";
+import { buildPath, type CniExports, MEMORY_PAGES } from "../../src/wasm.ts";
+
+const PAGE = 4096;
+const ENOENT = -2;
+const EEXIST = -17;
+
+interface File {
+  cache: Buffer;
+  disk: Buffer;
+}
+
+/** Thrown out of a host function: the process is gone. */
+class Killed extends Error {}
+
+/** What happens at file operation number `at`: a kill, or a failure with this errno. */
+export interface Plan {
+  at: number;
+  errno?: number;
+}
+
+export class Disk {
+  names = new Map<string, File>();
+  #durable = new Map<string, File>();
+  boot = "11111111-2222-3333-4444-555555555555";
+  /** CLOCK_BOOTTIME, seconds. */
+  now = 1000;
+
+  syncNames(): void {
+    this.#durable = new Map(this.names);
+  }
+
+  clone(): Disk {
+    const copy = new Disk();
+    const files = new Map<File, File>();
+    const of = (file: File) => {
+      const same = files.get(file) ?? {
+        cache: Buffer.from(file.cache),
+        disk: Buffer.from(file.disk),
+      };
+      files.set(file, same);
+      return same;
+    };
+    for (const [name, file] of this.names) copy.names.set(name, of(file));
+    for (const [name, file] of this.#durable) copy.#durable.set(name, of(file));
+    copy.boot = this.boot;
+    copy.now = this.now;
+    return copy;
+  }
+
+  /** A power cut: every page of every file is the synced one or a later one, and so are the names. */
+  cut(random: (n: number) => number): void {
+    if (random(2) === 0) this.names = new Map(this.#durable);
+    for (const file of new Set(this.names.values())) {
+      const length = random(2) === 0 ? file.cache.length : file.disk.length;
+      const left = Buffer.alloc(length);
+      const odds = [1, 2, 8][random(3)]!;
+      for (let at = 0; at < length; at += PAGE) {
+        const from = random(odds) === 0 ? file.cache : file.disk;
+        from.copy(left, at, at, Math.min(at + PAGE, length));
+      }
+      file.cache = left;
+      file.disk = Buffer.from(left);
+    }
+    this.syncNames();
+    const digits = Array.from({ length: 12 }, () => random(16).toString(16)).join("");
+    this.boot = `aaaaaaaa-bbbb-cccc-dddd-${digits}`;
+    this.now = 100;
+  }
+
+  read(name: string): Uint8Array | undefined {
+    return this.names.get(name)?.cache;
+  }
+}
+
+export interface Outcome {
+  status: number;
+  /** The JSON on stdout, if there is any. */
+  // biome-ignore lint/suspicious/noExplicitAny: results and errors, each test knows which.
+  json?: any;
+  killed: boolean;
+  /** File operations that were begun. */
+  operations: number;
+}
+
+let module: WebAssembly.Module | undefined;
+
+/** Runs the plugin once. */
+export function call(
+  disk: Disk,
+  env: Record<string, string>,
+  config: unknown,
+  plan?: Plan,
+): Outcome {
+  module ??= new WebAssembly.Module(readFileSync(buildPath("cni.wasm")));
+  const memory = new WebAssembly.Memory({ initial: MEMORY_PAGES, maximum: MEMORY_PAGES });
+  const bytes = Buffer.from(memory.buffer);
+  const stdin = Buffer.from(JSON.stringify(config));
+  const open: (File | undefined)[] = [];
+  let printed = "";
+  let operations = 0;
+  const text = (at: number, length: number) =>
+    bytes.toString("utf8", at >>> 0, (at >>> 0) + length);
+  const give = (value: Buffer | undefined, into: number, cap: number) => {
+    if (!value) return -1;
+    value.copy(bytes, into >>> 0, 0, Math.min(cap, value.length));
+    return value.length;
+  };
+
+  /** Counts an operation on files: 0, or the -errno that the plan wants. */
+  const step = (half?: () => void): number => {
+    if (operations++ !== plan?.at) return 0;
+    if (plan.errno !== undefined) return -plan.errno;
+    half?.();
+    throw new Killed();
+  };
+  const write = (file: File, at: number, from: number, length: number) => {
+    if (file.cache.length < at + length)
+      file.cache = Buffer.concat([file.cache, Buffer.alloc(at + length - file.cache.length)]);
+    bytes.copy(file.cache, at, from, from + length);
+  };
+
+  const files = {
+    enter: () => step(),
+    open(at: number, length: number, mode: number): number {
+      const failed = step();
+      if (failed) return failed;
+      const name = text(at, length);
+      let file = disk.names.get(name);
+      if (mode === 2 && file) return EEXIST;
+      if (mode === 2) {
+        file = { cache: Buffer.alloc(0), disk: Buffer.alloc(0) };
+        disk.names.set(name, file);
+      }
+      return file ? open.push(file) - 1 : ENOENT;
+    },
+    close: (handle: number) => {
+      open[handle] = undefined;
+    },
+    size: (handle: number) => BigInt(step() || open[handle]!.cache.length),
+    read(handle: number, at: number, into: number, length: number): number {
+      const { cache } = open[handle]!;
+      return step() || cache.copy(bytes, into >>> 0, at >>> 0, (at >>> 0) + (length >>> 0));
+    },
+    write(handle: number, at: number, from: number, length: number): number {
+      const part = (PAGE - (at & (PAGE - 1))) % PAGE || PAGE;
+      const failed = step(() => length > part && write(open[handle]!, at, from >>> 0, part));
+      if (failed === 0) write(open[handle]!, at >>> 0, from >>> 0, length >>> 0);
+      return failed;
+    },
+    allocate(handle: number, length: number): number {
+      const failed = step();
+      const file = open[handle]!;
+      if (failed === 0 && file.cache.length < length)
+        file.cache = Buffer.concat([file.cache, Buffer.alloc(length - file.cache.length)]);
+      return failed;
+    },
+    sync(handle: number): number {
+      const failed = step();
+      if (failed === 0) open[handle]!.disk = Buffer.from(open[handle]!.cache);
+      return failed;
+    },
+    syncDirectory(): number {
+      const failed = step();
+      if (failed === 0) disk.syncNames();
+      return failed;
+    },
+    view(handle: number, length: number, at: number): number {
+      const failed = step();
+      if (failed === 0) open[handle]!.cache.copy(bytes, at, 0, length);
+      return failed;
+    },
+    extend(at: number, length: number): number {
+      const failed = step();
+      if (failed === 0) bytes.fill(0, at >>> 0, (at >>> 0) + length);
+      return failed;
+    },
+    rename(from: number, fromLength: number, to: number, toLength: number): number {
+      const failed = step();
+      if (failed) return failed;
+      const file = disk.names.get(text(from, fromLength));
+      if (!file) return ENOENT;
+      disk.names.delete(text(from, fromLength));
+      disk.names.set(text(to, toLength), file);
+      return 0;
+    },
+    unlink: (at: number, length: number) =>
+      step() || (disk.names.delete(text(at, length)) ? 0 : ENOENT),
+    list(prefix: number, length: number, into: number, cap: number): number {
+      const failed = step();
+      if (failed) return failed;
+      let used = 0;
+      for (const name of disk.names.keys()) {
+        if (!name.startsWith(text(prefix, length)) || used + name.length + 1 > cap) continue;
+        used += bytes.write(`${name}\0`, into + used);
+      }
+      return used;
+    },
+  };
+
+  const world = {
+    env: (at: number, length: number, into: number, cap: number) => {
+      const value = env[text(at, length)];
+      return give(value === undefined ? undefined : Buffer.from(value), into, cap);
+    },
+    argument: () => -1,
+    stdin: (into: number, cap: number) => give(stdin, into, cap),
+    unlock: () => {},
+    output: (fd: number, from: number, length: number) => {
+      if (fd === 1) printed += text(from, length);
+      return 0;
+    },
+    clock: (which: number) => BigInt(which === 0 ? disk.now : 1.7e9 + disk.now) * 1_000_000_000n,
+    random: (into: number, length: number) => {
+      for (let n = 0; n < length; n++) bytes[into + n] = (n * 37 + 11) & 255;
+      return 0;
+    },
+    slurp: (path: number, length: number, into: number, cap: number) =>
+      text(path, length).endsWith("boot_id")
+        ? give(Buffer.from(`${disk.boot}\n`), into, cap)
+        : ENOENT,
+    sameNetns: () => 0,
+  };
+
+  const host = { ...files, ...world };
+  const instance = new WebAssembly.Instance(module, { env: { memory }, host });
+  const core = instance.exports as unknown as CniExports;
+  let status = EXIT_ERROR;
+  let killed = false;
+  try {
+    try {
+      status = core.begin();
+      if (status === NEED_LOCK) status = core.finish(0);
+    } catch (error) {
+      if (error instanceof Killed) throw error;
+      status = core.fault();
+    }
+  } catch (error) {
+    if (!(error instanceof Killed)) throw error;
+    killed = true;
+  }
+  const json = printed.trim() === "" || killed ? undefined : JSON.parse(printed);
+  return { status, json, killed, operations };
+}
