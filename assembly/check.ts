@@ -53,10 +53,10 @@ import {
   bucketRoom,
   cellOf,
   cellWithBits,
+  isBucket,
   LEVELS_MAX,
   NODE_BYTES,
   nodeIsSound,
-  TAG_BUCKET,
   TAG_CELL,
   TAG_NODE,
 } from "./trie";
@@ -199,8 +199,7 @@ function checkIndex(root: u32, by: u32): u64 {
         for (let i: u32 = 0; i < 64; i++) {
           push(stack, depth++, block + 8 + i * 4, level + 1, (path << 6) | i);
         }
-    } else if (tag >= TAG_BUCKET && tag <= TAG_BUCKET + 2)
-      found += checkBucket(block, tag, by, level, path);
+    } else if (isBucket(tag)) found += checkBucket(block, tag, by, level, path);
     else fault("an entry of an index", at);
   }
   return found;

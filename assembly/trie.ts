@@ -1,12 +1,13 @@
 // The trie: an index from a 64-bit hash to cells, 64-ary, ordered by the hash's bits from the top.
-// It stores no keys: a bucket holds up to 16 cells whose keys are read from the cells (key.ts).
+// It stores no keys: a bucket holds up to 32 cells whose keys are read from the cells (key.ts).
 //
-//   entry u32 = offset | tag:   0 empty   1 a cell   2 node   3, 4, 5 bucket of 4, 8, 16
+//   entry u32 = offset | tag:   0 empty   1 a cell   2 node   3 to 6 bucket of 4, 8, 16, 32
 //   node      | "trie" level u64 | 64 entries u32 |                     264 B
-//   bucket    | cells u32, the first ones, then zeros |                 16, 32, 64 B
-//   cell u32  | offset, a multiple of 128 | 4 last bits of the key | 000 or the tag |
+//   bucket    | cells u32, the first ones, then zeros |                 16 to 128 B
+//   cell u32  | bits 5, 4 of the key | offset, a multiple of 128 | bits 3..0 | 000 or the tag |
 //
-// The 4 bits spare a look at 15 of 16 cells that only share a bucket: each look is a page of its own.
+// The 6 bits spare a look at 63 of 64 cells that only share a bucket: each look is a page of its own.
+// (An image has at most 2^30 bytes, so offsets leave two bits above and seven below.)
 // The root is one entry. Bound: log64 of what is held plus one for the hash's luck, at most 11 levels;
 // 4 to 16 bytes per cell. What empties goes back to the arena.
 import { arenaFree, arenaTake } from "./arena";
@@ -24,20 +25,27 @@ export const LEVELS_MAX: u32 = 10;
 export const TAG_CELL: u32 = 1;
 export const TAG_NODE: u32 = 2;
 export const TAG_BUCKET: u32 = 3;
-export const BUCKET_MAX: u32 = 16;
+const TAG_BUCKET_LAST: u32 = 6;
+export const BUCKET_MAX: u32 = 32;
+const CELL_MASK: u32 = 0x3fffff80;
 
 /** Candidates of the last `trieSeek`: how many, and where the first entry lies. */
 export let seekCount: u32 = 0;
 export let seekAt: u32 = 0;
 
-/** A cell as buckets hold it: with the last 4 bits of its key. */
+/** A cell as buckets hold it: with the last 6 bits of its key. */
 export function cellWithBits(cell: u32, hash: u64): u32 {
-  return cell | ((<u32>hash & 15) << 3);
+  return cell | ((<u32>hash & 15) << 3) | (((<u32>hash >> 4) & 3) << 30);
 }
 
 /** The cell of a bucket's word or of an entry with TAG_CELL. */
 export function cellOf(item: u32): u32 {
-  return item & ~127;
+  return item & CELL_MASK;
+}
+
+/** Does the tag say bucket? */
+export function isBucket(tag: u32): bool {
+  return tag >= TAG_BUCKET && tag <= TAG_BUCKET_LAST;
 }
 
 let seekHash: u64 = 0;
@@ -81,7 +89,7 @@ export function trieSeek(root: u32, hash: u64): void {
     else if (tag == TAG_CELL) {
       seekAt = at;
       seekCount = 1;
-    } else if (tag >= TAG_BUCKET && tag <= TAG_BUCKET + 2) {
+    } else if (isBucket(tag)) {
       seekAt = entry & ~7;
       seekCount = bucketCount(seekAt, tag);
     } else damaged("an entry of an index");
@@ -156,7 +164,7 @@ export function trieAdd(root: u32, by: u32, hash: u64, cell: u32): bool {
     }
     at = nodeEntry(half(at) & ~7, level, hash);
   }
-  damaged("17 keys of an index share 60 bits of their hash");
+  damaged("33 keys of an index share 60 bits of their hash");
   return false;
 }
 
@@ -225,7 +233,7 @@ export function trieReplace(root: u32, hash: u64, from: u32, to: u32): void {
   for (let i: u32 = 0; i < seekCount; i++) {
     const at = seekAt + i * 4;
     if (cellOf(half(at)) == from) {
-      putHalf(at, to | (half(at) & 127));
+      putHalf(at, cellWithBits(to, hash) | (half(at) & 7));
       return;
     }
   }
