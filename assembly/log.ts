@@ -23,6 +23,7 @@ import {
   FLAG_CHECKPOINT,
   FLAG_UNSYNCED,
   H_KEY,
+  H_LENGTH,
   headerField,
   keyHigh,
   keyLow,
@@ -304,6 +305,13 @@ export function logGrow(bytes: u32): i32 {
   return status;
 }
 
+// Does this commit make the image longer? The file grew for it, maybe in a call that was killed.
+function lengthens(): bool {
+  const words = journalCount();
+  for (let n: u32 = 0; n < words; n++) if (journalOffset(n) == H_LENGTH) return true;
+  return false;
+}
+
 /**
  * Makes the noted words the next commit: grows the file, appends the entry, syncs it if `synced`,
  * applies it. 0, COMMITTED_IN_LOG, or -errno with nothing committed (the caller undoes). `durable` =
@@ -313,6 +321,8 @@ export function logCommit(synced: bool, durable: bool): i32 {
   if (journalCount() == 0) return 0;
   const number = appliedNumber() + 1;
   let status = logGrow(imageLength());
+  // A synced entry may name places behind the old end: after a power cut they must be there.
+  if (status >= 0 && synced && lengthens()) status = host.sync(stateFile);
   if (status < 0) return status;
   let bytes = entryMake(number, synced);
   if (headerField(A_TAIL) + bytes > LOG_BYTES) {

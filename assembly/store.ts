@@ -36,7 +36,7 @@ import {
   MAGIC,
 } from "./header";
 import * as host from "./host";
-import { imageAttach, imageBase, journalOpen, journalReserve, word } from "./image";
+import { imageAttach, imageBase, imageLength, journalOpen, journalReserve, word } from "./image";
 import { keyReserve } from "./key";
 import {
   checkpoint,
@@ -152,10 +152,6 @@ function viewState(state: i32): i32 {
     return STORE_FUTURE;
   }
   headerVerify();
-  const length = word(H_LENGTH);
-  if (length > <u64>size || length < <u64>HEADER_BYTES) {
-    damaged("berth.state is shorter than its header says");
-  }
   logAttach(state, -1);
   stateHas(<u32>size);
   return STORE_OPEN;
@@ -249,7 +245,12 @@ export function storeOpen(make: bool, keep: bool, durable: bool): i32 {
     if (rebuilt < 0) return rebuilt;
   } else {
     openLog();
-    imageAttach(imageBase(), <u32>word(H_LENGTH));
+    // Not for another boot: a power cut may lose the growth of a file, and its records are scanned.
+    const length = word(H_LENGTH);
+    if (length > <u64>imageLength() || length < <u64>HEADER_BYTES) {
+      damaged("berth.state is shorter than its header says");
+    }
+    imageAttach(imageBase(), <u32>length);
     replay();
     if (headerField(A_FLAGS) & FLAG_CHECKPOINT) {
       const done = checkpoint(durable);
