@@ -70,13 +70,27 @@ function generation(disk: Disk): bigint {
   return Buffer.from(disk.read("berth.state")!).readBigUInt64LE(104);
 }
 
-const nearlyFull = new Map<string, Disk>();
+/** Networks that take many calls to make, by what they are and their options. */
+const prepared = new Map<string, Disk>();
+const FAT = 45;
+
+/** Long records fill the first size of the image: soon it must grow. */
+function fatNetwork(options: Options): Disk {
+  const key = `fat ${JSON.stringify(options)}`;
+  if (!prepared.has(key)) {
+    const disk = new Disk();
+    for (let n = 0; n < FAT; n++)
+      expect(does(disk, "ADD", `f${n}`.padEnd(3000, "x"), options).status).toBe(0);
+    prepared.set(key, disk);
+  }
+  return prepared.get(key)!.clone();
+}
 
 /** A network whose next ADD of "new" begins a new log. */
 function beforeCheckpoint(options: Options): Disk {
   const key = JSON.stringify(options);
-  if (!nearlyFull.has(key)) nearlyFull.set(key, fillLog(options));
-  return nearlyFull.get(key)!.clone();
+  if (!prepared.has(key)) prepared.set(key, fillLog(options));
+  return prepared.get(key)!.clone();
 }
 
 function fillLog(options: Options): Disk {
@@ -121,7 +135,7 @@ function scenes(options: Options): Scene[] {
     },
     { name: "ADD after cool-downs", disk: cooled, verb: "ADD", id: "new", options },
     { name: "ADD beside a note", disk: noted, verb: "ADD", id: "new", options },
-    { name: "GC", disk: network(40, options), verb: "GC", id: "c1,c2", options },
+    { name: "GC", disk: network(12, options), verb: "GC", id: "c1,c2", options },
     { name: "checkpoint", disk: beforeCheckpoint(options), verb: "ADD", id: "new", options },
     {
       name: "another boot",
@@ -153,16 +167,15 @@ function atEvery(
   }
 }
 
-/** Every later call works: DELs of all, an ADD, a DEL. */
+/** Every later call works: an ADD, which applies notes, and some DELs. */
 function goesOn(disk: Disk, options: Options, what: string): void {
-  const before = holders(disk, what);
   const added = does(disk, "ADD", "later", options);
   expect(added.status, `${what}: ${JSON.stringify(added.json)}`).toBe(0);
-  expect(holders(disk, what).includes("later"), what).toBe(true);
+  const before = holders(disk, what).filter((id) => id !== "later");
   expect(notes(disk), what).toEqual([]);
-  for (const id of [...before, "later"])
+  for (const id of [...before.slice(0, 2), "later"])
     expect(does(disk, "DEL", id, options).status, what).toBe(0);
-  expect(holders(disk, what), what).toEqual([]);
+  expect(holders(disk, what), what).toEqual(before.slice(2));
 }
 
 describe("log", () => {
@@ -238,13 +251,14 @@ describe("log", () => {
       const random = randomFrom(seed);
       const always = seed % 3 > 0;
       const options = { sync: always ? "always" : "never", reboot: always ? "keep" : "release" };
-      const disk = seed % 8 === 0 ? beforeCheckpoint(options) : network(random(4), options);
+      const make = [beforeCheckpoint, fatNetwork][seed % 8];
+      const disk = make ? make(options) : network(random(4), options);
       const held = new Set(holders(disk, `seed ${seed}`));
       for (let life = 0; life < 3; life++) {
         const what = `seed ${seed}, life ${life}`;
         let doubt = "";
         for (let n = random(12); n > 0 && doubt === ""; n--) {
-          const id = `p${random(9)}`.padEnd([3, 64, 300][random(3)]!, "q");
+          const id = `p${random(9)}`.padEnd([3, 64, 300, 3000][random(4)]!, "q");
           const verb = held.has(id) ? "DEL" : "ADD";
           const plan = random(5) === 0 ? { at: random(25) } : undefined;
           const outcome = does(disk, verb, id, { ...options, cooldown: random(2) * 5 }, plan);

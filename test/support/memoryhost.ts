@@ -66,7 +66,7 @@ export class Disk {
       const odds = [1, 2, 8][random(3)]!;
       for (let at = 0; at < length; at += PAGE) {
         const from = random(odds) === 0 ? file.cache : file.disk;
-        from.copy(left, at, at, Math.min(at + PAGE, length));
+        if (at < from.length) from.copy(left, at, at, Math.min(at + PAGE, length));
       }
       file.cache = left;
       file.disk = Buffer.from(left);
