@@ -257,10 +257,11 @@ describe("log", () => {
       for (let life = 0; life < 3; life++) {
         const what = `seed ${seed}, life ${life}`;
         let doubt = "";
-        for (let n = random(12); n > 0 && doubt === ""; n--) {
+        for (let n = random(30); n > 0 && doubt === ""; n--) {
           const id = `p${random(9)}`.padEnd([3, 64, 300, 3000][random(4)]!, "q");
           const verb = held.has(id) ? "DEL" : "ADD";
-          const plan = random(5) === 0 ? { at: random(25) } : undefined;
+          const plan = random(9) === 0 ? { at: random(25) } : undefined;
+          if (random(3) === 0) disk.writeBack(random);
           const outcome = does(disk, verb, id, { ...options, cooldown: random(2) * 5 }, plan);
           if (outcome.killed) doubt = id;
           else {

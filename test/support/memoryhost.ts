@@ -57,6 +57,19 @@ export class Disk {
     return copy;
   }
 
+  /** The kernel writes some pages back, as it does at any time. */
+  writeBack(random: (n: number) => number): void {
+    for (const file of new Set(this.names.values())) {
+      const { cache } = file;
+      if (file.disk.length < cache.length) {
+        if (random(2) === 0) continue;
+        file.disk = Buffer.concat([file.disk, Buffer.alloc(cache.length - file.disk.length)]);
+      }
+      for (let at = 0; at < cache.length; at += PAGE)
+        if (random(4) === 0) cache.copy(file.disk, at, at, Math.min(at + PAGE, cache.length));
+    }
+  }
+
   /** A power cut: every page of every file is the synced one or a later one, and so are the names. */
   cut(random: (n: number) => number): void {
     if (random(2) === 0) this.names = new Map(this.#durable);
