@@ -1,1 +1,1 @@
-export { begin, fault, finish } from "./plugin";
+export { begin, fault, finish } from "./protocol/plugin";

@@ -1,4 +1,14 @@
-export { arenaAttach, arenaFormat, arenaFree, arenaLive, arenaRoom, arenaTake } from "./arena";
+export {
+  arenaAttach,
+  arenaFormat,
+  arenaFree,
+  arenaLive,
+  arenaRoom,
+  arenaTake,
+} from "./image/arena";
+export { blocksBegin, blocksClaim, blocksClaimed, blocksEnd } from "./image/blocks";
+export { imageAttach, journalClear, journalOpen, journalUndo, putWord, word } from "./image/image";
+export { scratchAssign, scratchAssignAll, scratchTake } from "./scratch";
 export {
   bitmapBytes,
   bitmapCheck,
@@ -9,9 +19,7 @@ export {
   bitmapNextTaken,
   bitmapTake,
   bitmapTakeNext,
-} from "./bitmap";
-export { blocksBegin, blocksClaim, blocksClaimed, blocksEnd } from "./blocks";
-export { imageAttach, journalClear, journalOpen, journalUndo, putWord, word } from "./image";
+} from "./sets/bitmap";
 export {
   foundHi,
   foundLo,
@@ -23,6 +31,5 @@ export {
   radixNextFree,
   radixNextTaken,
   radixTake,
-} from "./radix";
-export { radixCheck } from "./radixcheck";
-export { scratchAssign, scratchAssignAll, scratchTake } from "./scratch";
+} from "./sets/radix";
+export { radixCheck } from "./sets/radixcheck";

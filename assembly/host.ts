@@ -6,7 +6,9 @@
 // NUL-terminated; a negative answer is -errno (Linux numbers); names are relative to the directory
 // that `enter` opened and are opened with O_NOFOLLOW | O_CLOEXEC.
 
-/** Value of an environment variable: its length in bytes (at most `cap` are copied), -1 if unset. */
+/**
+ * Value of an environment variable: its length in bytes (at most `cap` are copied), -1 if unset.
+ */
 export declare function env(name: usize, nameLen: i32, into: usize, cap: i32): i32;
 
 /** Command-line argument `index` (0 = first after the program): its length, -1 if there is none. */
@@ -28,8 +30,8 @@ export declare function clock(which: i32): i64;
 export declare function random(into: usize, len: i32): i32;
 
 /**
- * Reads a whole regular file by path, following symlinks, opened O_NONBLOCK so that a FIFO can't hang
- * us. Bytes read; `cap + 1` if the file has more; -EISDIR for a directory, -EINVAL for what is
+ * Reads a whole regular file by path, following symlinks, opened O_NONBLOCK so that a FIFO can't
+ * hang us. Bytes read; `cap + 1` if the file has more; -EISDIR for a directory, -EINVAL for what is
  * neither a file nor a directory.
  */
 export declare function slurp(path: usize, pathLen: i32, into: usize, cap: i32): i32;

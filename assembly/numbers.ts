@@ -8,7 +8,9 @@ export const WINDOW_END = 1073741824;
 /** Bytes of memory above the window: static data and the scratch of one instance. */
 export const SCRATCH_BYTES = 33554432;
 
-/** What `begin` and `finish` answer: the process exit status, or "take the lock, then call finish". */
+/**
+ * What `begin` and `finish` answer: the process exit status, or "take the lock, then call finish".
+ */
 export const EXIT_OK = 0;
 export const EXIT_ERROR = 1;
 export const NEED_LOCK = 2;

@@ -27,7 +27,10 @@ export function scratchLeft(): usize {
   return limit - top;
 }
 
-/** Reserves `bytes` (zero at the first use of an instance), 16-byte aligned. Traps when none are left. */
+/**
+ * Reserves `bytes` (zero at the first use of an instance), 16-byte aligned. Traps when none are
+ * left.
+ */
 export function scratchTake(bytes: usize): usize {
   const at = top;
   const next = (at + bytes + 15) & ~15;

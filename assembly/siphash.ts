@@ -1,5 +1,5 @@
-// SipHash-1-3: the keyed hash behind the indexes and the checksums. The key is random for each image,
-// so that chosen names can't build long chains and chance can't fake a record.
+// SipHash-1-3: the keyed hash behind the indexes and the checksums. The key is random for each
+// image, so that chosen names can't build long chains and chance can't fake a record.
 // About 1 ns for 8 bytes; refuses nothing.
 
 let v0: u64 = 0;

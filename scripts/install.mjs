@@ -1,5 +1,5 @@
-// Installs the dependencies of a clean clone: what `npm start` and `npm test` do first. Uses nothing
-// but Node, since nothing is installed yet.
+// Installs the dependencies of a clean clone: what `npm start` and `npm test` do first. Uses
+// nothing but Node, since nothing is installed yet.
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";

@@ -1,5 +1,5 @@
-// npm test: installs and builds what is missing, looks at format, lint and types, and runs the tests.
-// Arguments go to vitest: npm test -- test/radix.test.ts
+// npm test: installs and builds what is missing, looks at format, lint and types, and runs the
+// tests. Arguments go to vitest: npm test -- test/radix.test.ts
 import { spawnSync } from "node:child_process";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";

@@ -1,5 +1,6 @@
-// Laws of assembly/allocator.ts with its records, pools, cool-downs and indexes, against the golden
-// model (support/ledger.ts), on core.wasm's options; the same calls on rooms.wasm's options and in C.
+// Laws of assembly/pool/allocator.ts with its records, pools, cool-downs and indexes, against the
+// golden model (support/ledger.ts), on core.wasm's options; the same calls on rooms.wasm's options
+// and in C.
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { findCompiler } from "../scripts/native.mjs";

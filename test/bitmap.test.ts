@@ -1,5 +1,5 @@
-// Laws of assembly/bitmap.ts, on core.wasm; the same operations on rooms.wasm and on rooms.wasm
-// compiled to C in test/rooms.test.ts.
+// Laws of assembly/sets/bitmap.ts, on core.wasm; the same operations on rooms.wasm and on
+// rooms.wasm compiled to C in test/rooms.test.ts.
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import { Model } from "./model.ts";

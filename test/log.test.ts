@@ -1,5 +1,5 @@
-// Laws of the commit path (assembly/log.ts, store.ts, rebuild.ts, notes.ts): the whole plugin on files
-// in memory that can be killed, failed and cut from power at every file operation.
+// Laws of the commit path (assembly/store/log.ts, store.ts, rebuild.ts, notes.ts): the whole
+// plugin on files in memory that can be killed, failed and cut from power at every file operation.
 import { describe, expect, it } from "vitest";
 import { Copy } from "./support/check.ts";
 import { call, Disk, type Outcome, type Plan } from "./support/memoryhost.ts";
@@ -34,7 +34,9 @@ function does(disk: Disk, verb: Verb, id: string, options: Options = {}, plan?: 
   );
 }
 
-/** Containers that hold addresses; every one must hold one of each family, and nothing is at fault. */
+/**
+ * Containers that hold addresses; every one must hold one of each family, and nothing is at fault.
+ */
 function holders(disk: Disk, what: string): string[] {
   const state = disk.read("berth.state");
   if (!state) return [];

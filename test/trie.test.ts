@@ -1,6 +1,6 @@
-// Laws of assembly/trie.ts: an index of cells by a 64-bit key that it takes from the cells. The cells
-// here carry IPv6 addresses, whose keys begin with the host part; keys alike beyond that are found by
-// trying prefixes.
+// Laws of assembly/records/trie.ts: an index of cells by a 64-bit key that it takes from the
+// cells. The cells here carry IPv6 addresses, whose keys begin with the host part; keys alike
+// beyond that are found by trying prefixes.
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { Book, halves, OP } from "./support/book.ts";
 import { randomFrom } from "./support/world.ts";
@@ -49,7 +49,9 @@ describe("trie", () => {
     expect(book.live()).toEqual(EMPTY);
   }
 
-  /** `count` addresses whose keys begin with `bits` bits alike: one host part under many prefixes. */
+  /**
+   * `count` addresses whose keys begin with `bits` bits alike: one host part under many prefixes.
+   */
   function alike(count: number, bits: number): bigint[] {
     const found: bigint[] = [];
     const like = book.run(OP.hash, 0, 5n);

@@ -2,8 +2,9 @@
 // machine: the same load, clock, and caches. Calls are spread evenly over the run for each program
 // (A B A B; a slow program that is called less often gets its calls in between), and who is first
 // in each turn is drawn by seed. A turn is a few calls in a row: what a process leaves behind (cold
-// caches, thousands of closed files that the kernel frees after its end) falls on whoever comes next,
-// so one call a turn would charge the small programs for the big ones; of five, the median sees none.
+// caches, thousands of closed files that the kernel frees after its end) falls on whoever comes
+// next, so one call a turn would charge the small programs for the big ones; of five, the median
+// sees none.
 
 /** A small generator (mulberry32): the same seed gives the same schedule on every machine. */
 export function randomOf(seed: number): () => number {

@@ -1,5 +1,5 @@
-// test/fixtures/book.ts as C, driven by a script on stdin (test/support/book.ts writes it): one line
-// in, one answer out; a text has no answer; "trap" where the core traps.
+// test/fixtures/book.ts as C, driven by a script on stdin (test/support/book.ts writes it): one
+// line in, one answer out; a text has no answer; "trap" where the core traps.
 #include <inttypes.h>
 #include <setjmp.h>
 #include <stdio.h>

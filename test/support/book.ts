@@ -1,5 +1,6 @@
 // The allocator on an image in memory: test/fixtures/book.ts, called from here. What it is told and
-// what it answers can be written down as a script for the same fixture in C (test/native/book_driver.c):
+// what it answers can be written down as a script for the same fixture in C
+// (test/native/book_driver.c):
 //
 //   t <where> <hexadecimal bytes>         writes a text into the block
 //   r <code> <numbers>                    runs: answer and words put out, in hexadecimal, or "trap"

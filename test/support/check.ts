@@ -1,6 +1,6 @@
-// The state of a network as the tests look at it from outside: a copy of berth.state with the entries
-// of berth.log that aren't applied yet laid over it, walked by the core's own check. Nothing in the
-// directory changes, no lock is taken: stop the writers first.
+// The state of a network as the tests look at it from outside: a copy of berth.state with the
+// entries of berth.log that aren't applied yet laid over it, walked by the core's own check.
+// Nothing in the directory changes, no lock is taken: stop the writers first.
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { WINDOW_BASE } from "../../assembly/numbers.ts";
@@ -100,7 +100,9 @@ export class Copy {
   }
 }
 
-/** Reads a network's directory (`<dataDir>/<name>`). null: it has no berth.state and no berth.log. */
+/**
+ * Reads a network's directory (`<dataDir>/<name>`). null: it has no berth.state and no berth.log.
+ */
 export async function copyNetwork(dir: string): Promise<Copy | null> {
   const read = (name: string) =>
     readFile(join(dir, name)).catch((error: NodeJS.ErrnoException) => {
@@ -117,7 +119,9 @@ export async function checkNetwork(dir: string): Promise<string[]> {
   return (await copyNetwork(dir))?.faults() ?? [];
 }
 
-/** The addresses that a network's allocations hold, IPv4 first, in order. [] if there is no state. */
+/**
+ * The addresses that a network's allocations hold, IPv4 first, in order. [] if there is no state.
+ */
 export async function heldAddresses(dir: string): Promise<string[]> {
   return ((await copyNetwork(dir))?.held() ?? []).map((held) => held.address);
 }

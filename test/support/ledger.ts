@@ -1,7 +1,8 @@
 // The golden model of the allocator: who holds which address, which cool down, where each range set
-// goes on. Maps and arrays, slow and obvious; the order of `next` is host-local's (reference, section 7).
-// Taken over from the core: the cell in which an address lies (it orders cool-downs that end in the same
-// second), and the address that `random` chose, which only has to be a free one.
+// goes on. Maps and arrays, slow and obvious; the order of `next` is host-local's (reference,
+// section 7). Taken over from the core: the cell in which an address lies (it orders cool-downs
+// that end in the same second), and the address that `random` chose, which only has to be a free
+// one.
 
 export type Family = 4 | 6;
 export type Value = bigint;
@@ -31,7 +32,7 @@ export interface Ask {
   now: number;
 }
 
-/** What it is answered: the numbers of assembly/allocator.ts. */
+/** What it is answered: the numbers of assembly/pool/allocator.ts. */
 export interface Reply {
   status: number;
   given: { value: Value; range: number; cell: number }[];

@@ -1,11 +1,12 @@
-// The host functions of cni.wasm on files in memory, to be stopped, failed and cut from power at will.
+// The host functions of cni.wasm on files in memory, to be stopped, failed and cut from power at
+// will.
 //
 //   Disk     names -> File; a File has what processes see (`cache`) and what survives a power cut
 //            (`disk`, as of the last sync); names survive from the last syncDirectory
 //   call     one execution of the plugin: environment and config in, exit status and JSON out
 //
-// A fault plan counts the calls that touch files: at number `at` the process is killed (in the middle of
-// a write: whole pages of it are there), or the call answers -errno.
+// A fault plan counts the calls that touch files: at number `at` the process is killed (in the
+// middle of a write: whole pages of it are there), or the call answers -errno.
 import { readFileSync } from "node:fs";
 import { EXIT_ERROR, NEED_LOCK } from "../../assembly/numbers.ts";
 import { buildPath, type CniExports, MEMORY_PAGES } from "../../src/wasm.ts";
@@ -70,7 +71,9 @@ export class Disk {
     }
   }
 
-  /** A power cut: every page of every file is the synced one or a later one, and so are the names. */
+  /**
+   * A power cut: every page of every file is the synced one or a later one, and so are the names.
+   */
   cut(random: (n: number) => number): void {
     if (random(2) === 0) this.names = new Map(this.#durable);
     for (const file of new Set(this.names.values())) {

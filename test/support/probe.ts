@@ -76,7 +76,9 @@ export const hosts = compiler ? [native, node] : [node];
 /** Is the probe newer than everything that it is made from? */
 function fresh(): boolean {
   const names = ["native", "assembly"].flatMap((dir) =>
-    fs.readdirSync(join(root, dir)).map((name) => join(root, dir, name)),
+    fs
+      .readdirSync(join(root, dir), { recursive: true, encoding: "utf8" })
+      .map((name) => join(root, dir, name)),
   );
   const own = ["test/fixtures/probe.ts", "scripts/native.mjs", "asconfig.json"];
   const sources = [...names, ...own.map((name) => join(root, name))];

@@ -1,14 +1,6 @@
 // fixtures/protocol.ts compiled and loaded: the readers of addresses and JSON, handed bytes from
 // here.
-import { execFileSync } from "node:child_process";
-import * as fs from "node:fs";
-import { createRequire } from "node:module";
-import { join } from "node:path";
-import { root } from "../../scripts/native.mjs";
-
-const made = join(root, "build/test");
-const wasm = join(made, "protocol.wasm");
-const fixture = "test/fixtures/protocol.ts";
+import { fixtureModule } from "./fixture.ts";
 
 interface Exports {
   input(bytes: number): number;
@@ -44,19 +36,6 @@ interface Exports {
   member(rule: number): number;
 }
 
-function compile(): void {
-  const names = fs.readdirSync(join(root, "assembly")).map((name) => join(root, "assembly", name));
-  const newest = Math.max(...[...names, join(root, fixture)].map((f) => fs.statSync(f).mtimeMs));
-  if ((fs.statSync(wasm, { throwIfNoEntry: false })?.mtimeMs ?? 0) > newest) return;
-  fs.mkdirSync(made, { recursive: true });
-  const asc = createRequire(import.meta.url).resolve("assemblyscript/package.json");
-  const temporary = `${wasm}.${process.pid}`;
-  const options = ["--config", "asconfig.json", "--target", "cni", "--outFile", temporary];
-  const tool = join(asc, "../bin/asc.js");
-  execFileSync(process.execPath, [tool, fixture, ...options], { cwd: root });
-  fs.renameSync(temporary, wasm);
-}
-
 export type Json = null | boolean | string | { number: string } | Json[] | { [key: string]: Json };
 
 /** The readers. One instance serves a whole test file. */
@@ -65,10 +44,10 @@ export class Readers {
   readonly exports: Exports;
 
   constructor() {
-    compile();
     this.memory = new WebAssembly.Memory({ initial: 16896 });
-    const module = new WebAssembly.Module(fs.readFileSync(wasm));
-    const instance = new WebAssembly.Instance(module, { env: { memory: this.memory } });
+    const instance = new WebAssembly.Instance(fixtureModule("protocol", "cni"), {
+      env: { memory: this.memory },
+    });
     this.exports = instance.exports as unknown as Exports;
   }
 

@@ -1,6 +1,6 @@
-// Worlds for the allocator's tests, by seed: two configs of one network over the same addresses, and
-// people who ask. Small ranges, so that they fill up; IPv6 ranges at the start of a /64 and at the very
-// end of the address space.
+// Worlds for the allocator's tests, by seed: two configs of one network over the same addresses,
+// and people who ask. Small ranges, so that they fill up; IPv6 ranges at the start of a /64 and at
+// the very end of the address space.
 import type { Ask, Family, RangeSpec, SetSpec, Value } from "./ledger.ts";
 
 /** A generator of numbers below `n` (mulberry32). */

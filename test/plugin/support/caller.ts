@@ -39,7 +39,9 @@ function modified(file: string): number {
   return statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 }
 
-/** Compiles a C file of test/plugin/fixtures if it is newer than its program; the program's path. */
+/**
+ * Compiles a C file of test/plugin/fixtures if it is newer than its program; the program's path.
+ */
 export function compiled(name: string): string {
   const source = path.join(root, "test/plugin/fixtures", `${name}.c`);
   const program = path.join(root, "build/test", name);

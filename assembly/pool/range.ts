@@ -1,0 +1,84 @@
+// Ranges as CNI means them, after validation: what the protocol hands to the allocator. They live
+// in scratch memory and are never stored. Addresses are 128-bit values hi:lo; IPv4 has hi = 0.
+
+/** Addresses start..end, both included. */
+@unmanaged
+export class Interval {
+  startHi: u64;
+  startLo: u64;
+  endHi: u64;
+  endLo: u64;
+}
+
+/** A piece of a subnet. Canonical: start <= end, both in the subnet, everything filled in. */
+@unmanaged
+export class Range {
+  startHi: u64;
+  startLo: u64;
+  endHi: u64;
+  endLo: u64;
+  subnetHi: u64;
+  subnetLo: u64;
+  gatewayHi: u64;
+  gatewayLo: u64;
+  /** 4 or 6: the family of subnet, start and end. */
+  family: i32;
+  /** 4 or 6; host-local lets the gateway be of the other family. */
+  gatewayFamily: i32;
+  /** Length of the subnet's prefix (bits). */
+  prefixLength: i32;
+  /** Intervals that `exclude` names, in the order of the config: `excludeCount` of Interval. */
+  excludeCount: i32;
+  excludes: usize;
+}
+
+/** A range set gives one address per pod. All its ranges are of one family. */
+@unmanaged
+export class RangeSet {
+  /** `count` of Range, in the order of the config. */
+  ranges: usize;
+  count: i32;
+  /** Position among all sets of the network: names the cursor. */
+  index: i32;
+  family: i32;
+}
+
+/** An address that the caller asked for (CNI_ARGS IP, args.cni.ips, runtimeConfig.ips). */
+@unmanaged
+export class Wanted {
+  hi: u64;
+  lo: u64;
+  family: i32;
+  /** Set by the allocator: a range set took it. */
+  used: bool;
+}
+
+/** What the allocator gave to one range set. */
+@unmanaged
+export class Given {
+  hi: u64;
+  lo: u64;
+  /** The Range it comes from: prefix length and gateway of the result. */
+  range: usize;
+}
+
+/** Is a < b, as 128-bit values? */
+export function below(aHi: u64, aLo: u64, bHi: u64, bLo: u64): bool {
+  return aHi < bHi || (aHi == bHi && aLo < bLo);
+}
+
+/** Does the range hold the address, by start..end? */
+export function rangeHolds(range: usize, hi: u64, lo: u64): bool {
+  const r = changetype<Range>(range);
+  return !below(hi, lo, r.startHi, r.startLo) && !below(r.endHi, r.endLo, hi, lo);
+}
+
+/** The range of the set that holds the address, or 0. */
+export function setHolds(set: usize, hi: u64, lo: u64): usize {
+  const s = changetype<RangeSet>(set);
+  for (let i = 0; i < s.count; i++) {
+    const range = s.ranges + <usize>i * offsetof<Range>();
+    if (rangeHolds(range, hi, lo)) return range;
+  }
+  return 0;
+}

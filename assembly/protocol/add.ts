@@ -1,0 +1,238 @@
+// ADD: one address from each range set, both or none, in one commit; and the words for what
+// prevents it.
+
+import * as host from "../host";
+import { arenaFirstFree, arenaRoom } from "../image/arena";
+import {
+  ALLOCATED,
+  allocate,
+  FAIL_DUPLICATE,
+  FAIL_EXCLUDED,
+  FAIL_EXHAUSTED,
+  FAIL_GATEWAY,
+  FAIL_LEFTOVER,
+  FAIL_TAKEN,
+  failCell,
+  failHi,
+  failLo,
+  failSet,
+  Order,
+  release,
+} from "../pool/allocator";
+import { Given, RangeSet, setHolds, Wanted } from "../pool/range";
+import {
+  CELL_BYTES,
+  cellHasFamily,
+  cellHi,
+  cellLo,
+  KIND_CONTAINER,
+  KIND_MORE,
+  TEXT_MAX,
+} from "../records/cell";
+import { CHAIN_MAX, digest0, digest1, nextOfKind, ownerDigests } from "../records/key";
+import { recordByDigest } from "../records/record";
+import { scratchTake } from "../scratch";
+import { imageGrow } from "../store/files";
+import { logCommit } from "../store/log";
+import { noteExists, noteRemove, notesAreMany } from "../store/notes";
+import { call, POLICY_RANDOM } from "./call";
+import {
+  ERROR_EXCLUDED,
+  ERROR_LIMIT,
+  ERROR_PLUGIN,
+  errorAddress,
+  errorBegin,
+  errorBytes,
+  errorNumber,
+  errorPrint,
+  errorRangeSet,
+  errorText,
+} from "./errors";
+import { resultPrint } from "./result";
+import {
+  diskError,
+  isDurable,
+  isSynced,
+  nextNumber,
+  now,
+  sessionCatchUp,
+  sessionCommit,
+  sessionOpen,
+} from "./session";
+
+/**
+ * Arena that a call may need: its record and the nodes of one index and tree walk per range set.
+ */
+const ROOM_CALL: u32 = 65536;
+const ROOM_SET: u32 = 8192;
+/**
+ * Arena that is kept for ADDs after a DEL when the file can't grow: a chunk for each class of
+ * blocks.
+ */
+const RESERVE: u32 = 40960;
+
+// What the last try to grow the state said.
+let room: i32 = 0;
+
+// Where the file can't grow, what is left serves until RESERVE; the reserve serves only those who
+// come after a release, so that on a full disk every DEL makes room for an ADD.
+function isFull(): bool {
+  return arenaRoom() < RESERVE && arenaFirstFree(CELL_BYTES) == 0;
+}
+
+// namespace/name of the pod, as CNI_ARGS tells it; 0 bytes without one.
+function podName(o: Order): void {
+  const space = call.podNamespace.bytes;
+  const name = call.podName.bytes;
+  o.nameBytes = 0;
+  if (space == 0 || name == 0 || space + name + 1 > <i32>TEXT_MAX) return;
+  o.nameBytes = <u32>(space + 1 + name);
+  o.name = scratchTake(<usize>o.nameBytes);
+  memory.copy(o.name, call.podNamespace.at, space);
+  store<u8>(o.name + space, 47);
+  memory.copy(o.name + space + 1, call.podName.at, name);
+}
+
+function makeOrder(): Order {
+  const o = changetype<Order>(scratchTake(offsetof<Order>()));
+  o.kind = KIND_CONTAINER;
+  o.id = call.containerId.at;
+  o.idBytes = <u32>call.containerId.bytes;
+  o.ifname = call.ifname.at;
+  o.ifBytes = <u32>call.ifname.bytes;
+  podName(o);
+  o.sets = call.sets;
+  o.setCount = call.setCount;
+  o.given = scratchTake(<usize>call.setCount * offsetof<Given>());
+  o.wanted = call.wanted;
+  o.wantedCount = call.wantedCount;
+  o.policy = call.policy;
+  if (o.policy == POLICY_RANDOM) host.random(changetype<usize>(o) + offsetof<Order>("random0"), 16);
+  o.now = now();
+  o.number = nextNumber();
+  return o;
+}
+
+// More notes than one call applies may hide one of this very owner: it must not free what we give.
+function clearOwnNote(): bool {
+  if (!notesAreMany()) return true;
+  ownerDigests(
+    KIND_CONTAINER,
+    call.containerId.at,
+    <u32>call.containerId.bytes,
+    call.ifname.at,
+    <u32>call.ifname.bytes,
+  );
+  const d0 = digest0;
+  const d1 = digest1;
+  if (!noteExists(d0, d1)) return true;
+  const head = recordByDigest(d0, d1);
+  if (head != 0) release(head, call.cooldown, now(), nextNumber());
+  if (!sessionCommit()) return false;
+  noteRemove(d0, d1);
+  return true;
+}
+
+/** ADD. Answers the exit status; the result or the error is printed. */
+export function add(): i32 {
+  if (call.containerId.bytes > <i32>TEXT_MAX) return idTooLong();
+  if (sessionOpen(true) < 0) return errorPrint();
+  if (!sessionCatchUp() || !clearOwnNote()) return errorPrint();
+  room = imageGrow(ROOM_CALL + <u32>call.setCount * ROOM_SET);
+  if (room < 0 && isFull()) {
+    diskError("hold another allocation: berth.state can't grow in ", room);
+    return errorPrint();
+  }
+  const o = makeOrder();
+  const status = allocate(changetype<usize>(o));
+  if (status == ALLOCATED) {
+    if (!sessionCommit()) return errorPrint();
+    host.unlock();
+    return resultPrint(o.given);
+  }
+  sayWhy(status);
+  // A failed ADD moves the cursors, as host-local's marks move; if even that fails, nothing is
+  // lost.
+  logCommit(isSynced(), isDurable());
+  host.unlock();
+  return errorPrint();
+}
+
+// "failed to allocate for range N: ", upstream's words before most failures.
+function forRange(code: i32, set: i32): void {
+  errorBegin(code);
+  errorText("failed to allocate for range ");
+  errorNumber(set);
+  errorText(": ");
+}
+
+function sayWhy(status: i32): void {
+  const set = call.sets + <usize>failSet * offsetof<RangeSet>();
+  const family = changetype<RangeSet>(set).family;
+  if (status == FAIL_DUPLICATE) sayDuplicate();
+  else if (status == FAIL_EXHAUSTED) {
+    forRange(ERROR_PLUGIN, failSet);
+    errorText("no IP addresses available in range set: ");
+    errorRangeSet(set);
+  } else if (status == FAIL_GATEWAY || status == FAIL_EXCLUDED) {
+    forRange(status == FAIL_GATEWAY ? ERROR_PLUGIN : ERROR_EXCLUDED, failSet);
+    errorText("requested ip ");
+    errorAddress(family, failHi, failLo);
+    errorText(status == FAIL_GATEWAY ? " is subnet's gateway" : " is excluded");
+  } else if (status == FAIL_TAKEN) {
+    forRange(ERROR_PLUGIN, failSet);
+    errorText("requested IP address ");
+    errorAddress(family, failHi, failLo);
+    errorText(" is not available in range set ");
+    errorRangeSet(set);
+  } else if (status == FAIL_LEFTOVER) sayLeftOver();
+  else diskError("hold another allocation: berth.state can't grow in ", room);
+}
+
+function sayLeftOver(): void {
+  errorBegin(ERROR_PLUGIN);
+  errorText("failed to allocate all requested IPs:");
+  for (let i = 0; i < call.wantedCount; i++) {
+    const w = changetype<Wanted>(call.wanted + <usize>i * offsetof<Wanted>());
+    if (w.used) continue;
+    errorText(" ");
+    errorAddress(w.family, w.hi, w.lo);
+  }
+}
+
+// Upstream names the set and the address in which it noticed; we name the first of the owner's
+// addresses that lies in a set, else its first address at all.
+function sayDuplicate(): void {
+  for (let i = 0; i < call.setCount; i++) {
+    const set = call.sets + <usize>i * offsetof<RangeSet>();
+    const family = <u32>changetype<RangeSet>(set).family;
+    let cell = failCell;
+    for (let step: u32 = 0; step < CHAIN_MAX && cell != 0; step++) {
+      const has = cellHasFamily(cell, family);
+      if (has && setHolds(set, cellHi(cell, family), cellLo(cell, family)) != 0) {
+        sayHeld(i, cell, family);
+        return;
+      }
+      cell = nextOfKind(cell, KIND_MORE);
+    }
+  }
+  sayHeld(0, failCell, cellHasFamily(failCell, 4) ? 4 : 6);
+}
+
+function sayHeld(set: i32, cell: u32, family: u32): void {
+  forRange(ERROR_PLUGIN, set);
+  errorAddress(<i32>family, cellHi(cell, family), cellLo(cell, family));
+  errorText(" has been allocated to ");
+  errorBytes(call.containerId.at, call.containerId.bytes);
+  errorText(", duplicate allocation is not allowed");
+}
+
+function idTooLong(): i32 {
+  errorBegin(ERROR_LIMIT);
+  errorText("CNI_CONTAINERID has ");
+  errorNumber(call.containerId.bytes);
+  errorText(" characters: at most ");
+  errorNumber(TEXT_MAX);
+  errorText(" are kept");
+  return errorPrint();
+}

@@ -1,0 +1,106 @@
+// CHECK, STATUS: what only looks. Both open the store like a writer (a commit that a killed
+// process left is applied, another boot's image is replaced) and change nothing else.
+
+import * as host from "../host";
+import { EXIT_OK } from "../numbers";
+import { POLICY_FIRST, poolPick } from "../pool/pool";
+import { RangeSet } from "../pool/range";
+import { cellHasFamily, cellHi, cellLo, KIND_CONTAINER, KIND_MORE } from "../records/cell";
+import { coolingFirst } from "../records/expiry";
+import { CHAIN_MAX, nextOfKind } from "../records/key";
+import { recordByOwner } from "../records/record";
+import { STORE_NONE } from "../store/store";
+import { call, Previous, STATUS_UNAVAILABLE } from "./call";
+import {
+  ERROR_PLUGIN,
+  ERROR_UNAVAILABLE,
+  errorAddress,
+  errorBegin,
+  errorBytes,
+  errorCode,
+  errorPrint,
+  errorRangeSet,
+  errorText,
+} from "./errors";
+import { sessionOpen } from "./session";
+
+function notFound(): i32 {
+  errorBegin(ERROR_PLUGIN);
+  errorText("host-local: Failed to find address added by container ");
+  errorBytes(call.containerId.at, call.containerId.bytes);
+  host.unlock();
+  return errorPrint();
+}
+
+function inPrevious(family: u32, hi: u64, lo: u64): bool {
+  for (let i = 0; i < call.prevCount; i++) {
+    const p = changetype<Previous>(call.prevs + <usize>i * offsetof<Previous>());
+    if (p.family == <i32>family && p.hi == hi && p.lo == lo) return true;
+  }
+  return false;
+}
+
+// SPEC, "CHECK": prevResult must be consulted. Every address that we hold has to be in it.
+function missing(cell: u32): bool {
+  for (let family: u32 = 4; family <= 6; family += 2) {
+    if (!cellHasFamily(cell, family)) continue;
+    const hi = cellHi(cell, family);
+    const lo = cellLo(cell, family);
+    if (inPrevious(family, hi, lo)) continue;
+    errorBegin(ERROR_PLUGIN);
+    errorText("container ");
+    errorBytes(call.containerId.at, call.containerId.bytes);
+    errorText(" holds ");
+    errorAddress(<i32>family, hi, lo);
+    errorText(", which is not among the ips of prevResult");
+    return true;
+  }
+  return false;
+}
+
+/** CHECK. Answers the exit status. */
+export function check(): i32 {
+  const status = sessionOpen(false);
+  if (status < 0) return errorPrint();
+  if (status == STORE_NONE) return notFound();
+  let cell = recordByOwner(
+    KIND_CONTAINER,
+    call.containerId.at,
+    <u32>call.containerId.bytes,
+    call.ifname.at,
+    <u32>call.ifname.bytes,
+  );
+  if (cell == 0) return notFound();
+  for (let step: u32 = 0; step < CHAIN_MAX && cell != 0 && call.prevPresent; step++) {
+    if (missing(cell)) {
+      host.unlock();
+      return errorPrint();
+    }
+    cell = nextOfKind(cell, KIND_MORE);
+  }
+  return EXIT_OK;
+}
+
+/**
+ * STATUS (SPEC 1.1): 50 for state that can't be used. A full range set is an error only where the
+ * config says so: containerd and CRI-O take an error for NetworkReady=false and the node's pods go.
+ */
+export function status(): i32 {
+  const opened = sessionOpen(false);
+  if (opened < 0) {
+    errorCode(ERROR_UNAVAILABLE);
+    return errorPrint();
+  }
+  if (opened == STORE_NONE || call.statusWhenFull != STATUS_UNAVAILABLE) return EXIT_OK;
+  for (let i = 0; i < call.setCount; i++) {
+    const set = call.sets + <usize>i * offsetof<RangeSet>();
+    if (poolPick(set, POLICY_FIRST, 0, 0)) continue;
+    if (coolingFirst(<u32>changetype<RangeSet>(set).index, 0) != 0) continue;
+    errorBegin(ERROR_UNAVAILABLE);
+    errorText("no IP addresses available in range set: ");
+    errorRangeSet(set);
+    host.unlock();
+    return errorPrint();
+  }
+  return EXIT_OK;
+}

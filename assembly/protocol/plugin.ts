@@ -1,0 +1,183 @@
+// The plugin from its start to the lock and after it. The hosts call `begin`; if it answers
+// NEED_LOCK they lock the network and call `finish`; after a trap they call `fault`.
+//
+//   environment -> stdin, name, version -> body of the config -> resolvConf -> netns -> directory
+//
+// Everything that can be refused without the state is refused before the lock.
+
+import { faultText } from "../fault";
+import { argument, enter, output, sameNetns } from "../host";
+import { EXIT_ERROR, EXIT_OK, NEED_LOCK } from "../numbers";
+import { scratchAssignAll, scratchTake } from "../scratch";
+import { storeReserve } from "../store/store";
+import { attachmentsRead } from "./attachments";
+import {
+  CMD_ADD,
+  CMD_CHECK,
+  CMD_DEL,
+  CMD_GC,
+  CMD_NONE,
+  CMD_STATUS,
+  CMD_VERSION,
+  call,
+  callBegin,
+  SPEC_COUNT,
+  specText,
+} from "./call";
+import { configRead } from "./config";
+import { envRead, netnsOverride } from "./env";
+import { EINVAL, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR } from "./errno";
+import {
+  ERROR_DISK,
+  ERROR_NETNS,
+  ERROR_PLUGIN,
+  ERROR_TRY_AGAIN,
+  ERROR_UNAVAILABLE,
+  errorBegin,
+  errorCode,
+  errorPrepare,
+  errorPrint,
+  errorText,
+} from "./errors";
+import { damageText, failDirectory, failNotFound } from "./failure";
+import { networkRead } from "./network";
+import { pathFault } from "./path";
+import { resolvRead } from "./resolv";
+import { textByte, textBytes, textString, textTake, textTo } from "./text";
+import { delFault, perform } from "./verbs";
+
+const VERSION: string = "v0.1.0";
+/** Longest command-line argument that is named in an error. */
+const ARGUMENT_MAX: i32 = 256;
+
+// What the call had reached: a trap after the state was opened means that the state is at fault.
+let opened: bool = false;
+
+function textVersions(before: string, between: string, after: string): void {
+  for (let i = 0; i < SPEC_COUNT; i++) {
+    if (i > 0) textString(between);
+    textString(before);
+    textString(specText(i));
+    textString(after);
+  }
+}
+
+function printVersion(): i32 {
+  const text = textTake(512);
+  textTo(text);
+  textString('{"cniVersion":"');
+  textString(specText(SPEC_COUNT - 1));
+  textString('","supportedVersions":[');
+  textVersions('"', ",", '"');
+  textString("]}\n");
+  return output(1, text.at, text.length) < 0 ? EXIT_ERROR : EXIT_OK;
+}
+
+// Without CNI_COMMAND nobody called a plugin: a person did.
+function printUsage(): i32 {
+  const text = textTake(1024);
+  textTo(text);
+  const word = scratchTake(ARGUMENT_MAX);
+  const bytes = argument(0, word, ARGUMENT_MAX);
+  if (bytes >= 0) {
+    textString("berth: the operator's verb \"");
+    textBytes(word, min<i32>(bytes, ARGUMENT_MAX));
+    textString("\" isn't part of this release\n");
+    output(2, text.at, text.length);
+    return EXIT_ERROR;
+  }
+  textString("CNI berth plugin ");
+  textString(VERSION);
+  textString("\nCNI protocol versions supported: ");
+  textVersions("", ", ", "");
+  textByte(10);
+  output(2, text.at, text.length);
+  return EXIT_OK;
+}
+
+// The caller's own network namespace as the container's: refused before anything is done.
+function checkNetns(): bool {
+  if (call.netns.bytes == 0 || netnsOverride) return true;
+  if (pathFault(call.netns) != 0 || sameNetns(call.netns.at, call.netns.bytes) == 0) return true;
+  errorBegin(ERROR_NETNS);
+  errorText("plugin's netns and netns from CNI_NETNS should not be the same");
+  return false;
+}
+
+// The directory couldn't be entered: what that means for each command.
+function withoutDirectory(negative: i32): i32 {
+  const nowhere =
+    negative == -ENOENT || negative == -ENOTDIR || negative == -ENAMETOOLONG || negative == -EINVAL;
+  switch (call.command) {
+    case CMD_ADD:
+      failDirectory(ERROR_PLUGIN, "mkdir ", negative);
+      return errorPrint();
+    case CMD_DEL:
+      // What can't exist holds nothing.
+      if (nowhere || negative == -ELOOP) return EXIT_OK;
+      failDirectory(ERROR_TRY_AGAIN, "try again later: open ", negative);
+      return errorPrint();
+    case CMD_GC:
+      if (nowhere) return EXIT_OK;
+      failDirectory(ERROR_DISK, "open ", negative);
+      return errorPrint();
+    case CMD_CHECK:
+      if (nowhere) failNotFound();
+      else failDirectory(ERROR_PLUGIN, "open ", negative);
+      return errorPrint();
+    default:
+      // STATUS: a first ADD would make the directory.
+      if (negative == -ENOENT) return EXIT_OK;
+      failDirectory(ERROR_UNAVAILABLE, "open ", negative);
+      return errorPrint();
+  }
+}
+
+// The body's checks, which need neither state nor lock. False with a pending error.
+function prepare(): bool {
+  if (!configRead()) return false;
+  if (call.command == CMD_GC) return attachmentsRead();
+  return call.command != CMD_ADD || (resolvRead() && checkNetns());
+}
+
+/** Reads and checks the call. EXIT_OK, EXIT_ERROR, or NEED_LOCK: take the lock and call finish. */
+export function begin(): i32 {
+  opened = false;
+  scratchAssignAll();
+  storeReserve(); // tables that must be zero: before scratch is ever rewound
+  callBegin();
+  errorPrepare();
+  if (!envRead()) return call.command == CMD_NONE ? printUsage() : errorPrint();
+  if (call.command == CMD_VERSION) return printVersion();
+  if (!networkRead()) return errorPrint();
+  if (!prepare()) {
+    if (call.command == CMD_STATUS) errorCode(ERROR_UNAVAILABLE);
+    return errorPrint();
+  }
+  if (call.command == CMD_GC && !call.attachmentsPresent) return EXIT_OK;
+  const directory = call.directory;
+  let status = pathFault(directory);
+  if (status == 0) status = enter(directory.at, directory.bytes, call.command == CMD_ADD ? 1 : 0);
+  return status < 0 ? withoutDirectory(status) : NEED_LOCK;
+}
+
+/** Does the work. `lock` is 0, -EAGAIN after the time-out, or the -errno of locking. */
+export function finish(lock: i32): i32 {
+  opened = true;
+  return perform(lock);
+}
+
+/** Answers after a trap, without reading the state. */
+export function fault(): i32 {
+  if (opened && call.command == CMD_DEL) return delFault();
+  if (opened) {
+    damageText(faultText);
+  } else {
+    errorBegin(ERROR_PLUGIN);
+    errorText("berth: internal fault: ");
+    if (faultText.length > 0) errorText(faultText);
+    else errorText("memory fault");
+  }
+  if (call.command == CMD_STATUS) errorCode(ERROR_UNAVAILABLE);
+  return errorPrint();
+}

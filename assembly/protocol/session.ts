@@ -1,0 +1,119 @@
+// The session: what every verb does around its own work once the lock is held: open the store as
+// the config says, apply DEL notes, commit, and turn what went wrong into an error.
+
+import * as host from "../host";
+import { appliedNumber } from "../image/header";
+import { journalUndo } from "../image/image";
+import { collectDue } from "../records/expiry";
+import { COMMITTED_IN_LOG, logCommit } from "../store/log";
+import { notesApply, notesRemove } from "../store/notes";
+import { STORE_FUTURE, STORE_NONE, STORE_OPEN, storeOpen } from "../store/store";
+import { call, REBOOT_KEEP, SYNC_ALWAYS, SYNC_NEVER } from "./call";
+import {
+  ERROR_DISK,
+  ERROR_NEWER_STATE,
+  ERROR_TRY_AGAIN,
+  errorBegin,
+  errorBytes,
+  errorErrno,
+  errorText,
+} from "./errors";
+
+const EAGAIN: i32 = -11;
+const EINVAL: i32 = -22;
+
+let began: u32 = 0;
+
+/** Seconds of CLOCK_BOOTTIME when the call first asked: one call is one moment. */
+export function now(): u32 {
+  if (began == 0) began = <u32>(host.clock(0) / 1000000000);
+  return began;
+}
+
+/** Is every commit synced? (`"sync": "always"`) */
+export function isSynced(): bool {
+  return call.sync == SYNC_ALWAYS;
+}
+
+/** May anything be synced? (not with `"sync": "never"`) */
+export function isDurable(): bool {
+  return call.sync != SYNC_NEVER;
+}
+
+/** Begins the error for a lock that wasn't given (-errno). */
+export function lockError(lock: i32): void {
+  if (lock == EAGAIN) {
+    errorBegin(ERROR_TRY_AGAIN);
+    errorText("the lock of network ");
+    errorBytes(call.network.at, call.network.bytes);
+    errorText(" is held by another call: try again later");
+    return;
+  }
+  diskError("open the lock file berth.lock in ", lock);
+}
+
+/** Begins the error for something that couldn't be done to the network's files. */
+export function diskError(what: string, errno: i32): void {
+  errorBegin(ERROR_DISK);
+  errorText("can't ");
+  errorText(what);
+  errorBytes(call.directory.at, call.directory.bytes);
+  errorText(": ");
+  errorErrno(errno);
+}
+
+// Names the file: what stands in its place may be a directory, a symlink (never followed), a FIFO.
+function openError(errno: i32): void {
+  errorBegin(ERROR_DISK);
+  errorText("can't open ");
+  errorBytes(call.directory.at, call.directory.bytes);
+  errorText("/berth.state: ");
+  if (errno == EINVAL) errorText("it is not a regular file");
+  else errorErrno(errno);
+}
+
+/** The next commit's number. */
+export function nextNumber(): u64 {
+  return appliedNumber() + 1;
+}
+
+/** Opens the store. STORE_OPEN, STORE_NONE, or an error has begun (negative). */
+export function sessionOpen(make: bool): i32 {
+  const status = storeOpen(make, call.reboot == REBOOT_KEEP, isDurable());
+  if (status == STORE_OPEN || status == STORE_NONE) return status;
+  if (status == STORE_FUTURE) {
+    errorBegin(ERROR_NEWER_STATE);
+    errorText("berth.state in ");
+    errorBytes(call.directory.at, call.directory.bytes);
+    errorText(" was written by a newer release of berth; it is left untouched: use that release");
+    return -1;
+  }
+  openError(status);
+  return -1;
+}
+
+/** Commits what the journal holds. false: an error has begun, nothing is changed. */
+export function sessionCommit(): bool {
+  const status = logCommit(isSynced(), isDurable());
+  if (status >= 0) return true;
+  journalUndo();
+  diskError("write the state in ", status);
+  return false;
+}
+
+/**
+ * Applies DEL notes and commits them, then frees what has cooled long enough (uncommitted: it
+ * rides on the call's own commit). false: an error has begun.
+ */
+export function sessionCatchUp(): bool {
+  const status = notesApply(call.cooldown, now(), isSynced(), isDurable());
+  if (status < 0 || status == COMMITTED_IN_LOG) {
+    journalUndo();
+    diskError("write the state in ", status);
+    return false;
+  }
+  if (!sessionCommit()) return false;
+  notesRemove();
+  collectDue(now(), nextNumber());
+  return true;
+}

@@ -1,0 +1,362 @@
+// The log: commits since the last checkpoint. A commit is valid once its entry with a right
+// checksum is in the log; only then are its words written into berth.state, and APPLIED last of
+// all.
+//
+//   0    | "BERTHLOG" | version u32 | - | key of the image, 16 B | generation u64 | - | checksum |
+//   64   | entry | entry | ...                                              1 MiB, preallocated
+//
+//   entry  0 "ENTR" | 4 bytes u32 | 8 generation u64 | 16 number u64 | 24 words u32 | 28 flags
+//          32 checksum u64 | 40 words x (offset u32, value u64) | zeros up to a multiple of 8
+//
+// The tail (where the next entry goes) stands in APPLIED. A full log is a checkpoint: the image is
+// synced, the generation goes up, the log starts at 64 again and old entries are void.
+// Cost: one pwrite for the entry, one for each changed 4 KiB page (first to last changed word), the
+// header's page last, together with APPLIED.
+
+import * as host from "../host";
+import {
+  A_FLAGS,
+  A_LAST,
+  A_TAIL,
+  APPLIED,
+  APPLIED_BYTES,
+  appliedGeneration,
+  appliedNumber,
+  appliedSet,
+  FLAG_CHECKPOINT,
+  FLAG_UNSYNCED,
+  H_KEY,
+  H_LENGTH,
+  headerField,
+  keyHigh,
+  keyLow,
+} from "../image/header";
+import {
+  imageBase,
+  imageLength,
+  journalClear,
+  journalCount,
+  journalOffset,
+  word,
+} from "../image/image";
+import { scratchTake } from "../scratch";
+import { sipHash } from "../siphash";
+
+/** Size of berth.log (bytes). */
+export const LOG_BYTES: u32 = 1048576;
+export const LOG_HEADER_BYTES: u32 = 64;
+export const ENTRY_HEADER_BYTES: u32 = 40;
+/** Largest entry (bytes). */
+export const ENTRY_MAX: u32 = 65536;
+/** "BERTHLOG" as a little-endian word. */
+const LOG_MAGIC: u64 = 0x474f4c4854524542;
+const ENTRY_MAGIC: u32 = 0x52544e45;
+const LOG_VERSION: u32 = 1;
+const ENTRY_SYNCED: u32 = 1;
+const WORD_BYTES: u32 = 12;
+const PAGE_SHIFT: u32 = 12;
+const PAGE_SLOTS: u32 = 8192;
+const PAGES_FEW: u32 = 32;
+const EINVAL: i32 = -22;
+
+/** `logCommit`: the entry is valid, but the image couldn't be written: nothing more may follow. */
+export const COMMITTED_IN_LOG: i32 = 1;
+
+/** Handles of the open files. */
+export let stateFile: i32 = -1;
+export let logFile: i32 = -1;
+
+let buffer: usize = 0;
+let pages: usize = 0;
+let pageSlots: usize = 0;
+let pageCount: u32 = 0;
+
+/** Bytes that berth.state is known to have on disk. */
+let stateBytes: u32 = 0;
+
+/** Tells the log its files. */
+export function logAttach(state: i32, log: i32): void {
+  stateFile = state;
+  logFile = log;
+}
+
+/** Tells how many bytes of the state file are reserved on disk. */
+export function stateHas(bytes: u32): void {
+  stateBytes = bytes;
+}
+
+/** A buffer for one entry, and for reading the log. */
+export function entryBuffer(): usize {
+  if (buffer == 0) buffer = scratchTake(<usize>(ENTRY_MAX + ENTRY_HEADER_BYTES));
+  return buffer;
+}
+
+/** Makes a log header of this generation in memory. */
+export function logHeaderMake(at: usize, generation: u64): void {
+  memory.fill(at, 0, LOG_HEADER_BYTES);
+  store<u64>(at, LOG_MAGIC);
+  store<u32>(at, LOG_VERSION, 8);
+  memory.copy(at + 16, imageBase() + H_KEY, 16);
+  store<u64>(at, generation, 32);
+  store<u64>(at, sipHash(keyLow(), keyHigh(), at, 56), 56);
+}
+
+/** Is this the header of a log of our image? Its generation is at + 32. */
+export function logHeaderIsOurs(at: usize): bool {
+  return (
+    load<u64>(at) == LOG_MAGIC &&
+    load<u32>(at, 8) == LOG_VERSION &&
+    memory.compare(at + 16, imageBase() + H_KEY, 16) == 0 &&
+    load<u64>(at, 56) == sipHash(keyLow(), keyHigh(), at, 56)
+  );
+}
+
+/** Is this the header of some log that was never written to? For a start without a state file. */
+export function logHeaderIsSound(at: usize): bool {
+  return (
+    load<u64>(at) == LOG_MAGIC &&
+    load<u64>(at, 56) == sipHash(load<u64>(at, 16), load<u64>(at, 24), at, 56)
+  );
+}
+
+function entryChecksum(at: usize, bytes: u32): u64 {
+  const head = sipHash(keyLow(), keyHigh(), at, 32);
+  return sipHash(keyLow() ^ head, keyHigh(), at + ENTRY_HEADER_BYTES, bytes - ENTRY_HEADER_BYTES);
+}
+
+/** Bytes of the entry at `at` in memory if it is whole and this is its number; else 0. */
+export function entrySound(at: usize, have: u32, generation: u64, number: u64): u32 {
+  if (have < ENTRY_HEADER_BYTES || load<u32>(at) != ENTRY_MAGIC) return 0;
+  const bytes = load<u32>(at, 4);
+  if (bytes > have || bytes < ENTRY_HEADER_BYTES || bytes & 7) return 0;
+  if (load<u64>(at, 8) != generation || load<u64>(at, 16) != number) return 0;
+  const room = (bytes - ENTRY_HEADER_BYTES) / WORD_BYTES;
+  if (load<u32>(at, 24) > room) return 0;
+  return load<u64>(at, 32) == entryChecksum(at, bytes) ? bytes : 0;
+}
+
+/** Was the entry synced before it was applied? */
+export function entryIsSynced(at: usize): bool {
+  return (load<u32>(at, 28) & ENTRY_SYNCED) != 0;
+}
+
+/** Words of an entry. */
+export function entryWords(at: usize): u32 {
+  return load<u32>(at, 24);
+}
+
+/** Offset of word `n` of an entry. */
+export function entryOffset(at: usize, n: u32): u32 {
+  return load<u32>(at + ENTRY_HEADER_BYTES + <usize>(n * WORD_BYTES));
+}
+
+/** Value of word `n` of an entry. */
+export function entryValue(at: usize, n: u32): u64 {
+  return load<u64>(at + ENTRY_HEADER_BYTES + <usize>(n * WORD_BYTES), 4);
+}
+
+/** Writes the noted words down as an entry in the buffer. Answers its bytes. */
+export function entryMake(number: u64, synced: bool): u32 {
+  const at = entryBuffer();
+  const words = journalCount();
+  const bytes = (ENTRY_HEADER_BYTES + words * WORD_BYTES + 7) & ~7;
+  store<u64>(at + bytes - 8, 0);
+  for (let n: u32 = 0; n < words; n++) {
+    const p = at + ENTRY_HEADER_BYTES + <usize>(n * WORD_BYTES);
+    const offset = journalOffset(n);
+    store<u32>(p, offset);
+    store<u64>(p, word(offset), 4);
+  }
+  store<u32>(at, ENTRY_MAGIC);
+  store<u32>(at, bytes, 4);
+  store<u64>(at, appliedGeneration(), 8);
+  store<u64>(at, number, 16);
+  store<u32>(at, words, 24);
+  store<u32>(at, synced ? ENTRY_SYNCED : 0, 28);
+  store<u64>(at, entryChecksum(at, bytes), 32);
+  return bytes;
+}
+
+// Pages that the words touch: | page u32 | first offset u32 | last offset u32 |. The usual commit
+// has a dozen, found by looking through; from PAGES_FEW on a small hash finds them.
+function pageTouch(offset: u32): void {
+  const page = offset >> PAGE_SHIFT;
+  const run = pageCount < PAGES_FEW ? pageAmongFew(page) : pageBySlot(page);
+  if (offset < load<u32>(run, 4)) store<u32>(run, offset, 4);
+  if (offset > load<u32>(run, 8)) store<u32>(run, offset, 8);
+}
+
+function pageAdd(page: u32): usize {
+  const run = pages + <usize>(pageCount * 12);
+  store<u32>(run, page);
+  store<u32>(run, u32.MAX_VALUE, 4);
+  store<u32>(run, 0, 8);
+  pageCount++;
+  if (pageCount == PAGES_FEW) {
+    for (let i: u32 = 0; i < pageCount; i++) pageBySlot(load<u32>(pages + <usize>(i * 12)), i + 1);
+  }
+  return run;
+}
+
+function pageAmongFew(page: u32): usize {
+  for (let i = pageCount; i > 0; i--) {
+    const run = pages + <usize>((i - 1) * 12);
+    if (load<u32>(run) == page) return run;
+  }
+  return pageAdd(page);
+}
+
+// The run of a page by its slot; `known` enters a run that has none yet.
+function pageBySlot(page: u32, known: u32 = 0): usize {
+  let slot = page & (PAGE_SLOTS - 1);
+  for (let step: u32 = 0; step < PAGE_SLOTS; step++) {
+    const p = pageSlots + ((<usize>slot) << 1);
+    const number = <u32>load<u16>(p);
+    if (number == 0) {
+      const run = known == 0 ? pageAdd(page) : 0;
+      store<u16>(p, <u16>(known == 0 ? pageCount : known));
+      return run;
+    }
+    const run = pages + <usize>((number - 1) * 12);
+    if (load<u32>(run) == page) return run;
+    slot = (slot + 1) & (PAGE_SLOTS - 1);
+  }
+  return pages; // never: there are more slots than words in an entry
+}
+
+/**
+ * Takes the tables of `entryApply` from scratch memory; they must be zero, so before any rewind.
+ */
+export function logReserve(): void {
+  if (pages != 0) return;
+  pages = scratchTake(65536);
+  pageSlots = scratchTake(<usize>(PAGE_SLOTS << 1));
+}
+
+/**
+ * Writes an entry's words into the view (they may be there already) and the state file, page by
+ * page, and last, in one pwrite with the header's words behind it, APPLIED: the entry at `at` of
+ * the log is number `number` and ends at `tail`. 0 or -errno: then the entry stays in the log and
+ * the next opening does it again.
+ */
+export function entryApply(entry: usize, number: u64, at: u32, tail: u32, flags: u32): i32 {
+  logReserve();
+  const base = imageBase();
+  const words = entryWords(entry);
+  const limit = imageLength() - 8;
+  for (let n: u32 = 0; n < words; n++) {
+    const offset = entryOffset(entry, n);
+    if (offset > limit || offset & 7) return EINVAL;
+    store<u64>(base + offset, entryValue(entry, n));
+    pageTouch(offset);
+  }
+  let failed = 0;
+  let headerEnd = APPLIED + APPLIED_BYTES;
+  for (let i: u32 = 0; i < pageCount; i++) {
+    const run = pages + <usize>(i * 12);
+    const from = load<u32>(run, 4);
+    const end = load<u32>(run, 8) + 8;
+    if (load<u32>(run) == 0) {
+      headerEnd = end;
+      continue;
+    }
+    const status = host.write(stateFile, from, base + from, end - from);
+    if (status < 0) failed = status;
+  }
+  if (pageCount >= PAGES_FEW) memory.fill(pageSlots, 0, (<usize>PAGE_SLOTS) << 1);
+  pageCount = 0;
+  if (failed < 0) return failed;
+  appliedSet(number, appliedGeneration(), tail, at, flags);
+  return host.write(stateFile, APPLIED, base + APPLIED, headerEnd - APPLIED);
+}
+
+/** Writes APPLIED to the state file. 0 or -errno. */
+export function appliedWrite(): i32 {
+  return host.write(stateFile, APPLIED, imageBase() + APPLIED, APPLIED_BYTES);
+}
+
+/** Marks that a checkpoint must come before anything more is given. Best effort. */
+export function appliedDistrust(): void {
+  appliedSet(
+    appliedNumber(),
+    appliedGeneration(),
+    headerField(A_TAIL),
+    headerField(A_LAST),
+    headerField(A_FLAGS) | FLAG_CHECKPOINT,
+  );
+  appliedWrite();
+}
+
+/** Syncs the image and begins the next generation with an empty log. 0 or -errno. */
+export function checkpoint(synced: bool): i32 {
+  let status = synced ? host.sync(stateFile) : 0;
+  if (status < 0) return status;
+  const generation = appliedGeneration() + 1;
+  appliedSet(appliedNumber(), generation, LOG_HEADER_BYTES, 0, 0);
+  status = appliedWrite();
+  if (status < 0) return status;
+  return logRestart(generation, synced);
+}
+
+/** Writes the log header of a generation. 0 or -errno. */
+export function logRestart(generation: u64, synced: bool): i32 {
+  const at = entryBuffer();
+  logHeaderMake(at, generation);
+  let status = host.write(logFile, 0, at, LOG_HEADER_BYTES);
+  if (status < 0 || !synced) return status;
+  status = host.sync(stateFile);
+  return status < 0 ? status : host.sync(logFile);
+}
+
+/** Makes the state file at least `bytes` long, its blocks reserved. 0 or -errno. */
+export function logGrow(bytes: u32): i32 {
+  if (bytes <= stateBytes) return 0;
+  const status = host.allocate(stateFile, bytes);
+  if (status == 0) stateBytes = bytes;
+  return status;
+}
+
+// Does this commit make the image longer? The file grew for it, maybe in a call that was killed.
+function lengthens(): bool {
+  const words = journalCount();
+  for (let n: u32 = 0; n < words; n++) if (journalOffset(n) == H_LENGTH) return true;
+  return false;
+}
+
+/**
+ * Makes the noted words the next commit: grows the file, appends the entry, syncs it if `synced`,
+ * applies it. 0, COMMITTED_IN_LOG, or -errno with nothing committed (the caller undoes). `durable`
+ * = false never syncs, at checkpoints neither.
+ */
+export function logCommit(synced: bool, durable: bool): i32 {
+  if (journalCount() == 0) return 0;
+  const number = appliedNumber() + 1;
+  let status = logGrow(imageLength());
+  // A synced entry may name places behind the old end: after a power cut they must be there.
+  if (status >= 0 && synced && lengthens()) status = host.sync(stateFile);
+  if (status < 0) return status;
+  let bytes = entryMake(number, synced);
+  if (headerField(A_TAIL) + bytes > LOG_BYTES) {
+    // The view holds this commit's words, the file doesn't: the checkpoint is of the last commit.
+    status = checkpoint(durable);
+    if (status < 0) return status;
+    bytes = entryMake(number, synced);
+  }
+  const tail = headerField(A_TAIL);
+  status = host.write(logFile, tail, entryBuffer(), bytes);
+  if (status >= 0 && synced) status = host.sync(logFile);
+  if (status < 0) {
+    // Void the entry: what we report as failed must not come true at the next opening.
+    const zero = entryBuffer();
+    store<u64>(zero, 0);
+    host.write(logFile, tail, zero, 8);
+    appliedDistrust();
+    return status;
+  }
+  // The commit point is passed: a failure from here on is repaired by the next opening.
+  const flags = headerField(A_FLAGS) | (synced ? 0 : FLAG_UNSYNCED);
+  status = entryApply(entryBuffer(), number, tail, tail + bytes, flags);
+  journalClear();
+  if (status < 0) return COMMITTED_IN_LOG;
+  return 0;
+}

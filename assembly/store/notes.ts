@@ -1,0 +1,101 @@
+// DEL notes: what a DEL leaves when it can't commit (no lock, no space, damaged state): an empty
+// file del-<digest of the owner> in the network's directory. The next writer applies at most
+// NOTES_AT_ONCE of them and removes the files after its commit. An ADD always clears its own
+// owner's note first, so that no old note frees a new allocation.
+
+import * as host from "../host";
+import { appliedNumber } from "../image/header";
+import { journalCount } from "../image/image";
+import { release } from "../pool/allocator";
+import { digest0, digest1 } from "../records/key";
+import { recordByDigest } from "../records/record";
+import { scratchTake } from "../scratch";
+import { logCommit } from "./log";
+import {
+  NOTE_NAME_BYTES,
+  nameAt,
+  nameBytes,
+  noteDigest0,
+  noteDigest1,
+  noteName,
+  noteParse,
+} from "./names";
+
+/** Notes that one call applies. */
+export const NOTES_AT_ONCE: i32 = 64;
+const NAMES_BYTES: i32 = NOTES_AT_ONCE * (NOTE_NAME_BYTES + 1);
+/**
+ * A part of bulk work is committed once it has changed so many words (NOTES_MAX bounds a commit).
+ */
+export const PART_WORDS: u32 = 1200;
+const EEXIST: i32 = -17;
+
+let names: usize = 0;
+let namesUsed: i32 = 0;
+
+/** Leaves a note for the owner whose digests are in key.ts. 0, or -errno if not even that works. */
+export function noteLeave(): i32 {
+  noteName(digest0, digest1);
+  const handle = host.open(nameAt, nameBytes, 2);
+  if (handle < 0) return handle == EEXIST ? 0 : handle;
+  host.close(handle);
+  return 0;
+}
+
+/**
+ * Releases what the notes of the directory name, committing part by part. 0 or what logCommit said.
+ * Remember to call notesRemove after the call's own commit.
+ */
+export function notesApply(cooldown: u32, now: u32, synced: bool, durable: bool): i32 {
+  names = scratchTake(<usize>NAMES_BYTES);
+  noteName(0, 0);
+  namesUsed = max(0, host.list(nameAt, 4, names, NAMES_BYTES));
+  let at = 0;
+  for (let n = 0; n < NOTES_AT_ONCE && at < namesUsed; n++) {
+    const bytes = nameLength(at);
+    if (noteParse(names + at, bytes)) {
+      const head = recordByDigest(noteDigest0, noteDigest1);
+      if (head != 0) release(head, cooldown, now, appliedNumber() + 1);
+    }
+    at += bytes + 1;
+    if (journalCount() < PART_WORDS) continue;
+    const status = logCommit(synced, durable);
+    if (status != 0) return status;
+  }
+  return 0;
+}
+
+function nameLength(at: i32): i32 {
+  let end = at;
+  while (end < namesUsed && load<u8>(names + end) != 0) end++;
+  return end - at;
+}
+
+/** Were there more notes than one call applies? */
+export function notesAreMany(): bool {
+  return namesUsed > NAMES_BYTES - NOTE_NAME_BYTES - 1;
+}
+
+/** Removes the files of the notes that notesApply went through. */
+export function notesRemove(): void {
+  let at = 0;
+  for (let n = 0; n < NOTES_AT_ONCE && at < namesUsed; n++) {
+    const bytes = nameLength(at);
+    if (noteParse(names + at, bytes)) host.unlink(names + at, bytes);
+    at += bytes + 1;
+  }
+}
+
+/** Removes the note of the owner whose digests are (d0, d1), if there is one. */
+export function noteRemove(d0: u64, d1: u64): void {
+  noteName(d0, d1);
+  host.unlink(nameAt, nameBytes);
+}
+
+/** Is there a note for this owner? */
+export function noteExists(d0: u64, d1: u64): bool {
+  noteName(d0, d1);
+  const handle = host.open(nameAt, nameBytes, 0);
+  if (handle >= 0) host.close(handle);
+  return handle >= 0;
+}

@@ -1,0 +1,368 @@
+// Rebuild: what the first opening of a boot does. After a power cut pages of different ages lie
+// side by side, so trees, indexes and free lists of another boot's image aren't read. The records
+// are scanned (every 128 bytes, each with kind, number and checksum), entries of the log that were
+// synced are laid over them, the highest number wins, and a new image is written and renamed into
+// place.
+//
+//   window   | old image (private view) | new image, 64 KiB-aligned behind it |
+//
+// Containers lapse (their network namespaces are gone) unless `reboot` is "keep"; other kinds and
+// cool-downs stay, a cool-down begins anew. O(size of the image), once per boot.
+
+import * as host from "../host";
+import { arenaBump } from "../image/arena";
+import {
+  appliedGeneration,
+  appliedNumber,
+  appliedSet,
+  CURSOR_BYTES,
+  CURSORS,
+  H_BOOT,
+  H_CREATED,
+  H_HELD,
+  H_KEY,
+  HEADER_BYTES,
+  headerLoadKey,
+  headerSeal,
+  SETS_MAX,
+} from "../image/header";
+import { half, imageAttach, imageBase, imageLength, putHalf, putWord, word } from "../image/image";
+import { WINDOW_END } from "../numbers";
+import { release } from "../pool/allocator";
+import { treeOf } from "../pool/pool";
+import {
+  C_DUE,
+  C_NEXT,
+  C_SINCE,
+  C_V4,
+  CELL_BYTES,
+  cellByte,
+  cellHasFamily,
+  cellHead,
+  cellHi,
+  cellIsSound,
+  cellKind,
+  cellLo,
+  cellNumber,
+  cellPutByte,
+  cellSeal,
+  cellSet,
+  headAt,
+  KIND_CONTAINER,
+  KIND_MORE,
+  KIND_NAME,
+  KIND_OTHER,
+  KIND_TEXT,
+  STATE_ALLOCATION,
+  STATE_COOLING,
+  TEXT_MAX,
+} from "../records/cell";
+import { coolingBegin, coolingEnd } from "../records/expiry";
+import { CHAIN_MAX, idText, nameText, nextOfKind, textAt } from "../records/key";
+import {
+  recordAddAddress,
+  recordByAddress,
+  recordByOwner,
+  recordDropOwner,
+  recordHasAddress,
+  recordMake,
+  recordPutName,
+} from "../records/record";
+import { scratchMark, scratchRewind, scratchTake } from "../scratch";
+import { RADIX_OK, radixTake } from "../sets/radix";
+import {
+  GROWTH_STEP,
+  imageFormat,
+  imageRoom,
+  makeLog,
+  openFile,
+  openNew,
+  writeImage,
+} from "./files";
+import {
+  ENTRY_HEADER_BYTES,
+  ENTRY_MAX,
+  entryBuffer,
+  entryIsSynced,
+  entryOffset,
+  entrySound,
+  entryValue,
+  entryWords,
+  LOG_BYTES,
+  LOG_HEADER_BYTES,
+  logAttach,
+  logHeaderIsOurs,
+  logRestart,
+  stateHas,
+} from "./log";
+
+/** Room that one record can need at most: cells, index nodes, tree nodes of 64 addresses. */
+const RECORD_ROOM: u32 = 524288;
+const ENOMEM: i32 = -12;
+
+let oldBase: usize = 0;
+let oldBytes: u32 = 0;
+let newBase: usize = 0;
+let newBytes: u32 = 0;
+// The youngest generation seen: the header's page may be older than the log.
+let youngest: u64 = 0;
+
+function useOld(): void {
+  newBytes = imageLength();
+  imageAttach(oldBase, oldBytes);
+}
+
+function useNew(): void {
+  imageAttach(newBase, newBytes);
+}
+
+// Lays one synced entry over the old view, cell by cell, where the cell there isn't younger.
+function layOver(entry: usize): void {
+  const number = load<u64>(entry, 16);
+  const words = entryWords(entry);
+  for (let n: u32 = 0; n < words; n++) {
+    const offset = entryOffset(entry, n);
+    const cell = offset & ~(CELL_BYTES - 1);
+    if (cell < HEADER_BYTES || cell > oldBytes - CELL_BYTES) continue;
+    if (cellIsSound(cell) && cellNumber(cell) > number) continue;
+    store<u64>(oldBase + offset, entryValue(entry, n));
+  }
+}
+
+// Reads the whole log of another boot: entries may be torn, so every 8 bytes can begin one.
+function laySynced(log: i32): void {
+  const mark = scratchMark();
+  const bytes = LOG_BYTES;
+  const at = scratchTake(<usize>bytes);
+  const have = host.read(log, 0, at, bytes);
+  if (have > <i32>LOG_HEADER_BYTES && logHeaderIsOurs(at)) {
+    youngest = max<u64>(youngest, load<u64>(at, 32));
+  }
+  let p: u32 = LOG_HEADER_BYTES;
+  for (let step: u32 = 0; step < LOG_BYTES / 8; step++) {
+    if (<i32>(p + ENTRY_HEADER_BYTES) > have) break;
+    const entry = at + p;
+    const room = min<u32>(<u32>have - p, ENTRY_MAX);
+    const generation = load<u64>(entry, 8);
+    const old = generation < appliedGeneration();
+    const size = old ? 0 : entrySound(entry, room, generation, load<u64>(entry, 16));
+    if (size != 0 && generation > youngest) youngest = generation;
+    if (size != 0 && entryIsSynced(entry)) layOver(entry);
+    p += size != 0 ? size : 8;
+  }
+  scratchRewind(mark);
+}
+
+// Are the head and all further cells of its record whole and its own?
+function chainIsSound(head: u32): bool {
+  let at = half(head + C_NEXT);
+  for (let step: u32 = 0; step < CHAIN_MAX && at != 0; step++) {
+    if (at & (CELL_BYTES - 1) || at < HEADER_BYTES || at > oldBytes - CELL_BYTES) return false;
+    if (!cellIsSound(at) || cellKind(at) < KIND_TEXT || half(at + C_SINCE) != head) return false;
+    if (cellKind(at) != KIND_MORE && half(at + C_V4) > TEXT_MAX) return false;
+    at = half(at + C_NEXT);
+  }
+  return at == 0;
+}
+
+function survives(head: u32, keep: bool): bool {
+  if (cellByte(head, 5) == STATE_COOLING) return true;
+  return cellKind(head) != KIND_CONTAINER || keep;
+}
+
+// An older record stands in the way of a younger one: it goes, whatever its state.
+function evict(head: u32): void {
+  if (cellByte(head, 5) == STATE_ALLOCATION) {
+    release(head, 0, 0, cellNumber(head));
+    return;
+  }
+  let cell = head;
+  for (let step: u32 = 0; step < CHAIN_MAX && cell != 0; step++) {
+    const next = nextOfKind(cell, KIND_MORE);
+    const both = cellHasFamily(cell, 4) && cellHasFamily(cell, 6);
+    const first: u32 = cellHasFamily(cell, 4) ? 4 : 6;
+    if (cellHasFamily(cell, first)) coolingEnd(cell, first, 0);
+    if (both) coolingEnd(cell, 6, 0);
+    cell = next;
+  }
+}
+
+// One record on its way from the old image to the new one, in scratch memory.
+let count: u32 = 0;
+let addresses: usize = 0;
+const ADDRESS_BYTES: u32 = 32;
+
+// Copies the addresses of the old record: | hi | lo | family u32 | set u32 | - |
+function collectAddresses(head: u32): void {
+  count = 0;
+  addresses = scratchTake(<usize>(2 * CHAIN_MAX * ADDRESS_BYTES));
+  let cell = head;
+  for (let step: u32 = 0; step < CHAIN_MAX && cell != 0; step++) {
+    for (let family: u32 = 4; family <= 6; family += 2) {
+      if (!cellHasFamily(cell, family)) continue;
+      const p = addresses + <usize>(count * ADDRESS_BYTES);
+      store<u64>(p, cellHi(cell, family));
+      store<u64>(p, cellLo(cell, family), 8);
+      store<u32>(p, family, 16);
+      store<u32>(p, cellSet(cell, family), 20);
+      count++;
+    }
+    cell = nextOfKind(cell, KIND_MORE);
+  }
+}
+
+// Makes way in the new image. false: a younger record has the owner or one of the addresses.
+function makeWay(number: u64, sameOwner: u32): bool {
+  if (sameOwner != 0) {
+    if (cellNumber(sameOwner) >= number) return false;
+    evict(sameOwner);
+  }
+  for (let i: u32 = 0; i < count; i++) {
+    const p = addresses + <usize>(i * ADDRESS_BYTES);
+    const cell = recordByAddress(load<u32>(p, 16), load<u64>(p), load<u64>(p, 8));
+    if (cell == 0) continue;
+    const head = headAt(cellHead(cell));
+    if (cellNumber(head) >= number) return false;
+    evict(head);
+  }
+  return true;
+}
+
+// Moves the record at `head` of the old image into the new one. 0 or -errno.
+function move(head: u32, now: u32): i32 {
+  const kind = cellKind(head);
+  const cooling = cellByte(head, 5) == STATE_COOLING;
+  const number = cellNumber(head);
+  const ifBytes = min<u32>(cellByte(head, 6), 15);
+  const wait = max<u32>(half(head + C_DUE) - half(head + C_SINCE), 1);
+  const idBytes = idText(head);
+  const id = scratchTake(<usize>(idBytes + 16));
+  memory.copy(id, textAt, idBytes);
+  const ifname = scratchTake(16);
+  memory.copy(ifname, oldBase + head + 112, ifBytes);
+  const nameCell = nextOfKind(head, KIND_NAME);
+  const nameBytes: u32 = nameCell == 0 ? 0 : nameText(nameCell);
+  const name = scratchTake(<usize>(nameBytes + 16));
+  memory.copy(name, textAt, nameBytes);
+  collectAddresses(head);
+  useNew();
+  const status = put(
+    kind,
+    id,
+    idBytes,
+    ifname,
+    ifBytes,
+    name,
+    nameBytes,
+    cooling,
+    now,
+    wait,
+    number,
+  );
+  useOld();
+  return status;
+}
+
+function put(
+  kind: u32,
+  id: usize,
+  idBytes: u32,
+  ifname: usize,
+  ifBytes: u32,
+  name: usize,
+  nameBytes: u32,
+  cooling: bool,
+  now: u32,
+  wait: u32,
+  number: u64,
+): i32 {
+  const status = imageRoom(RECORD_ROOM);
+  if (status < 0) return status;
+  const same = recordByOwner(kind, id, idBytes, ifname, ifBytes);
+  if (!makeWay(number, cooling ? 0 : same)) return 0;
+  // A cooling record has no entry by owner; while it is made, an allocation of the owner must not
+  // see it.
+  const state = cooling ? STATE_COOLING : STATE_ALLOCATION;
+  const head = recordMake(kind, state, id, idBytes, ifname, ifBytes, now, number);
+  if (head == 0) return ENOMEM;
+  if (cooling) recordDropOwner(head);
+  if (nameBytes != 0 && !recordPutName(head, name, nameBytes, number)) return ENOMEM;
+  for (let i: u32 = 0; i < count; i++) {
+    const p = addresses + <usize>(i * ADDRESS_BYTES);
+    const family = load<u32>(p, 16);
+    if (radixTake(treeOf(<i32>family), load<u64>(p), load<u64>(p, 8)) != RADIX_OK) return ENOMEM;
+    const set = load<u32>(p, 20);
+    const cell = recordAddAddress(head, family, load<u64>(p), load<u64>(p, 8), set, number);
+    if (cell == 0) return ENOMEM;
+    if (cooling && !coolingBegin(cell, family, now + wait)) return ENOMEM;
+    if (cell != head) cellSeal(cell, number);
+  }
+  if (!cooling) putWord(H_HELD, word(H_HELD) + 1);
+  else if (half(head + C_DUE) == 0) putHalf(head + C_DUE, now + wait);
+  cellPutByte(head, 5, state);
+  cellSeal(head, number);
+  if (!recordHasAddress(head) && cooling) return ENOMEM;
+  return 0;
+}
+
+function copyCursors(): void {
+  for (let i: u32 = 0; i < SETS_MAX * CURSOR_BYTES; i += 8) {
+    store<u64>(newBase + CURSORS + i, load<u64>(oldBase + CURSORS + i));
+  }
+}
+
+/**
+ * Replaces the image of another boot (attached, its whole file in view) by one of this boot, whose
+ * id is at `boot`. 0 or -errno; afterwards the new image is attached and its files are open.
+ */
+export function rebuild(boot: usize, keep: bool): i32 {
+  oldBase = imageBase();
+  oldBytes = imageLength() & ~(CELL_BYTES - 1);
+  const number = appliedNumber();
+  youngest = appliedGeneration();
+  let log = openFile("berth.log", 1);
+  if (log >= 0 && host.size(log) < <i64>LOG_BYTES) log = -1;
+  if (log >= 0) laySynced(log);
+  newBase = (oldBase + oldBytes + 65535) & ~65535;
+  newBytes = GROWTH_STEP;
+  if (<u64>newBase + newBytes > <u64>WINDOW_END) return ENOMEM;
+  let status = host.extend(newBase, newBytes);
+  if (status < 0) return status;
+  imageFormat(newBase, newBytes);
+  memory.copy(newBase + H_KEY, oldBase + H_KEY, 16);
+  memory.copy(newBase + H_BOOT, boot, 16);
+  memory.copy(newBase + H_CREATED, oldBase + H_CREATED, 8);
+  headerLoadKey();
+  headerSeal();
+  const generation = youngest + 1;
+  copyCursors();
+  status = moveAll(keep);
+  if (status < 0) return status;
+  useNew();
+  appliedSet(number + LOG_BYTES, generation, LOG_HEADER_BYTES, 0, 0);
+  const state = openNew("berth.state.new");
+  if (state < 0) return state;
+  status = writeImage(state, arenaBump());
+  if (status < 0) return status;
+  if (log < 0) log = makeLog(generation);
+  if (log < 0) return log;
+  logAttach(state, log);
+  stateHas(imageLength());
+  return logRestart(generation, true);
+}
+
+// Scans the old image and moves what survives. 0 or -errno. Leaves the old image attached.
+function moveAll(keep: bool): i32 {
+  const now = <u32>(host.clock(0) / 1000000000);
+  imageAttach(oldBase, oldBytes);
+  for (let at: u32 = HEADER_BYTES; at <= oldBytes - CELL_BYTES; at += CELL_BYTES) {
+    const kind = cellKind(at);
+    if (kind == 0 || kind > KIND_OTHER || !cellIsSound(at)) continue;
+    if (!survives(at, keep) || !chainIsSound(at)) continue;
+    const mark = scratchMark();
+    const status = move(at, now);
+    scratchRewind(mark);
+    if (status < 0) return status;
+  }
+  return 0;
+}

@@ -1,0 +1,70 @@
+// Style as a test: what the house's rules say of every source file, and which way imports may run.
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const folders = ["assembly", "src", "native", "bench", "test", "scripts"];
+const files = folders.flatMap((folder) =>
+  readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
+    .map((name) => join(folder, name))
+    .filter((name) => /\.(ts|mjs|c|h)$/.test(name) && !name.includes("node_modules")),
+);
+const read = (name: string) => readFileSync(join(root, name), "utf8");
+
+/**
+ * Rooms of assembly/ from right to left: a file imports only from its own room and those before.
+ */
+const rooms = ["", "image", "sets", "records", "pool", "store", "protocol", "entries"];
+const assembly = files.filter((file) => /^assembly\/.*\.ts$/.test(file));
+
+/** The folder is the room; the files beside the folders serve all, the entries none. */
+function roomOf(file: string): number {
+  if (/^assembly\/(cni|core)\.ts$/.test(file)) return rooms.indexOf("entries");
+  return rooms.indexOf(file.split("/").length === 2 ? "" : file.split("/")[1]!);
+}
+
+describe("tidy", () => {
+  it("keeps files under 450 lines and lines within 100 columns (titles of tests: 120)", () => {
+    const long = files.filter((name) => read(name).split("\n").length > 450);
+    const wide = files.filter((name) =>
+      read(name)
+        .split("\n")
+        .some((line) => line.length > (/^test\//.test(name) ? 120 : 100)),
+    );
+    expect({ long, wide }).toEqual({ long: [], wide: [] });
+  });
+
+  it("opens each file with a comment that says what it owns", () => {
+    const bare = files.filter((name) => !/^(#!.*\n)?(\/\/|\/\*)/.test(read(name)));
+    expect(bare.filter((name) => !/^test\/|\/(cni|core)\.ts$|\.d\.mts$/.test(name))).toEqual([]);
+  });
+
+  it("leaves nothing open in the code", () => {
+    const words = new RegExp(
+      `\\b(${["TO", "FIX"].map((w) => `${w}DO|${w}M`).join("|")}|${"X".repeat(3)})\\b`,
+    );
+    expect(files.filter((name) => words.test(read(name)))).toEqual([]);
+  });
+
+  it("imports one way in assembly/", () => {
+    const wrong: string[] = [];
+    for (const file of assembly) {
+      if (roomOf(file) < 0) wrong.push(`${file} has no room in test/tidy.test.ts`);
+      for (const [, other] of read(file).matchAll(/from "(\.[^"]+)"/g)) {
+        const target = join(dirname(file), `${other}.ts`);
+        if (roomOf(target) > roomOf(file)) wrong.push(`${file} -> ${target}`);
+      }
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  it("has no assembly file that nobody imports", () => {
+    const imported = new Set(["assembly/cni.ts", "assembly/core.ts"]);
+    for (const file of [...assembly, ...files.filter((name) => /^(test|src)\//.test(name))])
+      for (const [, other] of read(file).matchAll(/from "(\.[^"]+?)(?:\.ts)?"/g))
+        imported.add(join(dirname(file), `${other}.ts`));
+    expect(assembly.filter((file) => !imported.has(file))).toEqual([]);
+  });
+});
