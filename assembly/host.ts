@@ -41,7 +41,7 @@ export declare function sameNetns(path: usize, pathLen: i32): i32;
 
 /**
  * Opens the directory in which all names below live. create = 1 makes it and its parents (0755).
- * 0 or -errno; on failure `failedPath` of the host is not kept: the core names the whole path.
+ * 0 or -errno.
  */
 export declare function enter(path: usize, pathLen: i32, create: i32): i32;
 

@@ -22,11 +22,6 @@ export function scratchAssignAll(): void {
   scratchAssign(__heap_base, <usize>WINDOW_END + <usize>SCRATCH_BYTES - __heap_base);
 }
 
-/** Bytes that are left. */
-export function scratchLeft(): usize {
-  return limit - top;
-}
-
 /**
  * Reserves `bytes` (zero at the first use of an instance), 16-byte aligned. Traps when none are
  * left.

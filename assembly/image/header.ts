@@ -8,6 +8,7 @@
 //     96  APPLIED: number of the last commit u64 | generation u64 | tail u32 | last u32 |
 //                  flags u32 | checksum u32             (32 B, written by one pwrite, last of all)
 //    128  length of the image (bytes)   136  allocations held   144  addresses cooling
+//    152  1: containers survive a reboot (`reboot` of the last ADD's config)
 //    192  arena          384  taken-tree IPv4   448  taken-tree IPv6   512  expiry
 //    576  index by owner | 584 by IPv4 | 592 by IPv6 | 600 by name
 //   1024  cursors of 32 range sets: hi u64 | lo u64 | family u64 (0 = none), 24 B each
@@ -25,6 +26,7 @@ export const LAYOUT_VERSION: u32 = 1;
 
 export const H_VERSION: u32 = 8;
 export const H_INCOMPATIBLE: u32 = 12;
+export const H_READ_ONLY: u32 = 20;
 export const H_KEY: u32 = 24;
 export const H_BOOT: u32 = 40;
 export const H_CREATED: u32 = 64;
@@ -40,12 +42,11 @@ export const A_FLAGS: u32 = 120;
 export const A_CHECK: u32 = 124;
 /** A_FLAGS: a write failed; a checkpoint must come before anything more is given. */
 export const FLAG_CHECKPOINT: u32 = 1;
-/** A_FLAGS: a commit of this generation wasn't synced. */
-export const FLAG_UNSYNCED: u32 = 2;
 
 export const H_LENGTH: u32 = 128;
 export const H_HELD: u32 = 136;
 export const H_COOLING: u32 = 144;
+export const H_KEEP: u32 = 152;
 export const H_ARENA: u32 = 192;
 export const TREE4: u32 = 384;
 export const TREE6: u32 = 448;

@@ -275,7 +275,7 @@ export function release(head: u32, cooldown: u32, now: u32, number: u64): void {
   for (let step: u32 = 0; step < CHAIN_MAX && cell != 0; step++) {
     if (cellHasFamily(cell, 4) && releaseAddress(cell, 4, due)) cooling = true;
     if (cellHasFamily(cell, 6) && releaseAddress(cell, 6, due)) cooling = true;
-    if (cooling && cell != head) cellSeal(cell, number);
+    if (due != 0 && cell != head) cellSeal(cell, number);
     cell = nextOfKind(cell, KIND_MORE);
   }
   if (!cooling) {

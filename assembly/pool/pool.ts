@@ -9,7 +9,7 @@
 import { CURSOR_BYTES, CURSORS, TREE4, TREE6 } from "../image/header";
 import { putWord, word } from "../image/image";
 import { cellHasFamily, cellHi, cellLo, cellSet } from "../records/cell";
-import { COLLECT_MAX, coolingEnd, coolingFirst, nextFrom, YIELD_MAX } from "../records/expiry";
+import { coolingEnd, coolingFrom, coolingNext, coolingSet, YIELD_MAX } from "../records/expiry";
 import { foundHi, foundLo, radixNextFree } from "../sets/radix";
 import { below, Interval, Range, RangeSet, rangeHolds, setHolds } from "./range";
 
@@ -142,16 +142,19 @@ function pickFirst(set: usize): bool {
   return seekRound(set, 0, r.startHi, r.startLo);
 }
 
-// A random address of a random range: ranges of up to 2^64 addresses are chosen by their size.
+// A random address of a random range; ranges are chosen by their size (a 1,024th of it where one
+// has 2^54 addresses and more: the sum of 1,024 ranges must fit 64 bits).
 function pickRandom(set: usize, random0: u64, random1: u64): bool {
   const s = changetype<RangeSet>(set);
+  let shift: u64 = 0;
+  for (let i = 0; i < s.count; i++) if (sizeOf(rangeAt(set, i)) >> 54 != 0) shift = 10;
   let total: u64 = 0;
-  for (let i = 0; i < s.count; i++) total += sizeOf(rangeAt(set, i)) >> 10 || 1;
+  for (let i = 0; i < s.count; i++) total += sizeOf(rangeAt(set, i)) >> shift || 1;
   let ticket = random0 % total;
   for (let i = 0; i < s.count; i++) {
     const range = rangeAt(set, i);
     const size = sizeOf(range);
-    const weight = size >> 10 || 1;
+    const weight = size >> shift || 1;
     if (ticket >= weight) {
       ticket -= weight;
       continue;
@@ -182,25 +185,43 @@ export function poolPick(set: usize, policy: i32, random0: u64, random1: u64): b
   return pickNext(set);
 }
 
+let yieldCell: u32 = 0;
+
 /**
- * Nothing is free: ends the cool-down that is due first among the set's addresses, so that the next
- * pick finds it. Looks at YIELD_MAX entries at most. false: nothing yields.
+ * Does a cooling address lie in the set, so that it could yield? Looks at those that cooled under
+ * the set's own number first, due next first, then at any (the config may have moved the sets):
+ * YIELD_MAX of each at most.
  */
-export function poolYield(set: usize, number: u64): bool {
+export function poolCanYield(set: usize): bool {
   const s = changetype<RangeSet>(set);
-  const family = <u32>s.family;
-  let from: u64 = 0;
-  for (let step: u32 = 0; step < YIELD_MAX + COLLECT_MAX; step++) {
-    const cell = coolingFirst(<u32>s.index, from);
-    if (cell == 0) return false;
-    from = nextFrom;
-    if (!cellHasFamily(cell, family) || cellSet(cell, family) != <u32>s.index) continue;
-    const hi = cellHi(cell, family);
-    const lo = cellLo(cell, family);
-    const range = setHolds(set, hi, lo);
-    if (range == 0 || poolReason(range, hi, lo) != REASON_NONE) continue;
-    coolingEnd(cell, family, number);
-    return true;
+  coolingFrom(<u64>s.index);
+  for (let step: u32 = 0; step < 2 * YIELD_MAX; step++) {
+    if (step == YIELD_MAX) coolingFrom(0);
+    yieldCell = coolingNext();
+    if (yieldCell == 0) {
+      if (step >= YIELD_MAX) return false;
+      step = YIELD_MAX - 1;
+    } else if (isOfSet(yieldCell, set)) return true;
   }
   return false;
+}
+
+function isOfSet(cell: u32, set: usize): bool {
+  const family = <u32>changetype<RangeSet>(set).family;
+  // A cell's other address may cool no more, or cool under another number: this one must.
+  if (!cellHasFamily(cell, family) || cellSet(cell, family) != coolingSet()) return false;
+  const hi = cellHi(cell, family);
+  const lo = cellLo(cell, family);
+  const range = setHolds(set, hi, lo);
+  return range != 0 && poolReason(range, hi, lo) == REASON_NONE;
+}
+
+/**
+ * Nothing is free: ends the cool-down of the address that poolCanYield finds, so that the next pick
+ * finds it. false: nothing yields.
+ */
+export function poolYield(set: usize, number: u64): bool {
+  if (!poolCanYield(set)) return false;
+  coolingEnd(yieldCell, <u32>changetype<RangeSet>(set).family, number);
+  return true;
 }

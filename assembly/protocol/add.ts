@@ -3,6 +3,8 @@
 
 import * as host from "../host";
 import { arenaFirstFree, arenaRoom } from "../image/arena";
+import { H_KEEP } from "../image/header";
+import { journalUndo, putWord, word } from "../image/image";
 import {
   ALLOCATED,
   allocate,
@@ -29,13 +31,13 @@ import {
   KIND_MORE,
   TEXT_MAX,
 } from "../records/cell";
-import { CHAIN_MAX, digest0, digest1, nextOfKind, ownerDigests } from "../records/key";
+import { CHAIN_MAX, digest0, digest1, nextOfKind } from "../records/key";
 import { recordByDigest } from "../records/record";
 import { scratchTake } from "../scratch";
 import { imageGrow } from "../store/files";
 import { logCommit } from "../store/log";
-import { noteExists, noteRemove, notesAreMany } from "../store/notes";
-import { call, POLICY_RANDOM } from "./call";
+import { noteExists, noteRemove } from "../store/notes";
+import { call, POLICY_RANDOM, REBOOT_KEEP } from "./call";
 import {
   ERROR_EXCLUDED,
   ERROR_LIMIT,
@@ -55,9 +57,11 @@ import {
   isSynced,
   nextNumber,
   now,
+  ownDigests,
   sessionCatchUp,
   sessionCommit,
   sessionOpen,
+  sessionPart,
 } from "./session";
 
 /**
@@ -113,24 +117,22 @@ function makeOrder(): Order {
   return o;
 }
 
-// More notes than one call applies may hide one of this very owner: it must not free what we give.
+// A note of this very owner that is still there would free what we give: it is applied and removed
+// first, and where it can't be removed nothing is given.
 function clearOwnNote(): bool {
-  if (!notesAreMany()) return true;
-  ownerDigests(
-    KIND_CONTAINER,
-    call.containerId.at,
-    <u32>call.containerId.bytes,
-    call.ifname.at,
-    <u32>call.ifname.bytes,
-  );
+  ownDigests();
   const d0 = digest0;
   const d1 = digest1;
-  if (!noteExists(d0, d1)) return true;
   const head = recordByDigest(d0, d1);
-  if (head != 0) release(head, call.cooldown, now(), nextNumber());
-  if (!sessionCommit()) return false;
-  noteRemove(d0, d1);
-  return true;
+  if (head != 0 && noteExists(d0, d1)) {
+    release(head, call.cooldown, now(), nextNumber());
+    if (!sessionPart()) return false;
+  }
+  const status = noteRemove(d0, d1);
+  if (status == 0) return true;
+  journalUndo();
+  diskError("remove this container's DEL note in ", status);
+  return false;
 }
 
 /** ADD. Answers the exit status; the result or the error is printed. */
@@ -143,9 +145,11 @@ export function add(): i32 {
     diskError("hold another allocation: berth.state can't grow in ", room);
     return errorPrint();
   }
+  const keep: u64 = call.reboot == REBOOT_KEEP ? 1 : 0;
   const o = makeOrder();
   const status = allocate(changetype<usize>(o));
   if (status == ALLOCATED) {
+    if (word(H_KEEP) != keep) putWord(H_KEEP, keep);
     if (!sessionCommit()) return errorPrint();
     host.unlock();
     return resultPrint(o.given);

@@ -27,9 +27,7 @@ export const SPEC_1_0_0: i32 = 5;
 export const SPEC_1_1_0: i32 = 6;
 export const SPEC_COUNT: i32 = 7;
 
-export const POLICY_NEXT: i32 = 0;
-export const POLICY_FIRST: i32 = 1;
-export const POLICY_RANDOM: i32 = 2;
+export { POLICY_FIRST, POLICY_NEXT, POLICY_RANDOM } from "../pool/pool";
 
 export const SYNC_NAMED: i32 = 0;
 export const SYNC_ALWAYS: i32 = 1;

@@ -4,10 +4,9 @@
 
 import { EXIT_OK } from "../numbers";
 import { release } from "../pool/allocator";
-import { KIND_CONTAINER } from "../records/cell";
-import { digest0, digest1, ownerDigests } from "../records/key";
+import { digest0, digest1 } from "../records/key";
 import { recordByDigest } from "../records/record";
-import { noteLeave, noteRemove, notesAreMany } from "../store/notes";
+import { noteLeave } from "../store/notes";
 import { STORE_NONE } from "../store/store";
 import { call } from "./call";
 import {
@@ -18,17 +17,7 @@ import {
   errorPrint,
   errorText,
 } from "./errors";
-import { nextNumber, now, sessionCatchUp, sessionCommit, sessionOpen } from "./session";
-
-function ownDigests(): void {
-  ownerDigests(
-    KIND_CONTAINER,
-    call.containerId.at,
-    <u32>call.containerId.bytes,
-    call.ifname.at,
-    <u32>call.ifname.bytes,
-  );
-}
+import { nextNumber, now, ownDigests, sessionCatchUp, sessionCommit, sessionOpen } from "./session";
 
 /** DEL that can't reach the state: leaves a note and succeeds; error 11 if not even that works. */
 export function delNote(): i32 {
@@ -50,11 +39,7 @@ export function del(): i32 {
   if (status == STORE_NONE) return EXIT_OK;
   if (status < 0 || !sessionCatchUp()) return delNote();
   ownDigests();
-  const d0 = digest0;
-  const d1 = digest1;
-  const head = recordByDigest(d0, d1);
+  const head = recordByDigest(digest0, digest1);
   if (head != 0) release(head, call.cooldown, now(), nextNumber());
-  if (!sessionCommit()) return delNote();
-  if (notesAreMany()) noteRemove(d0, d1);
-  return EXIT_OK;
+  return sessionCommit() ? EXIT_OK : delNote();
 }

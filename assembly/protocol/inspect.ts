@@ -3,10 +3,9 @@
 
 import * as host from "../host";
 import { EXIT_OK } from "../numbers";
-import { POLICY_FIRST, poolPick } from "../pool/pool";
+import { POLICY_FIRST, poolCanYield, poolPick } from "../pool/pool";
 import { RangeSet } from "../pool/range";
 import { cellHasFamily, cellHi, cellLo, KIND_CONTAINER, KIND_MORE } from "../records/cell";
-import { coolingFirst } from "../records/expiry";
 import { CHAIN_MAX, nextOfKind } from "../records/key";
 import { recordByOwner } from "../records/record";
 import { STORE_NONE } from "../store/store";
@@ -22,12 +21,11 @@ import {
   errorRangeSet,
   errorText,
 } from "./errors";
+import { failNotFound } from "./failure";
 import { sessionOpen } from "./session";
 
 function notFound(): i32 {
-  errorBegin(ERROR_PLUGIN);
-  errorText("host-local: Failed to find address added by container ");
-  errorBytes(call.containerId.at, call.containerId.bytes);
+  failNotFound();
   host.unlock();
   return errorPrint();
 }
@@ -95,7 +93,7 @@ export function status(): i32 {
   for (let i = 0; i < call.setCount; i++) {
     const set = call.sets + <usize>i * offsetof<RangeSet>();
     if (poolPick(set, POLICY_FIRST, 0, 0)) continue;
-    if (coolingFirst(<u32>changetype<RangeSet>(set).index, 0) != 0) continue;
+    if (poolCanYield(set)) continue;
     errorBegin(ERROR_UNAVAILABLE);
     errorText("no IP addresses available in range set: ");
     errorRangeSet(set);

@@ -3,10 +3,12 @@
 
 import * as host from "../host";
 import { appliedNumber } from "../image/header";
-import { journalUndo } from "../image/image";
+import { journalCount, journalUndo } from "../image/image";
+import { KIND_CONTAINER } from "../records/cell";
 import { collectDue } from "../records/expiry";
+import { ownerDigests } from "../records/key";
 import { COMMITTED_IN_LOG, logCommit } from "../store/log";
-import { notesApply, notesRemove } from "../store/notes";
+import { notesApply, notesRemove, PART_WORDS } from "../store/notes";
 import { STORE_FUTURE, STORE_NONE, STORE_OPEN, storeOpen } from "../store/store";
 import { call, REBOOT_KEEP, SYNC_ALWAYS, SYNC_NEVER } from "./call";
 import {
@@ -21,6 +23,7 @@ import {
 
 const EAGAIN: i32 = -11;
 const EINVAL: i32 = -22;
+const EIO: i32 = -5;
 
 let began: u32 = 0;
 
@@ -92,28 +95,45 @@ export function sessionOpen(make: bool): i32 {
   return -1;
 }
 
-/** Commits what the journal holds. false: an error has begun, nothing is changed. */
-export function sessionCommit(): bool {
-  const status = logCommit(isSynced(), isDurable());
-  if (status >= 0) return true;
-  journalUndo();
-  diskError("write the state in ", status);
+// Begins the error for what a commit said; a commit that failed is undone. true: there is none.
+function isDone(status: i32, last: bool): bool {
+  if (status == 0 || (last && status == COMMITTED_IN_LOG)) return true;
+  if (status < 0) journalUndo();
+  diskError("write the state in ", status < 0 ? status : EIO);
   return false;
 }
 
 /**
- * Applies DEL notes and commits them, then frees what has cooled long enough (uncommitted: it
- * rides on the call's own commit). false: an error has begun.
+ * The call's last commit. false: an error has begun, nothing is changed. A commit that is in the
+ * log but couldn't be written into the image is good: the next opening applies it.
+ */
+export function sessionCommit(): bool {
+  return isDone(logCommit(isSynced(), isDurable()), true);
+}
+
+/**
+ * A commit after which the call goes on. false: an error has begun and the call must end, also
+ * where the commit is only in the log: another one would be written over it.
+ */
+export function sessionPart(): bool {
+  return isDone(logCommit(isSynced(), isDurable()), false);
+}
+
+/** Digests of the call's own owner, into key.ts. */
+export function ownDigests(): void {
+  const id = call.containerId;
+  const ifname = call.ifname;
+  ownerDigests(KIND_CONTAINER, id.at, <u32>id.bytes, ifname.at, <u32>ifname.bytes);
+}
+
+/**
+ * Applies DEL notes, and frees what has cooled long enough (that rides on the call's own commit
+ * unless it is much). false: an error has begun.
  */
 export function sessionCatchUp(): bool {
   const status = notesApply(call.cooldown, now(), isSynced(), isDurable());
-  if (status < 0 || status == COMMITTED_IN_LOG) {
-    journalUndo();
-    diskError("write the state in ", status);
-    return false;
-  }
-  if (!sessionCommit()) return false;
+  if (!isDone(status, false) || !sessionPart()) return false;
   notesRemove();
   collectDue(now(), nextNumber());
-  return true;
+  return journalCount() < PART_WORDS || sessionPart();
 }

@@ -18,6 +18,8 @@ import {
   sessionOpen,
 } from "./session";
 
+const EIO: i32 = -5;
+
 function gc(): i32 {
   const opened = sessionOpen(false);
   if (opened == STORE_NONE) return EXIT_OK;
@@ -31,7 +33,7 @@ function gc(): i32 {
     isDurable(),
   );
   if (done == 0) return EXIT_OK;
-  diskError("write the state in ", done);
+  diskError("write the state in ", done < 0 ? done : EIO);
   return errorPrint();
 }
 
@@ -60,6 +62,4 @@ export function perform(lock: i32): i32 {
 }
 
 /** DEL after a trap: the state can't be used, so a note it is. */
-export function delFault(): i32 {
-  return delNote();
-}
+export { delNote as delFault };

@@ -92,15 +92,24 @@ export function collectDue(now: u32, number: u64): void {
   }
 }
 
-/**
- * The cell that cools in `set` and is due first, from (due, cell) `from` on; 0 = none. Sets
- * `nextFrom`.
- */
-export function coolingFirst(set: u32, from: u64): u32 {
-  if (!radixNextTaken(EXPIRY, <u64>set, from, <u64>set, u64.MAX_VALUE)) return 0;
-  nextFrom = foundLo + 1;
+let cursorSet: u64 = 0;
+let cursorLo: u64 = 0;
+
+/** Begins a look at what cools: the first of range set `set`, then of the sets behind it. */
+export function coolingFrom(set: u64): void {
+  cursorSet = set;
+  cursorLo = 0;
+}
+
+/** The next cooling cell, in the order of sets, and in them of what is due first; 0 = no more. */
+export function coolingNext(): u32 {
+  if (!radixNextTaken(EXPIRY, cursorSet, cursorLo, <u64>SETS_MAX, u64.MAX_VALUE)) return 0;
+  cursorSet = foundHi;
+  cursorLo = foundLo + 1;
   return cellAt(<u32>foundLo);
 }
 
-/** Where the next `coolingFirst` continues. */
-export let nextFrom: u64 = 0;
+/** The range set under whose number the last `coolingNext` cools. */
+export function coolingSet(): u32 {
+  return <u32>cursorSet;
+}

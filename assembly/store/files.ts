@@ -83,12 +83,17 @@ export function writeImage(state: i32, used: u32): i32 {
  */
 export function imageGrow(bytes: u32): i32 {
   if (arenaRoom() >= bytes) return 0;
-  const status = logGrow(imageLength() + growthStep(bytes));
+  const step = growthStep(bytes);
+  if (step == 0) return ENOSPC;
+  const status = logGrow(imageLength() + step);
   return status < 0 ? status : imageRoom(bytes);
 }
 
+// By how much the image grows next: an eighth, as far as the window reaches; 0 = not at all.
 function growthStep(bytes: u32): u32 {
-  return max<u32>(GROWTH_STEP, (max<u32>(imageLength() / 8, bytes) + 65535) & ~65535);
+  const left = <u32>WINDOW_END - <u32>imageBase() - imageLength();
+  const wish = max<u32>(GROWTH_STEP, (max<u32>(imageLength() / 8, bytes) + 65535) & ~65535);
+  return min<u32>(wish, left) & ~65535;
 }
 
 /** The same in memory only: for an image that has no file yet. */
@@ -96,7 +101,7 @@ export function imageRoom(bytes: u32): i32 {
   if (arenaRoom() >= bytes) return 0;
   const length = imageLength();
   const step = growthStep(bytes);
-  if (<u64>length + step > <u64>(WINDOW_END - WINDOW_BASE)) return ENOSPC;
+  if (step == 0) return ENOSPC;
   const status = host.extend(imageBase() + length, step);
   if (status < 0) return status;
   imageAttach(imageBase(), length + step);

@@ -24,7 +24,6 @@ import {
   appliedNumber,
   appliedSet,
   FLAG_CHECKPOINT,
-  FLAG_UNSYNCED,
   H_KEY,
   H_LENGTH,
   headerField,
@@ -354,8 +353,7 @@ export function logCommit(synced: bool, durable: bool): i32 {
     return status;
   }
   // The commit point is passed: a failure from here on is repaired by the next opening.
-  const flags = headerField(A_FLAGS) | (synced ? 0 : FLAG_UNSYNCED);
-  status = entryApply(entryBuffer(), number, tail, tail + bytes, flags);
+  status = entryApply(entryBuffer(), number, tail, tail + bytes, headerField(A_FLAGS));
   journalClear();
   if (status < 0) return COMMITTED_IN_LOG;
   return 0;

@@ -27,8 +27,9 @@ const NAMES_BYTES: i32 = NOTES_AT_ONCE * (NOTE_NAME_BYTES + 1);
 /**
  * A part of bulk work is committed once it has changed so many words (NOTES_MAX bounds a commit).
  */
-export const PART_WORDS: u32 = 1200;
+export const PART_WORDS: u32 = 400;
 const EEXIST: i32 = -17;
+const ENOENT: i32 = -2;
 
 let names: usize = 0;
 let namesUsed: i32 = 0;
@@ -71,11 +72,6 @@ function nameLength(at: i32): i32 {
   return end - at;
 }
 
-/** Were there more notes than one call applies? */
-export function notesAreMany(): bool {
-  return namesUsed > NAMES_BYTES - NOTE_NAME_BYTES - 1;
-}
-
 /** Removes the files of the notes that notesApply went through. */
 export function notesRemove(): void {
   let at = 0;
@@ -86,10 +82,11 @@ export function notesRemove(): void {
   }
 }
 
-/** Removes the note of the owner whose digests are (d0, d1), if there is one. */
-export function noteRemove(d0: u64, d1: u64): void {
+/** Removes the note of an owner. 0, also where there is none; -errno if it is still there. */
+export function noteRemove(d0: u64, d1: u64): i32 {
   noteName(d0, d1);
-  host.unlink(nameAt, nameBytes);
+  const status = host.unlink(nameAt, nameBytes);
+  return status == ENOENT ? 0 : status;
 }
 
 /** Is there a note for this owner? */
@@ -97,5 +94,5 @@ export function noteExists(d0: u64, d1: u64): bool {
   noteName(d0, d1);
   const handle = host.open(nameAt, nameBytes, 0);
   if (handle >= 0) host.close(handle);
-  return handle >= 0;
+  return handle != ENOENT;
 }

@@ -20,6 +20,7 @@ import {
   H_BOOT,
   H_CREATED,
   H_HELD,
+  H_KEEP,
   H_KEY,
   HEADER_BYTES,
   headerLoadKey,
@@ -48,6 +49,7 @@ import {
   cellSeal,
   cellSet,
   headAt,
+  ID_HEAD_BYTES,
   KIND_CONTAINER,
   KIND_MORE,
   KIND_NAME,
@@ -55,6 +57,7 @@ import {
   KIND_TEXT,
   STATE_ALLOCATION,
   STATE_COOLING,
+  TEXT_BYTES,
   TEXT_MAX,
 } from "../records/cell";
 import { coolingBegin, coolingEnd } from "../records/expiry";
@@ -64,7 +67,6 @@ import {
   recordByAddress,
   recordByOwner,
   recordDropOwner,
-  recordHasAddress,
   recordMake,
   recordPutName,
 } from "../records/record";
@@ -93,6 +95,7 @@ import {
   logAttach,
   logHeaderIsOurs,
   logRestart,
+  stateFile,
   stateHas,
 } from "./log";
 
@@ -153,16 +156,32 @@ function laySynced(log: i32): void {
   scratchRewind(mark);
 }
 
+// Have the cells of a text, one by one sound, the length that the first of them tells? Cells of
+// different ages can follow each other: freed ones are taken again in the same places.
+function textIsWhole(head: u32, kind: u32, have: u32): bool {
+  let cell = nextOfKind(head, kind);
+  if (cell == 0) return have <= ID_HEAD_BYTES;
+  const total = half(cell + C_V4);
+  let got = have > ID_HEAD_BYTES ? ID_HEAD_BYTES : 0;
+  for (let step: u32 = 0; step < CHAIN_MAX && cell != 0; step++) {
+    const bytes = cellByte(cell, 5);
+    if (bytes == 0 || bytes > TEXT_BYTES) return false;
+    got += bytes;
+    cell = nextOfKind(cell, kind);
+  }
+  return got == total && total <= TEXT_MAX;
+}
+
 // Are the head and all further cells of its record whole and its own?
 function chainIsSound(head: u32): bool {
   let at = half(head + C_NEXT);
   for (let step: u32 = 0; step < CHAIN_MAX && at != 0; step++) {
     if (at & (CELL_BYTES - 1) || at < HEADER_BYTES || at > oldBytes - CELL_BYTES) return false;
     if (!cellIsSound(at) || cellKind(at) < KIND_TEXT || half(at + C_SINCE) != head) return false;
-    if (cellKind(at) != KIND_MORE && half(at + C_V4) > TEXT_MAX) return false;
     at = half(at + C_NEXT);
   }
-  return at == 0;
+  if (at != 0) return false;
+  return textIsWhole(head, KIND_TEXT, cellByte(head, 127)) && textIsWhole(head, KIND_NAME, 0);
 }
 
 function survives(head: u32, keep: bool): bool {
@@ -234,7 +253,9 @@ function move(head: u32, now: u32): i32 {
   const cooling = cellByte(head, 5) == STATE_COOLING;
   const number = cellNumber(head);
   const ifBytes = min<u32>(cellByte(head, 6), 15);
+  // A cool-down begins anew; one past the end of the clock ends there.
   const wait = max<u32>(half(head + C_DUE) - half(head + C_SINCE), 1);
+  const due = wait > u32.MAX_VALUE - now ? u32.MAX_VALUE : now + wait;
   const idBytes = idText(head);
   const id = scratchTake(<usize>(idBytes + 16));
   memory.copy(id, textAt, idBytes);
@@ -256,7 +277,7 @@ function move(head: u32, now: u32): i32 {
     nameBytes,
     cooling,
     now,
-    wait,
+    due,
     number,
   );
   useOld();
@@ -273,9 +294,10 @@ function put(
   nameBytes: u32,
   cooling: bool,
   now: u32,
-  wait: u32,
+  due: u32,
   number: u64,
 ): i32 {
+  if (count == 0) return 0;
   const status = imageRoom(RECORD_ROOM);
   if (status < 0) return status;
   const same = recordByOwner(kind, id, idBytes, ifname, ifBytes);
@@ -290,18 +312,19 @@ function put(
   for (let i: u32 = 0; i < count; i++) {
     const p = addresses + <usize>(i * ADDRESS_BYTES);
     const family = load<u32>(p, 16);
+    // A torn record can name an address twice.
+    if (recordByAddress(family, load<u64>(p), load<u64>(p, 8)) != 0) continue;
     if (radixTake(treeOf(<i32>family), load<u64>(p), load<u64>(p, 8)) != RADIX_OK) return ENOMEM;
     const set = load<u32>(p, 20);
     const cell = recordAddAddress(head, family, load<u64>(p), load<u64>(p, 8), set, number);
     if (cell == 0) return ENOMEM;
-    if (cooling && !coolingBegin(cell, family, now + wait)) return ENOMEM;
+    if (cooling && !coolingBegin(cell, family, due)) return ENOMEM;
     if (cell != head) cellSeal(cell, number);
   }
   if (!cooling) putWord(H_HELD, word(H_HELD) + 1);
-  else if (half(head + C_DUE) == 0) putHalf(head + C_DUE, now + wait);
+  else if (half(head + C_DUE) == 0) putHalf(head + C_DUE, due);
   cellPutByte(head, 5, state);
   cellSeal(head, number);
-  if (!recordHasAddress(head) && cooling) return ENOMEM;
   return 0;
 }
 
@@ -336,19 +359,26 @@ export function rebuild(boot: usize, keep: bool): i32 {
   headerSeal();
   const generation = youngest + 1;
   copyCursors();
-  status = moveAll(keep);
+  const kept = keep || load<u64>(oldBase, H_KEEP) != 0;
+  store<u64>(newBase, <u64>kept, H_KEEP);
+  status = moveAll(kept);
   if (status < 0) return status;
   useNew();
   appliedSet(number + LOG_BYTES, generation, LOG_HEADER_BYTES, 0, 0);
+  // The log first: stopped between the two, the old image is still of another boot, and the next
+  // opening rebuilds again; entries tell their own generation, so it finds them.
+  if (log < 0) log = makeLog(generation);
+  if (log < 0) return log;
+  logAttach(stateFile, log);
+  status = logRestart(generation, true);
+  if (status < 0) return status;
   const state = openNew("berth.state.new");
   if (state < 0) return state;
   status = writeImage(state, arenaBump());
   if (status < 0) return status;
-  if (log < 0) log = makeLog(generation);
-  if (log < 0) return log;
   logAttach(state, log);
   stateHas(imageLength());
-  return logRestart(generation, true);
+  return 0;
 }
 
 // Scans the old image and moves what survives. 0 or -errno. Leaves the old image attached.

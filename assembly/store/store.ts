@@ -20,13 +20,13 @@ import {
   appliedNumber,
   appliedSet,
   FLAG_CHECKPOINT,
-  FLAG_UNSYNCED,
   H_ARENA,
   H_BOOT,
   H_CREATED,
   H_INCOMPATIBLE,
   H_KEY,
   H_LENGTH,
+  H_READ_ONLY,
   H_VERSION,
   HEADER_BYTES,
   headerField,
@@ -123,7 +123,6 @@ function provenFresh(): void {
 
 // Creates berth.log and berth.state. 0 or -errno.
 function create(): i32 {
-  provenFresh();
   const base = <usize>WINDOW_BASE;
   let status = host.extend(base, GROWTH_STEP);
   if (status < 0) return status;
@@ -156,9 +155,9 @@ function viewState(state: i32): i32 {
   if (status < 0) return status;
   imageAttach(<usize>WINDOW_BASE, <u32>size);
   if (load<u64>(imageBase()) != MAGIC) damaged("berth.state doesn't begin with BERTHIMG");
-  if (headerField(H_VERSION) > LAYOUT_VERSION || headerField(H_INCOMPATIBLE) != 0) {
-    return STORE_FUTURE;
-  }
+  // Compatible features (16) are ignored; each of these asks for a release that knows them.
+  const features = headerField(H_INCOMPATIBLE) | headerField(H_READ_ONLY);
+  if (headerField(H_VERSION) > LAYOUT_VERSION || features != 0) return STORE_FUTURE;
   headerVerify();
   logAttach(state, -1);
   stateHas(<u32>size);
@@ -200,8 +199,8 @@ function entryFollows(at: usize, have: u32): bool {
   return have >= ENTRY_HEADER_BYTES && load<u64>(at, 8) == appliedGeneration();
 }
 
-// Applies the commits that a killed process left in the log.
-function replay(): void {
+// Applies the commits that a killed process left in the log. 0 or -errno.
+function replay(): i32 {
   const buffer = entryBuffer();
   const last = headerField(A_LAST);
   const tail = headerField(A_TAIL);
@@ -214,7 +213,7 @@ function replay(): void {
     if (entrySound(buffer, min(have, bytes), appliedGeneration(), appliedNumber()) == 0) {
       damaged("berth.log has lost the last commit of berth.state");
     }
-    if (!entryFollows(buffer + bytes, have - bytes)) return;
+    if (!entryFollows(buffer + bytes, have - bytes)) return 0;
   }
   // More than one can only wait after a library's group commit; the log bounds them.
   for (let step: u32 = 0; step < LOG_BYTES / ENTRY_HEADER_BYTES; step++) {
@@ -222,13 +221,12 @@ function replay(): void {
     const number = appliedNumber() + 1;
     const have = host.read(logFile, at, buffer, min<u32>(ENTRY_MAX, LOG_BYTES - at));
     const bytes = entrySound(buffer, <u32>max(have, 0), appliedGeneration(), number);
-    if (bytes == 0) return;
+    if (bytes == 0) return 0;
     imageAttach(imageBase(), lengthAfter(buffer));
-    const flags = headerField(A_FLAGS) | FLAG_UNSYNCED;
-    if (entryApply(buffer, number, at, at + bytes, flags) < 0) {
-      damaged("berth.state can't be written");
-    }
+    const status = entryApply(buffer, number, at, at + bytes, headerField(A_FLAGS));
+    if (status < 0) return status;
   }
+  return 0;
 }
 
 /**
@@ -240,6 +238,7 @@ export function storeOpen(make: bool, keep: bool, durable: bool): i32 {
   arenaAttach(H_ARENA);
   const state = openFile("berth.state", 1);
   if (state == ENOENT) {
+    provenFresh();
     if (!make) return STORE_NONE;
     const made = create();
     if (made == STORE_OPEN) journalOpen();
@@ -259,7 +258,8 @@ export function storeOpen(make: bool, keep: bool, durable: bool): i32 {
       damaged("berth.state is shorter than its header says");
     }
     imageAttach(imageBase(), <u32>length);
-    replay();
+    const replayed = replay();
+    if (replayed < 0) return replayed;
     if (headerField(A_FLAGS) & FLAG_CHECKPOINT) {
       const done = checkpoint(durable);
       if (done < 0) return done;

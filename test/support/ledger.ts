@@ -64,7 +64,7 @@ const RANDOM = 2;
 const FIRST = 1;
 /** Due entries that a call collects; entries that it looks at when nothing is free. */
 const COLLECT = 8;
-const LOOK = 72;
+const LOOK = 64;
 
 export function ownerOf({ kind, id, ifname }: Ask): string {
   return `${kind}/${id}/${ifname}`;
@@ -128,7 +128,9 @@ export class Ledger {
   }
 
   #yield(set: SetSpec): boolean {
-    for (const place of this.#cooling(set.index).slice(0, LOOK)) {
+    const all = Array.from({ length: 32 }, (_, index) => this.#cooling(index));
+    const own = all.slice(set.index).flat().slice(0, LOOK);
+    for (const place of [...own, ...all.flat().slice(0, LOOK)]) {
       if (place.family !== set.family || !this.#usable(set, place.value)) continue;
       this.places.delete(this.#key(place.family, place.value));
       return true;
