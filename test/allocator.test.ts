@@ -202,7 +202,7 @@ describe("allocator", () => {
     expect(book.taken(6)).toEqual([LAST - 9n, LAST - 8n]);
   });
 
-  it("gives an address of 32 sets to the longest texts, and takes them back, in one commit each", () => {
+  it("gives the longest texts an address of 32 sets and takes it back, in a commit each", () => {
     const sets = Array.from({ length: 32 }, (_, index): SetSpec => {
       const start = index % 2 ? V4 + BigInt(index << 16) : (0x2001n << 112n) + BigInt(index << 20);
       const ranges = [{ start, end: start + 65_535n, excludes: [] }];
@@ -236,7 +236,7 @@ describe("allocator", () => {
     expect(book.live()).toEqual(Array(9).fill(0));
   });
 
-  it("answers no space when the image is full, undone but for the cursors, and goes on after a release", () => {
+  it("answers no space when the image is full, undone, and goes on after a release", () => {
     book.format(1 << 16);
     book.configure([set4(0, 4096)]);
     let n = 0;

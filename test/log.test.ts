@@ -150,8 +150,8 @@ function scenes(options: Options): Scene[] {
 }
 
 /**
- * Runs the scene once for every file operation that it does, and kills it there, or lets the operation
- * fail with one of `errnos` in turn; `look` gets each disk.
+ * Runs the scene once for every file operation that it does, and kills it there, or lets the
+ * operation fail with one of `errnos` in turn; `look` gets each disk.
  */
 function atEvery(
   scene: Scene,
@@ -186,7 +186,7 @@ function goesOn(disk: Disk, options: Options, what: string): void {
 
 describe("log", () => {
   for (const sync of ["always", "never"]) {
-    it(`[crash] killed at any file operation, the state is as before or after (sync ${sync})`, () => {
+    it(`[crash] killed at any file operation, it is as before or after (sync ${sync})`, () => {
       for (const scene of scenes({ sync }))
         atEvery(scene, [], (disk, { killed }, before, after, what) => {
           expect(killed, what).toBe(true);
@@ -207,7 +207,7 @@ describe("log", () => {
     }, 120_000);
   }
 
-  it("any file operation that fails is an error that loses nothing; DEL succeeds or leaves a note", () => {
+  it("a file operation that fails loses nothing; DEL succeeds or leaves a note", () => {
     for (const scene of scenes({ sync: "always" }))
       for (const errnos of [
         [28, 28, 5],

@@ -115,7 +115,7 @@ describe("trie", () => {
     }
   });
 
-  it("traps, and changes nothing, when a cell that isn't there is to be removed or replaced", () => {
+  it("traps and changes nothing when a cell to remove or replace isn't there", () => {
     for (let n = 0; n < 50; n++) add(BigInt(n));
     const other = book.run(OP.cellMake, 0, 1000n);
     book.commit();
