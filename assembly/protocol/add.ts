@@ -29,6 +29,7 @@ import {
   cellLo,
   KIND_CONTAINER,
   KIND_MORE,
+  NAME_MAX,
   TEXT_MAX,
 } from "../records/cell";
 import { CHAIN_MAX, digest0, digest1, nextOfKind } from "../records/key";
@@ -89,7 +90,7 @@ function podName(o: Order): void {
   const space = call.podNamespace.bytes;
   const name = call.podName.bytes;
   o.nameBytes = 0;
-  if (space == 0 || name == 0 || space + name + 1 > <i32>TEXT_MAX) return;
+  if (space == 0 || name == 0 || space + name + 1 > <i32>NAME_MAX) return;
   o.nameBytes = <u32>(space + 1 + name);
   o.name = scratchTake(<usize>o.nameBytes);
   memory.copy(o.name, call.podNamespace.at, space);

@@ -48,8 +48,10 @@ export const C_IFNAME: u32 = 112;
 export const ID_HEAD_BYTES: u32 = 64;
 /** Payload of a TEXT or NAME cell. */
 export const TEXT_BYTES: u32 = 80;
-/** Longest id and longest name that are kept (bytes). */
+/** Longest id that is kept (bytes). */
 export const TEXT_MAX: u32 = 4096;
+/** Longest name that is kept (bytes): Kubernetes' namespace/name has 317 at most. */
+export const NAME_MAX: u32 = 512;
 
 const NUMBER_MASK: u64 = 0xffffffffffff;
 

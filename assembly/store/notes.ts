@@ -23,7 +23,8 @@ import {
 
 /** Notes that one call applies. */
 export const NOTES_AT_ONCE: i32 = 64;
-const NAMES_BYTES: i32 = NOTES_AT_ONCE * (NOTE_NAME_BYTES + 1);
+// Room for them and for some strange names in between.
+const NAMES_BYTES: i32 = 16384;
 /**
  * A part of bulk work is committed once it has changed so many words (NOTES_MAX bounds a commit).
  */
@@ -33,6 +34,8 @@ const ENOENT: i32 = -2;
 
 let names: usize = 0;
 let namesUsed: i32 = 0;
+// End of the names that have been gone through.
+let namesDone: i32 = 0;
 
 /** Leaves a note for the owner whose digests are in key.ts. 0, or -errno if not even that works. */
 export function noteLeave(): i32 {
@@ -51,14 +54,15 @@ export function notesApply(cooldown: u32, now: u32, synced: bool, durable: bool)
   names = scratchTake(<usize>NAMES_BYTES);
   noteName(0, 0);
   namesUsed = max(0, host.list(nameAt, 4, names, NAMES_BYTES));
-  let at = 0;
-  for (let n = 0; n < NOTES_AT_ONCE && at < namesUsed; n++) {
-    const bytes = nameLength(at);
-    if (noteParse(names + at, bytes)) {
-      const head = recordByDigest(noteDigest0, noteDigest1);
-      if (head != 0) release(head, cooldown, now, appliedNumber() + 1);
-    }
-    at += bytes + 1;
+  namesDone = 0;
+  for (let n = 0; n < NOTES_AT_ONCE && namesDone < namesUsed; ) {
+    const at = names + namesDone;
+    const bytes = nameLength(namesDone);
+    namesDone += bytes + 1;
+    if (!noteParse(at, bytes)) continue;
+    n++;
+    const head = recordByDigest(noteDigest0, noteDigest1);
+    if (head != 0) release(head, cooldown, now, appliedNumber() + 1);
     if (journalCount() < PART_WORDS) continue;
     const status = logCommit(synced, durable);
     if (status != 0) return status;
@@ -74,8 +78,7 @@ function nameLength(at: i32): i32 {
 
 /** Removes the files of the notes that notesApply went through. */
 export function notesRemove(): void {
-  let at = 0;
-  for (let n = 0; n < NOTES_AT_ONCE && at < namesUsed; n++) {
+  for (let at = 0; at < namesDone; ) {
     const bytes = nameLength(at);
     if (noteParse(names + at, bytes)) host.unlink(names + at, bytes);
     at += bytes + 1;

@@ -142,6 +142,7 @@ function laySynced(log: i32): void {
     youngest = max<u64>(youngest, load<u64>(at, 32));
   }
   let p: u32 = LOG_HEADER_BYTES;
+  let last: u64 = 0;
   for (let step: u32 = 0; step < LOG_BYTES / 8; step++) {
     if (<i32>(p + ENTRY_HEADER_BYTES) > have) break;
     const entry = at + p;
@@ -149,6 +150,9 @@ function laySynced(log: i32): void {
     const generation = load<u64>(entry, 8);
     const old = generation < appliedGeneration();
     const size = old ? 0 : entrySound(entry, room, generation, load<u64>(entry, 16));
+    // Behind the last entry lie those of the generation before: the checkpoint has them.
+    if (size != 0 && load<u64>(entry, 16) < last) break;
+    if (size != 0) last = load<u64>(entry, 16);
     if (size != 0 && generation > youngest) youngest = generation;
     if (size != 0 && entryIsSynced(entry)) layOver(entry);
     p += size != 0 ? size : 8;

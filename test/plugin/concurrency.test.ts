@@ -108,7 +108,8 @@ describe.each(berths)("$name and a lock that is held", (binary) => {
     const pids: number[] = [];
     const started = (pid: number) => pids.push(pid);
     const calls = ids(count).map((id) => p.given(n, id, { started, timeoutMs: 110_000 }));
-    await until(`${count} waiters`, () => waitersOf(lock) === count, 60_000);
+    const all = () => waitersOf(lock) === count && pids.length === count;
+    await until(`${count} waiters`, all, 60_000);
     const before = pids.map(usageOf);
     await sleep(1000);
     const after = pids.map(usageOf);
