@@ -11,6 +11,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { installIfMissing } from "./install.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const say = (text = "") => console.log(text);
@@ -65,10 +66,7 @@ async function findCompiler() {
 /** Installs and builds as far as that is needed; answers the plugin to run. */
 async function prepare() {
   if (process.env.BERTH) return process.env.BERTH;
-  if (!existsSync(join(root, "node_modules"))) {
-    say("installing the dependencies: npm ci");
-    await must("npm", ["ci", "--include=dev", "--no-audit", "--no-fund"]);
-  }
+  installIfMissing();
   const native = join(root, "build/bin/berth");
   const node = join(root, "build/bin/berth-node");
   if (!existsSync(node)) say("building: npm run build");
