@@ -129,7 +129,7 @@ function clearOwnNote(): bool {
     release(head, call.cooldown, now(), nextNumber());
     if (!sessionPart()) return false;
   }
-  const status = noteRemove(d0, d1);
+  const status = noteRemove(d0, d1, isSynced());
   if (status == 0) return true;
   journalUndo();
   diskError("remove this container's DEL note in ", status);

@@ -133,7 +133,11 @@ export function ownDigests(): void {
 export function sessionCatchUp(): bool {
   const status = notesApply(call.cooldown, now(), isSynced(), isDurable());
   if (!isDone(status, false) || !sessionPart()) return false;
-  notesRemove();
+  const removed = notesRemove(isSynced());
+  if (removed < 0) {
+    diskError("remove DEL notes in ", removed);
+    return false;
+  }
   collectDue(now(), nextNumber());
   return journalCount() < PART_WORDS || sessionPart();
 }

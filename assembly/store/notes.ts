@@ -76,20 +76,30 @@ function nameLength(at: i32): i32 {
   return end - at;
 }
 
-/** Removes the files of the notes that notesApply went through. */
-export function notesRemove(): void {
+/**
+ * Removes the files of the notes that notesApply went through. `synced`: after a power cut, too,
+ * they are gone; one that came back would free what its owner was given since. 0 or -errno: they
+ * may come back.
+ */
+export function notesRemove(synced: bool): i32 {
+  let removed = 0;
   for (let at = 0; at < namesDone; ) {
     const bytes = nameLength(at);
-    if (noteParse(names + at, bytes)) host.unlink(names + at, bytes);
+    if (noteParse(names + at, bytes) && host.unlink(names + at, bytes) == 0) removed++;
     at += bytes + 1;
   }
+  return synced && removed > 0 ? host.syncDirectory() : 0;
 }
 
-/** Removes the note of an owner. 0, also where there is none; -errno if it is still there. */
-export function noteRemove(d0: u64, d1: u64): i32 {
+/**
+ * Removes the note of an owner, `synced` as in notesRemove. 0, also where there is none; -errno if
+ * it is still there or may come back.
+ */
+export function noteRemove(d0: u64, d1: u64, synced: bool): i32 {
   noteName(d0, d1);
   const status = host.unlink(nameAt, nameBytes);
-  return status == ENOENT ? 0 : status;
+  if (status == ENOENT) return 0;
+  return status == 0 && synced ? host.syncDirectory() : status;
 }
 
 /** Is there a note for this owner? */
