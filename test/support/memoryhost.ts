@@ -12,6 +12,7 @@ import { EXIT_ERROR, NEED_LOCK } from "../../assembly/numbers.ts";
 import { buildPath, type CniExports, MEMORY_PAGES } from "../../src/wasm.ts";
 
 const PAGE = 4096;
+const EPERM = -1;
 const ENOENT = -2;
 const EEXIST = -17;
 
@@ -35,6 +36,8 @@ export class Disk {
   boot = "11111111-2222-3333-4444-555555555555";
   /** CLOCK_BOOTTIME, seconds. */
   now = 1000;
+  /** Names that can't be unlinked (EPERM), as after `chattr +i`. */
+  stuck = new Set<string>();
 
   syncNames(): void {
     this.#durable = new Map(this.names);
@@ -55,6 +58,7 @@ export class Disk {
     for (const [name, file] of this.#durable) copy.#durable.set(name, of(file));
     copy.boot = this.boot;
     copy.now = this.now;
+    copy.stuck = new Set(this.stuck);
     return copy;
   }
 
@@ -209,14 +213,19 @@ export function call(
       disk.names.set(text(to, toLength), file);
       return 0;
     },
-    unlink: (at: number, length: number) =>
-      step() || (disk.names.delete(text(at, length)) ? 0 : ENOENT),
+    unlink(at: number, length: number): number {
+      const failed = step();
+      if (failed) return failed;
+      if (disk.stuck.has(text(at, length))) return EPERM;
+      return disk.names.delete(text(at, length)) ? 0 : ENOENT;
+    },
     list(prefix: number, length: number, into: number, cap: number): number {
       const failed = step();
       if (failed) return failed;
       let used = 0;
       for (const name of disk.names.keys()) {
-        if (!name.startsWith(text(prefix, length)) || used + name.length + 1 > cap) continue;
+        if (!name.startsWith(text(prefix, length))) continue;
+        if (used + name.length + 1 > cap) break;
         used += bytes.write(`${name}\0`, into + used);
       }
       return used;
