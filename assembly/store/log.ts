@@ -5,7 +5,7 @@
 //   0    | "BERTHLOG" | version u32 | - | key of the image, 16 B | generation u64 | - | checksum |
 //   64   | entry | entry | ...                                              1 MiB, preallocated
 //
-//   entry  0 "ENTR" | 4 bytes u32 | 8 generation u64 | 16 number u64 | 24 words u32 | 28 flags
+//   entry  0 "ENTR" | 4 bytes u32 | 8 generation u64 | 16 number u64 | 24 words u32 | 28 -
 //          32 checksum u64 | 40 words x (offset u32, value u64) | zeros up to a multiple of 8
 //
 // The tail (where the next entry goes) stands in APPLIED. A full log is a checkpoint: the image is
@@ -51,7 +51,6 @@ export const ENTRY_MAX: u32 = 65536;
 const LOG_MAGIC: u64 = 0x474f4c4854524542;
 const ENTRY_MAGIC: u32 = 0x52544e45;
 const LOG_VERSION: u32 = 1;
-const ENTRY_SYNCED: u32 = 1;
 const WORD_BYTES: u32 = 12;
 const PAGE_SHIFT: u32 = 12;
 const PAGE_SLOTS: u32 = 8192;
@@ -134,11 +133,6 @@ export function entrySound(at: usize, have: u32, generation: u64, number: u64): 
   return load<u64>(at, 32) == entryChecksum(at, bytes) ? bytes : 0;
 }
 
-/** Was the entry synced before it was applied? */
-export function entryIsSynced(at: usize): bool {
-  return (load<u32>(at, 28) & ENTRY_SYNCED) != 0;
-}
-
 /** Words of an entry. */
 export function entryWords(at: usize): u32 {
   return load<u32>(at, 24);
@@ -155,7 +149,7 @@ export function entryValue(at: usize, n: u32): u64 {
 }
 
 /** Writes the noted words down as an entry in the buffer. Answers its bytes. */
-export function entryMake(number: u64, synced: bool): u32 {
+export function entryMake(number: u64): u32 {
   const at = entryBuffer();
   const words = journalCount();
   const bytes = (ENTRY_HEADER_BYTES + words * WORD_BYTES + 7) & ~7;
@@ -171,7 +165,7 @@ export function entryMake(number: u64, synced: bool): u32 {
   store<u64>(at, appliedGeneration(), 8);
   store<u64>(at, number, 16);
   store<u32>(at, words, 24);
-  store<u32>(at, synced ? ENTRY_SYNCED : 0, 28);
+  store<u32>(at, 0, 28);
   store<u64>(at, entryChecksum(at, bytes), 32);
   return bytes;
 }
@@ -334,12 +328,12 @@ export function logCommit(synced: bool, durable: bool): i32 {
   // A synced entry may name places behind the old end: after a power cut they must be there.
   if (status >= 0 && synced && lengthens()) status = host.sync(stateFile);
   if (status < 0) return status;
-  let bytes = entryMake(number, synced);
+  let bytes = entryMake(number);
   if (headerField(A_TAIL) + bytes > LOG_BYTES) {
     // The view holds this commit's words, the file doesn't: the checkpoint is of the last commit.
     status = checkpoint(durable);
     if (status < 0) return status;
-    bytes = entryMake(number, synced);
+    bytes = entryMake(number);
   }
   const tail = headerField(A_TAIL);
   status = host.write(logFile, tail, entryBuffer(), bytes);

@@ -1,8 +1,9 @@
 // Rebuild: what the first opening of a boot does. After a power cut pages of different ages lie
 // side by side, so trees, indexes and free lists of another boot's image aren't read. The records
-// are scanned (every 128 bytes, each with kind, number and checksum), entries of the log that were
-// synced are laid over them, the highest number wins, and a new image is written and renamed into
-// place.
+// are scanned (every 128 bytes, each with kind, number and checksum), what is whole of the log is
+// laid over them, the highest number wins, and a new image is written and renamed into place.
+// (Entries that weren't synced too: where one survived it is true, and without the release in it a
+// record that an earlier, synced entry made would come back.)
 //
 //   window   | old image (private view) | new image, 64 KiB-aligned behind it |
 //
@@ -85,7 +86,6 @@ import {
   ENTRY_HEADER_BYTES,
   ENTRY_MAX,
   entryBuffer,
-  entryIsSynced,
   entryOffset,
   entrySound,
   entryValue,
@@ -119,7 +119,7 @@ function useNew(): void {
   imageAttach(newBase, newBytes);
 }
 
-// Lays one synced entry over the old view, cell by cell, where the cell there isn't younger.
+// Lays one entry over the old view, cell by cell, where the cell there isn't younger.
 function layOver(entry: usize): void {
   const number = load<u64>(entry, 16);
   const words = entryWords(entry);
@@ -133,7 +133,7 @@ function layOver(entry: usize): void {
 }
 
 // Reads the whole log of another boot: entries may be torn, so every 8 bytes can begin one.
-function laySynced(log: i32): void {
+function layLog(log: i32): void {
   const mark = scratchMark();
   const bytes = LOG_BYTES;
   const at = scratchTake(<usize>bytes);
@@ -154,7 +154,7 @@ function laySynced(log: i32): void {
     if (size != 0 && load<u64>(entry, 16) < last) break;
     if (size != 0) last = load<u64>(entry, 16);
     if (size != 0 && generation > youngest) youngest = generation;
-    if (size != 0 && entryIsSynced(entry)) layOver(entry);
+    if (size != 0) layOver(entry);
     p += size != 0 ? size : 8;
   }
   scratchRewind(mark);
@@ -349,7 +349,7 @@ export function rebuild(boot: usize, keep: bool): i32 {
   youngest = appliedGeneration();
   let log = openFile("berth.log", 1);
   if (log >= 0 && host.size(log) < <i64>LOG_BYTES) log = -1;
-  if (log >= 0) laySynced(log);
+  if (log >= 0) layLog(log);
   newBase = (oldBase + oldBytes + 65535) & ~65535;
   newBytes = GROWTH_STEP;
   if (<u64>newBase + newBytes > <u64>WINDOW_END) return ENOMEM;
