@@ -38,6 +38,7 @@ export async function measureBridge(bench: Bench, held: number, calls: number): 
   const turns = interleaved(
     subjects.map(() => calls),
     bench.random,
+    bench.turn,
   );
   const answers = await bench.spawner.run(
     "run",

@@ -30,6 +30,8 @@ export type Bench = {
   spawner: Spawner;
   programs: readonly Program[];
   random: () => number;
+  /** Calls of one program in a row (schedule.ts). */
+  turn: number;
 };
 
 export type CallRows = {
@@ -65,6 +67,7 @@ export async function measureCalls(
   const turns = interleaved(
     subjects.map((subject) => subject.calls),
     bench.random,
+    bench.turn,
   );
   const steps = turns.flatMap((at) => stepsOf(subjects[at]!.network));
   const answers = await bench.spawner.run("run", steps);

@@ -1,6 +1,7 @@
 // npm run bench:plugin: whole plugin processes, Berth beside host-local in one run.
 //
-//     npm run bench:plugin -- [--quick] [--only SECTION] [--seed N] [--json FILE] [--no-install]
+//     npm run bench:plugin -- [--quick] [--only SECTION] [--seed N] [--turn N] [--json FILE]
+//                             [--no-install]
 //
 // Goals: the figures of the README, from one command, with everything that makes them readable:
 // machine, versions, seed, spread, the peers on the same work, the target beside each, and a
@@ -145,17 +146,21 @@ async function main(): Promise<void> {
       seed: { type: "string", default: "42" },
       json: { type: "string" },
       only: { type: "string" },
+      turn: { type: "string", default: "1" },
       "no-install": { type: "boolean", default: false },
     },
   });
   const seed = Number(values.seed);
   if (!Number.isInteger(seed) || seed < 0) throw new TypeError("--seed wants a whole number");
+  const turn = Number(values.turn);
+  if (!Number.isInteger(turn) || turn < 1) throw new TypeError("--turn wants a number from 1 up");
   if (values.only !== undefined && !SECTIONS.includes(values.only))
     throw new TypeError(`--only wants one of ${SECTIONS.join(", ")}`);
   const size = values.quick ? QUICK : FULL;
   const workspace = new Workspace();
   try {
     await bench(size, seed, workspace, {
+      turn,
       install: !values["no-install"] && !values.quick,
       sections: values.only === undefined ? SECTIONS : [values.only],
       ...(values.json !== undefined && { json: resolve(values.json) }),
@@ -165,7 +170,7 @@ async function main(): Promise<void> {
   }
 }
 
-type Options = { install: boolean; sections: readonly string[]; json?: string };
+type Options = { turn: number; install: boolean; sections: readonly string[]; json?: string };
 
 async function bench(
   size: Size,
@@ -176,11 +181,12 @@ async function bench(
   const load = loadavg()[0]!;
   const head = await header(size, seed, workspace);
   console.log(head.join("\n"));
+  console.log(`${options.turn} call(s) of one program in a row (--turn)`);
   const spawner = await Spawner.open(workspace, join(root, "bench/plugin"));
   const { programs, missing } = await findPrograms(root, workspace, options);
   console.log(programLines(programs, missing).join("\n"));
 
-  const run: Bench = { workspace, spawner, programs, random: randomOf(seed) };
+  const run: Bench = { workspace, spawner, programs, random: randomOf(seed), turn: options.turn };
   const rows: Row[] = [];
   let result = "";
   let loadAfter = load;

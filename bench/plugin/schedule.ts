@@ -1,10 +1,9 @@
 // Schedule: in which order the calls of several programs are made, so that all see the same
 // machine: the same load, clock, and caches. Calls are spread evenly over the run for each program
 // (A B A B; a slow program that is called less often gets its calls in between), and who is first
-// in each turn is drawn by seed. A turn is a few calls in a row: what a process leaves behind (cold
-// caches, thousands of closed files that the kernel frees after its end) falls on whoever comes
-// next, so one call a turn would charge the small programs for the big ones; of five, the median
-// sees none.
+// in each turn is drawn by seed. A turn is one call, as a strict A B A B wants it; `--turn N` makes it
+// N calls of one program in a row. That matters to small programs: the first call after a big one
+// is slower, and with one call a turn nearly every call is such a first one.
 
 /** A small generator (mulberry32): the same seed gives the same schedule on every machine. */
 export function randomOf(seed: number): () => number {
@@ -17,21 +16,23 @@ export function randomOf(seed: number): () => number {
   };
 }
 
-/** Calls of one program in a row. */
-const TURN_CALLS = 5;
-
 /**
  * The turns of a run.
  *
  * @param counts how many calls each program makes
+ * @param turn calls of one program in a row
  * @returns indexes into counts, each as often as counts says
  */
-export function interleaved(counts: readonly number[], random: () => number): number[] {
+export function interleaved(
+  counts: readonly number[],
+  random: () => number,
+  turn: number,
+): number[] {
   const turns = counts.flatMap((count, program) => {
-    const blocks = Math.ceil(count / TURN_CALLS);
+    const blocks = Math.ceil(count / turn);
     return Array.from({ length: blocks }, (_, block) => ({
       program,
-      calls: Math.min(TURN_CALLS, count - block * TURN_CALLS),
+      calls: Math.min(turn, count - block * turn),
       at: (block + random()) / blocks,
     }));
   });
