@@ -1,9 +1,9 @@
 // Schedule: in which order the calls of several programs are made, so that all see the same
 // machine: the same load, clock, and caches. Calls are spread evenly over the run for each program
 // (A B A B; a slow program that is called less often gets its calls in between), and who is first
-// in each turn is drawn by seed. A turn is one call, as a strict A B A B wants it; `--turn N` makes it
-// N calls of one program in a row. That matters to small programs: the first call after a big one
-// is slower, and with one call a turn nearly every call is such a first one.
+// in each turn is drawn by seed. A turn is one call, as a strict A B A B wants it; `--turn N`
+// makes it N calls of one program in a row. That matters to small programs: the first call after a
+// big one is slower, and with one call a turn nearly every call is such a first one.
 
 /** A small generator (mulberry32): the same seed gives the same schedule on every machine. */
 export function randomOf(seed: number): () => number {
