@@ -1,4 +1,15 @@
 export {
+  formatAddress,
+  parseAddress,
+  parsedFamily,
+  parsedHi,
+  parsedLength,
+  parsedLo,
+  parsedMapped,
+  parsePrefix,
+} from "./address";
+export { faultText } from "./fault";
+export {
   arenaAttach,
   arenaFormat,
   arenaFree,
@@ -8,6 +19,43 @@ export {
 } from "./image/arena";
 export { blocksBegin, blocksClaim, blocksClaimed, blocksEnd } from "./image/blocks";
 export { imageAttach, journalClear, journalOpen, journalUndo, putWord, word } from "./image/image";
+export { heapAttach, heapFormat, heapUsed, runFree, runTake } from "./library/buddy";
+export {
+  lastHi,
+  lastLo,
+  slotsBand,
+  slotsClose,
+  slotsCount,
+  slotsExclude,
+  slotsFill,
+  slotsGive,
+  slotsGive32,
+  slotsGiveF,
+  slotsGiveMany,
+  slotsHeldF,
+  slotsList,
+  slotsMake,
+  slotsNext,
+  slotsState,
+  slotsStateF,
+  slotsTake,
+  slotsTake32,
+  slotsTakeAt,
+  slotsTakeAtF,
+  slotsTakeF,
+  slotsTakeMany,
+  slotsUntil,
+} from "./library/calls";
+export {
+  deskClaim,
+  deskFree,
+  deskHolder,
+  deskRecover,
+  deskShare,
+  deskSit,
+  deskTag,
+  transferArea,
+} from "./library/desk";
 export { scratchAssign, scratchAssignAll, scratchTake } from "./scratch";
 export {
   bitmapBytes,

@@ -11,6 +11,7 @@ import {
   chmodSync,
   mkdirSync,
   readdirSync,
+  readFileSync,
   renameSync,
   statSync,
   utimesSync,
@@ -73,6 +74,23 @@ function module(target) {
   });
 }
 
+// The module as JavaScript, so that the library is one file for a bundler and needs no path.
+function embedded(target) {
+  const out = `build/embedded/${target}.js`;
+  return step("embedding", out, [`build/${target}.wasm`, "scripts/build.mjs"], () => {
+    const text = readFileSync(join(build, `${target}.wasm`)).toString("base64");
+    const types = "/** The module's bytes in base64. */\nexport declare const base64: string;\n";
+    mkdirSync(join(build, "embedded"), { recursive: true });
+    replace(join(root, `build/embedded/${target}.d.ts`), types);
+    replace(join(root, out), `export const base64 =\n  "${text}";\n`);
+  });
+}
+
+function replace(path, text) {
+  writeFileSync(`${path}.${process.pid}`, text);
+  renameSync(`${path}.${process.pid}`, path);
+}
+
 function scripts() {
   const inputs = ["src", "bench", "assembly/numbers.ts", "tsconfig.json", "tsconfig.build.json"];
   const tool = join(dirname(require.resolve("typescript/package.json")), "bin/tsc");
@@ -121,10 +139,11 @@ function launcher() {
 mkdirSync(join(build, "bin"), { recursive: true });
 mkdirSync(join(build, "js"), { recursive: true });
 await Promise.all([
-  module("cni").then(() => Promise.all([plugin(), launcher()])),
-  scripts()
+  module("core")
+    .then(() => embedded("core"))
+    .then(scripts)
     .then(() => module("rooms"))
     .then(rooms),
+  module("cni").then(() => Promise.all([plugin(), launcher()])),
 ]);
-await module("core");
 process.exitCode = failures ? 1 : 0;

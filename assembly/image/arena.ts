@@ -76,6 +76,11 @@ export function arenaBump(): u32 {
   return half(root);
 }
 
+/** Goes on in [first, limit), a zeroed piece elsewhere; what was left of the old one is given up. */
+export function arenaExtend(first: u32, limit: u32): void {
+  putWord(root, <u64>first | ((<u64>limit) << 32));
+}
+
 /** Lets the arena use the image up to `limit`. */
 export function arenaGrow(limit: u32): void {
   putHalf(root + 4, limit);

@@ -30,6 +30,7 @@ let seen: usize = 0;
 let seenMask: u32 = SEEN_SLOTS_FIRST - 1;
 let open: bool = false;
 let count: u32 = 0;
+let mirror: usize = 0;
 
 /** Puts the image of `bytes` bytes at memory address `at`. */
 export function imageAttach(at: usize, bytes: u32): void {
@@ -84,6 +85,8 @@ function note(at: u32, old: u64): void {
   store<u64>(n, old, 8);
   count++;
   store<u16>(p, <u16>count);
+  // Before the caller's store: who undoes for a thread that ended in between must see this note.
+  if (mirror != 0) store<u32>(mirror, count);
   if (count == SEEN_SLOTS_FIRST / 2) seenWiden();
 }
 
@@ -112,6 +115,11 @@ export function journalReserve(): void {
   if (notes != 0) return;
   notes = scratchTake(<usize>(NOTES_MAX * NOTE_BYTES));
   seen = scratchTake(<usize>(SEEN_SLOTS << 1));
+}
+
+/** Clears the table of a journal whose scratch memory somebody else has used before. */
+export function journalWipe(): void {
+  memory.fill(seen, 0, (<usize>SEEN_SLOTS) << 1);
 }
 
 /** Opens the journal: from here on every changed word is noted. */
@@ -149,6 +157,26 @@ export function journalClear(): void {
   }
   count = 0;
   seenMask = SEEN_SLOTS_FIRST - 1;
+  if (mirror != 0) store<u32>(mirror, 0);
+}
+
+/** Keeps the number of notes also in memory, at `at`, where another instance can read it. */
+export function journalMirror(at: usize): void {
+  mirror = at;
+  store<u32>(at, 0);
+}
+
+/** Memory address of the notes. */
+export function journalNotes(): usize {
+  return notes;
+}
+
+/** Undoes the `n` notes at `from`, which another instance has left. */
+export function journalUndoOf(from: usize, n: u32): void {
+  for (; n > 0; n--) {
+    const p = from + <usize>((n - 1) * NOTE_BYTES);
+    store<u64>(base + load<u32>(p), load<u64>(p, 8));
+  }
 }
 
 /** Puts every noted word back to its old value, newest first, and forgets the notes. */

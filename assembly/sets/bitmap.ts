@@ -187,6 +187,44 @@ export function bitmapCount(at: u32, slots: u32): u32 {
   return count;
 }
 
+// The bits of leaf word `index` that lie in [from, to].
+function maskWithin(index: u32, from: u32, to: u32): u64 {
+  let mask = FULL;
+  if (index == from >> 6) mask &= FULL << (from & 63);
+  if (index == to >> 6) mask &= FULL >> (63 - (to & 63));
+  return mask;
+}
+
+/** Takes every free slot of [from, to], `to` below `slots`. How many it took. */
+export function bitmapFill(at: u32, slots: u32, from: u32, to: u32): u32 {
+  let taken: u32 = 0;
+  for (let index = from >> 6; index <= to >> 6; index++) {
+    const p = at + (index << 3);
+    const old = word(p);
+    const now = old | maskWithin(index, from, to);
+    if (now == old) continue;
+    taken += <u32>popcnt(now ^ old);
+    putWord(p, now);
+    if (now == FULL) markFull(at, slots, index << 6);
+  }
+  return taken;
+}
+
+/** Gives every taken slot of [from, to] back, `to` below `slots`. How many it gave. */
+export function bitmapClear(at: u32, slots: u32, from: u32, to: u32): u32 {
+  let given: u32 = 0;
+  for (let index = from >> 6; index <= to >> 6; index++) {
+    const p = at + (index << 3);
+    const old = word(p);
+    const now = old & ~maskWithin(index, from, to);
+    if (now == old) continue;
+    given += <u32>popcnt(now ^ old);
+    putWord(p, now);
+    if (old == FULL) clearFull(at, slots, index << 6);
+  }
+  return given;
+}
+
 /**
  * Walks all words. The number of faults: upper bits that contradict their child word, and bits set
  * where there is no slot or no child.

@@ -1,0 +1,292 @@
+// Calls: what core.wasm exports about pools of slots, each one under the heap's lock where the heap
+// is shared. A slot crosses as u32 (bitmaps), as a number up to 2^53 (f64), or as (hi, lo).
+//
+// BUSY (or BUSY as the type can say it) means: the lock was held for 50 ms, nothing was done.
+import { bitmapClear, bitmapFill } from "../sets/bitmap";
+import { heapReady } from "./buddy";
+import { enter, leave } from "./desk";
+import {
+  cooldownOf,
+  FREE,
+  heldAdd,
+  isBitmap,
+  NO_SPACE,
+  OK,
+  poolBand,
+  poolClose,
+  poolCooling,
+  poolExclude,
+  poolExcluded,
+  poolGive,
+  poolHeld,
+  poolMake,
+  poolNext,
+  poolState,
+  poolTake,
+  poolTakeAt,
+  poolUntil,
+  poolYields,
+  setOf,
+  slotHi,
+  slotLo,
+  slotsOf,
+} from "./slots";
+
+/** The lock was held for 50 ms: look after its holder and call again. */
+export const BUSY: i32 = -2;
+/** What slotsTake32 answers for FREE, NO_SPACE and BUSY, as u32. */
+const NOTHING: u32 = 0xffffffff;
+const BUSY_32: u32 = 0xfffffffe;
+const FULL_32: u32 = 0xfffffffd;
+/** Slots that one call of takeMany, fill or clear treats under one lock. */
+const BATCH: u32 = 64;
+const STRIDE: u64 = 512;
+
+/** A pool of 2^bits slots: its cell, 0 = no space. Only the thread that made the heap. */
+export function slotsMake(bits: u32, policy: u32, cooldown: u32, seed: u64): u32 {
+  if (!enter()) return BUSY_32;
+  const cell = heapReady() ? poolMake(bits, policy, cooldown, seed) : 0;
+  leave();
+  return cell;
+}
+
+/** Ends a pool. Only the thread that made the heap, when nobody else uses the pool. */
+export function slotsClose(cell: u32): i32 {
+  if (!enter()) return BUSY;
+  poolClose(cell);
+  leave();
+  return OK;
+}
+
+/** Slots below `band` go last. */
+export function slotsBand(cell: u32, band: u64): i32 {
+  if (!enter()) return BUSY;
+  poolBand(cell, band);
+  leave();
+  return OK;
+}
+
+/** Excludes from..to: OK, TAKEN (the pool is in use), NO_SPACE. */
+export function slotsExclude(cell: u32, fHi: u64, fLo: u64, tHi: u64, tLo: u64): i32 {
+  if (!enter()) return BUSY;
+  const status = heapReady() ? poolExclude(cell, fHi, fLo, tHi, tLo) : NO_SPACE;
+  leave();
+  return status;
+}
+
+/** Takes a slot by the policy: OK (lastHi, lastLo tell it), FREE (nothing left), NO_SPACE, BUSY. */
+export function slotsTake(cell: u32, now: u32): i32 {
+  if (!enter()) return BUSY;
+  const status = poolTake(cell, now);
+  leave();
+  return status;
+}
+
+/** The same for bitmaps: the slot, or -1 exhausted, -2 busy, -3 no space (as u32). */
+export function slotsTake32(cell: u32, now: u32): u32 {
+  if (!enter()) return BUSY_32;
+  const status = poolTake(cell, now);
+  const slot = <u32>slotLo;
+  leave();
+  return status == OK ? slot : status == FREE ? NOTHING : FULL_32;
+}
+
+/** The same for up to 2^53 slots: the slot, or -1 exhausted, -2 busy, -3 no space. */
+export function slotsTakeF(cell: u32, now: u32): f64 {
+  if (!enter()) return -2;
+  const status = poolTake(cell, now);
+  const slot = <f64>slotLo;
+  leave();
+  return status == OK ? slot : status == FREE ? -1 : -3;
+}
+
+/** Takes this slot. */
+export function slotsTakeAt(cell: u32, hi: u64, lo: u64, now: u32): i32 {
+  if (!enter()) return BUSY;
+  const status = poolTakeAt(cell, hi, lo, now);
+  leave();
+  return status;
+}
+
+/** The same with a number of up to 2^53. */
+export function slotsTakeAtF(cell: u32, slot: f64, now: u32): i32 {
+  return slotsTakeAt(cell, 0, <u64>slot, now);
+}
+
+/** Gives a held slot back. */
+export function slotsGive(cell: u32, hi: u64, lo: u64, now: u32): i32 {
+  if (!enter()) return BUSY;
+  const status = poolGive(cell, hi, lo, now);
+  leave();
+  return status;
+}
+
+/** The same for bitmaps. */
+export function slotsGive32(cell: u32, slot: u32, now: u32): i32 {
+  if (!enter()) return BUSY;
+  const status = poolGive(cell, 0, <u64>slot, now);
+  leave();
+  return status;
+}
+
+/** The same with a number of up to 2^53. */
+export function slotsGiveF(cell: u32, slot: f64, now: u32): i32 {
+  return slotsGive(cell, 0, <u64>slot, now);
+}
+
+/** 0 free, 1 held, 2 cooling, 3 excluded, 4 outside. */
+export function slotsState(cell: u32, hi: u64, lo: u64): i32 {
+  if (!enter()) return BUSY;
+  const state = poolState(cell, hi, lo);
+  leave();
+  return state;
+}
+
+/** The same with a number of up to 2^53. */
+export function slotsStateF(cell: u32, slot: f64): i32 {
+  return slotsState(cell, 0, <u64>slot);
+}
+
+/** When a cooling slot is free again (the pool's clock, seconds). Looks through all that cool. */
+export function slotsUntil(cell: u32, hi: u64, lo: u64): u32 {
+  return poolUntil(cell, hi, lo);
+}
+
+// Width of what takeMany and giveMany exchange: 4 = u32, 8 = f64, 9 = u64.
+function put(at: usize, index: u32, width: u32, slot: u64): void {
+  if (width == 4) store<u32>(at + ((<usize>index) << 2), <u32>slot);
+  else if (width == 8) store<f64>(at + ((<usize>index) << 3), <f64>slot);
+  else store<u64>(at + ((<usize>index) << 3), slot);
+}
+
+function get(at: usize, index: u32, width: u32): u64 {
+  if (width == 4) return <u64>load<u32>(at + ((<usize>index) << 2));
+  if (width == 8) return <u64>load<f64>(at + ((<usize>index) << 3));
+  return load<u64>(at + ((<usize>index) << 3));
+}
+
+/**
+ * Takes `n` slots one after the other into memory. How many it took: fewer where nothing is left,
+ * there is no space, or the lock was held.
+ */
+export function slotsTakeMany(cell: u32, now: u32, at: usize, n: u32, width: u32): u32 {
+  for (let done: u32 = 0; done < n; ) {
+    if (!enter()) return done;
+    const part = min<u32>(n, done + BATCH);
+    for (; done < part; done++) {
+      if (poolTake(cell, now) != OK) {
+        leave();
+        return done;
+      }
+      put(at, done, width, slotLo);
+    }
+    leave();
+  }
+  return n;
+}
+
+/** Gives `n` slots back. How many it gave: it stops at one that wasn't held. */
+export function slotsGiveMany(cell: u32, now: u32, at: usize, n: u32, width: u32): u32 {
+  for (let done: u32 = 0; done < n; ) {
+    if (!enter()) return done;
+    const part = min<u32>(n, done + BATCH);
+    for (; done < part; done++) {
+      if (poolGive(cell, 0, get(at, done, width), now) != OK) {
+        leave();
+        return done;
+      }
+    }
+    leave();
+  }
+  return n;
+}
+
+// Takes or gives every slot of at most STRIDE under one lock. Words at once where a bit means
+// nothing but "held", else each slot by itself.
+function fillPart(cell: u32, hi: u64, from: u64, to: u64, take: bool, now: u32): u64 {
+  if (isBitmap(cell) && poolExcluded(cell) == 0 && cooldownOf(cell) == 0) {
+    const at = setOf(cell);
+    const slots = slotsOf(cell);
+    const count = take
+      ? bitmapFill(at, slots, <u32>from, <u32>to)
+      : bitmapClear(at, slots, <u32>from, <u32>to);
+    heldAdd(cell, take ? <u64>count : -(<u64>count));
+    return <u64>count;
+  }
+  let count: u64 = 0;
+  for (let lo = from; ; lo++) {
+    const status = take ? poolTakeAt(cell, hi, lo, now) : poolGive(cell, hi, lo, now);
+    if (status == OK) count++;
+    if (lo == to) break;
+  }
+  return count;
+}
+
+/**
+ * Takes (or gives back) every slot of hi:from..hi:to that is free (held), inside the pool. How
+ * many. In steps of STRIDE: bound the interval, 2^24 slots take 1 ms in a bitmap, a second in a
+ * radix pool.
+ */
+export function slotsFill(cell: u32, hi: u64, from: u64, to: u64, take: bool, now: u32): u64 {
+  let count: u64 = 0;
+  let lo = from;
+  for (;;) {
+    const end = min<u64>(to, lo | (STRIDE - 1));
+    if (!enter()) continue;
+    const ready = heapReady();
+    if (ready) count += fillPart(cell, hi, lo, end, take, now);
+    leave();
+    if (!ready || end == to) break;
+    lo = end + 1;
+  }
+  return count;
+}
+
+/** The first held slot at or after hi:lo: OK (lastHi, lastLo tell it), or FREE. */
+export function slotsNext(cell: u32, hi: u64, lo: u64): i32 {
+  if (!enter()) return BUSY;
+  const found = poolNext(cell, hi, lo);
+  leave();
+  return found ? OK : FREE;
+}
+
+/**
+ * The next at most `n` held slots from `from` on (below 2^64), into memory as u64. How many; the
+ * first that isn't told is where the next call begins.
+ */
+export function slotsList(cell: u32, from: u64, at: usize, n: u32): u32 {
+  let lo = from;
+  let done: u32 = 0;
+  if (!enter()) return 0;
+  while (done < n && poolNext(cell, 0, lo)) {
+    if (slotHi != 0) break;
+    store<u64>(at + ((<usize>done) << 3), slotLo);
+    done++;
+    lo = slotLo + 1;
+    if (lo == 0) break;
+  }
+  leave();
+  return done;
+}
+
+/** Slots that are held, cool, are excluded, or had to yield (`what` 0 to 3). */
+export function slotsCount(cell: u32, what: u32): u64 {
+  if (what == 0) return poolHeld(cell);
+  if (what == 1) return poolCooling(cell);
+  return what == 2 ? poolExcluded(cell) : poolYields(cell);
+}
+
+/** Slots that are held, as a number. */
+export function slotsHeldF(cell: u32): f64 {
+  return <f64>poolHeld(cell);
+}
+
+/** Upper half of the slot that the last call found. */
+export function lastHi(): u64 {
+  return slotHi;
+}
+
+/** Lower half of the slot that the last call found. */
+export function lastLo(): u64 {
+  return slotLo;
+}

@@ -1,0 +1,46 @@
+// The core as a module of its own (`berth-ipam/wasm`): for a browser, a worker, or whoever wants
+// the exports by themselves. Nothing of Node is imported here.
+//
+//   memory   16,896 pages of 64 KiB, shared, never grows: address space until it is touched
+//            | nothing 64 KiB | window: image or heap, up to 1 GiB | static data, scratch 32 MiB |
+import { base64 } from "#core";
+import { SCRATCH_BYTES, WINDOW_END } from "../assembly/numbers.ts";
+
+const PAGE_BYTES = 65536;
+/** Pages of the memory that the core works on. */
+export const MEMORY_PAGES = (WINDOW_END + SCRATCH_BYTES) / PAGE_BYTES;
+
+/** core.wasm's exports as functions by name: numbers, and bigint for 64 bits. */
+// biome-ignore lint/suspicious/noExplicitAny: each caller knows the signatures that it uses.
+export type CoreExports = Record<string, (...values: any[]) => any>;
+
+let compiled: WebAssembly.Module | undefined;
+
+/** The bytes of core.wasm. */
+export function coreBytes(): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+}
+
+/** core.wasm, compiled once (about 2 ms). A browser's main thread may ask for more time than that. */
+export function coreModule(): WebAssembly.Module {
+  compiled ??= new WebAssembly.Module(coreBytes());
+  return compiled;
+}
+
+/**
+ * A new memory for the core: 1.03 GiB of address space, no memory until it is touched. A process
+ * gets about 13,000 of them, a browser page a few; in a page it needs cross-origin isolation.
+ */
+export function coreMemory(): WebAssembly.Memory {
+  return new WebAssembly.Memory({ initial: MEMORY_PAGES, maximum: MEMORY_PAGES, shared: true });
+}
+
+/** An instance of the core on a memory; several may share one (assembly/library/desk.ts). */
+export function coreInstance(
+  memory: WebAssembly.Memory,
+  module: WebAssembly.Module = coreModule(),
+): CoreExports {
+  // Not through @assemblyscript/loader: it wraps every function, which costs more than `take` does.
+  const instance = new WebAssembly.Instance(module, { env: { memory } });
+  return instance.exports as unknown as CoreExports;
+}
