@@ -19,10 +19,26 @@ export {
 } from "./image/arena";
 export { blocksBegin, blocksClaim, blocksClaimed, blocksEnd } from "./image/blocks";
 export { imageAttach, journalClear, journalOpen, journalUndo, putWord, word } from "./image/image";
+export {
+  blockHi,
+  blockLevel,
+  blockLo,
+  blocksClose,
+  blocksCount,
+  blocksExclude,
+  blocksGive,
+  blocksMake,
+  blocksNext,
+  blocksRoom,
+  blocksState,
+  blocksTake,
+  blocksTakeAt,
+} from "./library/blocks";
 export { heapAttach, heapFormat, heapUsed, runFree, runTake } from "./library/buddy";
 export {
   lastHi,
   lastLo,
+  manyStatus,
   slotsBand,
   slotsClose,
   slotsCount,
@@ -56,6 +72,18 @@ export {
   deskTag,
   transferArea,
 } from "./library/desk";
+export {
+  cursorHi,
+  cursorLo,
+  cursorSet,
+  snapshotCool,
+  snapshotCooling,
+  snapshotGroups,
+  snapshotHash,
+  snapshotLoad,
+  snapshotSettle,
+  snapshotWords,
+} from "./library/snapshot";
 export { scratchAssign, scratchAssignAll, scratchTake } from "./scratch";
 export {
   bitmapBytes,
