@@ -165,16 +165,25 @@ function get(at: usize, index: u32, width: u32): u64 {
   return load<u64>(at + ((<usize>index) << 3));
 }
 
+let many: i32 = 0;
+
+/** Why the last slotsTakeMany or slotsGiveMany did fewer than asked: BUSY, FREE, NO_SPACE ... */
+export function manyStatus(): i32 {
+  return many;
+}
+
 /**
  * Takes `n` slots one after the other into memory. How many it took: fewer where nothing is left,
  * there is no space, or the lock was held.
  */
 export function slotsTakeMany(cell: u32, now: u32, at: usize, n: u32, width: u32): u32 {
   for (let done: u32 = 0; done < n; ) {
+    many = BUSY;
     if (!enter()) return done;
     const part = min<u32>(n, done + BATCH);
     for (; done < part; done++) {
-      if (poolTake(cell, now) != OK) {
+      many = poolTake(cell, now);
+      if (many != OK) {
         leave();
         return done;
       }
@@ -188,10 +197,12 @@ export function slotsTakeMany(cell: u32, now: u32, at: usize, n: u32, width: u32
 /** Gives `n` slots back. How many it gave: it stops at one that wasn't held. */
 export function slotsGiveMany(cell: u32, now: u32, at: usize, n: u32, width: u32): u32 {
   for (let done: u32 = 0; done < n; ) {
+    many = BUSY;
     if (!enter()) return done;
     const part = min<u32>(n, done + BATCH);
     for (; done < part; done++) {
-      if (poolGive(cell, 0, get(at, done, width), now) != OK) {
+      many = poolGive(cell, 0, get(at, done, width), now);
+      if (many != OK) {
         leave();
         return done;
       }

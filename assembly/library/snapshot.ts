@@ -1,0 +1,129 @@
+// Snapshots of one pool: its set out of the heap and back, through the transfer area or, for
+// bitmaps, straight from the leaf words.
+//
+//   radix pools, groups of 64 slots   | hi u64 | lo u64, multiple of 64 | bits u64 |
+//   cooling, first to last due        | hi u64 | lo u64 | due u64 |
+//
+// Cooling slots are in the set too. Only the thread that made the heap calls these.
+import { half, imageBase, putWord, word } from "../image/image";
+import { bitmapSettle } from "../sets/bitmap";
+import { foundHi, foundLo, RADIX_NO_SPACE, radixNextTaken, radixTake } from "../sets/radix";
+import { sipHash } from "../siphash";
+import { heapReady } from "./buddy";
+import { coolingPush } from "./cooling";
+import { heldAdd, isBitmap, isInside, poolExcluded, setOf, slotsOf } from "./slots";
+
+const GROUP: usize = 24;
+const FULL: u64 = 0xffffffffffffffff;
+const CURSOR: u32 = 32;
+const COOLING: u32 = 80;
+const BLOCK_HEAD: u32 = 16;
+const COOLING_ENTRY: u32 = 24;
+
+/** Hash of `bytes` in memory, going on from `seed`: the checksum of a snapshot. */
+export function snapshotHash(seed: u64, at: usize, bytes: u32): u64 {
+  return sipHash(0x4245525448504f4c, seed, at, bytes);
+}
+
+/** Memory address of a bitmap's leaf words; 0 for radix pools. */
+export function snapshotWords(cell: u32): usize {
+  return isBitmap(cell) ? imageBase() + setOf(cell) : 0;
+}
+
+/**
+ * The leaf words were written from outside: makes everything else agree. false: a bit is set where
+ * there is no slot, or fewer than are excluded.
+ */
+export function snapshotSettle(cell: u32): bool {
+  const taken = bitmapSettle(setOf(cell), slotsOf(cell));
+  if (taken == 0xffffffff || <u64>taken < poolExcluded(cell)) return false;
+  heldAdd(cell, <u64>taken - poolExcluded(cell));
+  return true;
+}
+
+/** The next at most `n` groups from hi:lo on; how many. The last call of a walk gives fewer. */
+export function snapshotGroups(cell: u32, hi: u64, lo: u64, at: usize, n: u32): u32 {
+  const root = setOf(cell);
+  let done: u32 = 0;
+  let p = at - GROUP;
+  let nextHi = hi;
+  let nextLo = lo;
+  while (radixNextTaken(root, nextHi, nextLo, FULL, FULL)) {
+    const group = foundLo & ~63;
+    if (done == 0 || load<u64>(p) != foundHi || load<u64>(p, 8) != group) {
+      if (done == n) break;
+      p += GROUP;
+      done++;
+      store<u64>(p, foundHi);
+      store<u64>(p, group, 8);
+      store<u64>(p, 0, 16);
+    }
+    store<u64>(p, load<u64>(p, 16) | ((<u64>1) << (foundLo & 63)), 16);
+    nextLo = foundLo + 1;
+    nextHi = foundHi + (nextLo == 0 ? 1 : 0);
+    if (nextHi == 0 && nextLo == 0) break;
+  }
+  return done;
+}
+
+/** Puts `n` groups into the set of a radix pool. false: no space, or a slot that isn't there. */
+export function snapshotLoad(cell: u32, at: usize, n: u32): bool {
+  const root = setOf(cell);
+  for (let i: u32 = 0; i < n; i++) {
+    const p = at + <usize>i * GROUP;
+    const hi = load<u64>(p);
+    const lo = load<u64>(p, 8);
+    let bits = load<u64>(p, 16);
+    heldAdd(cell, <u64>popcnt(bits));
+    if (!heapReady()) return false;
+    while (bits != 0) {
+      const slot = lo + <u64>ctz(bits);
+      if (!isInside(cell, hi, slot) || radixTake(root, hi, slot) == RADIX_NO_SPACE) return false;
+      bits &= bits - 1;
+    }
+  }
+  return true;
+}
+
+/** Cooling slots number `from` and on, at most `n`, into memory. How many. */
+export function snapshotCooling(cell: u32, from: u32, at: usize, n: u32): u32 {
+  let block = half(cell + COOLING);
+  let skip = from;
+  let done: u32 = 0;
+  while (block != 0 && done < n) {
+    for (let i = half(block + 8); i < half(block + 12) && done < n; i++) {
+      if (skip > 0) {
+        skip--;
+        continue;
+      }
+      const entry = imageBase() + block + BLOCK_HEAD + i * COOLING_ENTRY;
+      memory.copy(at + <usize>done * GROUP, entry, GROUP);
+      done++;
+    }
+    block = half(block);
+  }
+  return done;
+}
+
+/** Lets a slot of the set cool until `due`. false: no space. */
+export function snapshotCool(cell: u32, hi: u64, lo: u64, due: u32): bool {
+  if (!heapReady() || !coolingPush(cell + COOLING, hi, lo, due)) return false;
+  heldAdd(cell, -1);
+  return true;
+}
+
+/** Upper half of the cursor. */
+export function cursorHi(cell: u32): u64 {
+  return word(cell + CURSOR);
+}
+
+/** Lower half of the cursor. */
+export function cursorLo(cell: u32): u64 {
+  return word(cell + CURSOR + 8);
+}
+
+/** Sets the cursor. */
+export function cursorSet(cell: u32, hi: u64, lo: u64): void {
+  putWord(cell + CURSOR, hi);
+  putWord(cell + CURSOR + 8, lo);
+}

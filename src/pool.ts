@@ -1,0 +1,393 @@
+// Pools: the addresses of one prefix, in memory. Which address is given is the core's decision
+// (assembly/library/slots.ts); here are the words, the types and the errors.
+//
+//   address = first address of the prefix + slot
+//
+// Cost: take and give are one call into the core; allocate and release read or write a text besides.
+import {
+  type Family,
+  formatAddress,
+  formatFour,
+  formatPrefix,
+  lastOf,
+  type Prefix,
+  parseAddress,
+  parseInterval,
+  parsePrefix,
+  widthOf,
+} from "./address.ts";
+import { IpamError, shown } from "./errors.ts";
+import { FREE } from "./heap.ts";
+import { Hold } from "./hold.ts";
+import { type HoldOptions, Holds, ttlOf } from "./holds.ts";
+import { makeSlots, POLICIES, type Policy, type SlotArray, type Slots, TICK } from "./slots.ts";
+import { readPool, writePool } from "./snapshot.ts";
+
+/** Options of createPool; all may be left out. */
+export interface PoolOptions {
+  /** `next` (round robin, the default), `first` (the lowest), `random`. */
+  policy?: Policy;
+  /** Never given: addresses, prefixes, or `first-last`, all inside the pool. */
+  exclude?: readonly string[];
+  /**
+   * Seconds in which a released address is given to nobody, as long as another is free: 0 (the
+   * default) to 31,536,000; never shorter, up to 0.1 s longer.
+   */
+  cooldown?: number;
+  /** The lowest `band` addresses are given last, or to who asks for one (services); default 0. */
+  band?: number;
+  /** Start of policy `random`, for tests that repeat. */
+  seed?: bigint;
+  /** Seconds that only grow; default: the process's own clock. For tests. */
+  clock?: () => number;
+}
+
+/** What `explain` answers. */
+export interface Explanation {
+  state: "free" | "allocated" | "held" | "cooling" | "excluded" | "outside";
+  /** Seconds of the pool's clock: when a hold lapses or a cool-down ends. */
+  until?: number;
+  /** The same in words. */
+  why: string;
+}
+
+const COOLDOWN_MAX = 31_536_000;
+
+function seconds(): number {
+  return performance.now() / 1000;
+}
+
+function randomSeed(): bigint {
+  const word = new BigUint64Array(1);
+  globalThis.crypto.getRandomValues(word);
+  return word[0]!;
+}
+
+/** Throws "invalid" for options that aren't as PoolOptions says. */
+export function checkOptions(options: PoolOptions): void {
+  const { policy = "next", cooldown = 0, band = 0 } = options;
+  if (!POLICIES.includes(policy))
+    throw new IpamError(
+      "invalid",
+      `policy ${shown(policy)} is none of next, first, random`,
+      policy,
+    );
+  if (typeof cooldown !== "number" || !(cooldown >= 0 && cooldown <= COOLDOWN_MAX))
+    throw new IpamError(
+      "invalid",
+      `cooldown ${shown(cooldown)} is not a number of seconds from 0 to ${COOLDOWN_MAX}`,
+      cooldown,
+    );
+  if (!Number.isSafeInteger(band) || band < 0)
+    throw new IpamError("invalid", `band ${shown(band)} is not a number of addresses`, band);
+}
+
+/** The addresses of one prefix. `S` is number up to 2^53 addresses, bigint up to 2^64. */
+export class Pool<S extends number | bigint = number> implements Disposable {
+  /** The prefix, in canonical text. */
+  readonly prefix: string;
+  readonly family: Family;
+  /** Addresses of the prefix, excluded ones too: a power of two, exact up to 2^128. */
+  readonly size: number;
+  readonly #range: Prefix;
+  readonly #first: number;
+  readonly #slots: Slots;
+  readonly #holds: Holds<bigint>;
+  readonly #clock: () => number;
+  readonly #options: PoolOptions;
+
+  /** Use createPool or Pool.fromBytes. `cell`: an existing pool of a shared heap. */
+  constructor(range: Prefix, options: PoolOptions, cell = 0) {
+    checkOptions(options);
+    const { policy = "next", cooldown = 0, band = 0, seed, clock = seconds } = options;
+    const bits = widthOf(range.family) - range.length;
+    this.#range = range;
+    this.#options = options;
+    this.prefix = formatPrefix(range);
+    this.family = range.family;
+    this.size = 2 ** bits;
+    if (band > this.size)
+      throw new IpamError("invalid", `band ${band} is more than ${this.prefix} has`, band);
+    this.#first = range.family === 4 ? Number(range.base) : 0;
+    const ticks = cooldown === 0 ? 0 : Math.ceil(cooldown / TICK) + 1;
+    const made = {
+      policy,
+      cooldown: ticks,
+      seed: seed ?? (policy === "random" ? randomSeed() : 1n),
+      band: BigInt(band),
+    };
+    const intervals = cell === 0 ? this.#intervals(options.exclude ?? []) : [];
+    this.#slots = makeSlots(bits, made, ticks === 0 ? undefined : clock, cell);
+    this.#clock = clock;
+    this.#holds = new Holds(clock);
+    for (const [from, to] of intervals) this.#slots.exclude(from, to);
+  }
+
+  #intervals(exclude: readonly string[]): [bigint, bigint][] {
+    if (!Array.isArray(exclude))
+      throw new IpamError("invalid", `exclude ${shown(exclude)} is not a list`, exclude);
+    return exclude.map((text) => {
+      const { family, first, last } = parseInterval(text);
+      if (family !== this.family || first < this.#range.base || last > lastOf(this.#range))
+        throw new IpamError("outside", `exclude ${text} is not inside ${this.prefix}`, text);
+      return [first - this.#range.base, last - this.#range.base];
+    });
+  }
+
+  /** Addresses that callers hold (allocated, taken, or on hold). */
+  get used(): number {
+    this.#open();
+    return this.#slots.held;
+  }
+
+  /** Released addresses that cool. */
+  get cooling(): number {
+    return this.#open().count(1);
+  }
+
+  /** Addresses that are never given. */
+  get excluded(): number {
+    return this.#open().count(2);
+  }
+
+  /** Addresses that can be given now: size - used - cooling - excluded. Rounded above 2^53. */
+  get free(): number {
+    return this.size - this.used - this.cooling - this.excluded;
+  }
+
+  /** Cooling addresses that were given before their time because nothing else was free. */
+  get yields(): number {
+    return this.#open().count(3);
+  }
+
+  #open(): Slots {
+    if (this.#slots.cell === 0)
+      throw new IpamError("closed", `the pool ${this.prefix} is closed`, this.prefix);
+    this.#holds.sweep();
+    return this.#slots;
+  }
+
+  // Slot of an address: throws "invalid", "family", "outside".
+  #keyOf(text: unknown): bigint {
+    const { family, value } = parseAddress(text);
+    if (family !== this.family)
+      throw new IpamError("family", `${text} is IPv${family}, ${this.prefix} isn't`, text);
+    const key = value - this.#range.base;
+    if (key < 0n || value > lastOf(this.#range))
+      throw new IpamError("outside", `${text} is not in ${this.prefix}`, text);
+    return key;
+  }
+
+  #textOf(key: bigint): string {
+    return formatAddress(this.family, this.#range.base + key);
+  }
+
+  /**
+   * Gives an address: by the policy, or the one that is asked for. Throws "exhausted", "noSpace";
+   * for a named one "taken", "held", "cooling", "excluded", "outside", "family", "invalid".
+   */
+  allocate(address?: string): string {
+    if (address === undefined) return this.#next();
+    const key = this.#keyOf(address);
+    const slots = this.#open();
+    if (slots.takeKey(key) !== 0) this.#refuse(key, address);
+    return this.#textOf(key);
+  }
+
+  #next(): string {
+    const slots = this.#open();
+    try {
+      if (this.family === 4 && slots.bits <= 30)
+        return formatFour(this.#first + (slots.take() as number));
+      return this.#textOf(slots.takeNextKey());
+    } catch (error) {
+      this.#explain(error);
+    }
+  }
+
+  // Says which pool it was that had nothing.
+  #explain(error: unknown): never {
+    if (!(error instanceof IpamError) || error.code !== "exhausted") throw error;
+    const excluded = this.excluded ? `, ${this.excluded} are excluded` : "";
+    throw new IpamError(
+      "exhausted",
+      `nothing is free in ${this.prefix}: ${this.used} of ${this.size} are held${excluded}`,
+      this.prefix,
+    );
+  }
+
+  #refuse(key: bigint, value: unknown): never {
+    const { state, why } = this.#state(key);
+    if (state === "outside" || state === "free")
+      throw new IpamError("notAllocated", `${why}: nothing to release`, value);
+    throw new IpamError(state === "allocated" ? "taken" : state, why, value);
+  }
+
+  /** Takes an address back. Throws "notAllocated" (also for a second time), "outside" ... */
+  release(address: string): void {
+    const key = this.#keyOf(address);
+    const slots = this.#open();
+    this.#released(slots.giveKey(key), key, address);
+  }
+
+  #released(status: number, key: bigint, value: unknown): void {
+    this.#holds.forget(String(key));
+    if (status === 0) return;
+    const { state, why } = this.#state(key);
+    if (status === FREE || state === "cooling")
+      throw new IpamError("notAllocated", `${why}: it can't be released`, value);
+    throw new IpamError(state === "excluded" ? "excluded" : "notAllocated", why, value);
+  }
+
+  /** Does a caller hold this address? false for addresses elsewhere. Throws "invalid". */
+  has(address: string): boolean {
+    const { family, value } = parseAddress(address);
+    const slots = this.#open();
+    const key = value - this.#range.base;
+    if (family !== this.family || key < 0n || value > lastOf(this.#range)) return false;
+    return slots.stateOf(key) === "held";
+  }
+
+  /** Takes a slot by the policy. Throws "exhausted"; "tooLarge" for pools above 2^64. */
+  take(): S {
+    const slots = this.#slots;
+    if (slots.cell === 0) this.#open();
+    return slots.take() as S;
+  }
+
+  /** Takes this slot. Throws as allocate(address) does. */
+  takeAt(slot: S): void {
+    const slots = this.#open();
+    slots.check(slot);
+    if (slots.takeKey(slots.keyOf(slot)) !== 0) this.#refuse(slots.keyOf(slot), slot);
+  }
+
+  /** Gives a slot back. Throws "notAllocated", "invalid". */
+  give(slot: S): void {
+    const slots = this.#slots;
+    if (slots.cell === 0) this.#open();
+    slots.check(slot);
+    const status = slots.giveRaw(slot);
+    if (status !== 0 || this.#holds.size > 0) this.#released(status, slots.keyOf(slot), slot);
+  }
+
+  /**
+   * Fills an array with slots: Uint32Array up to 2^32 addresses, Float64Array up to 2^53,
+   * BigUint64Array up to 2^64. How many: fewer than its length when the pool is exhausted.
+   */
+  takeMany(into: SlotArray): number {
+    return this.#open().takeMany(into);
+  }
+
+  /** Gives slots back. How many: it stops at the first that isn't held. */
+  giveMany(slots: SlotArray): number {
+    const open = this.#open();
+    for (const slot of slots) open.check(slot);
+    return open.giveMany(slots);
+  }
+
+  /** Slot of an address. Throws "outside", "family", "invalid", "tooLarge". */
+  slotOf(address: string): S {
+    const key = this.#keyOf(address);
+    const { bits } = this.#open();
+    if (bits > 64) this.#slots.check(0n);
+    return (bits <= 53 ? Number(key) : key) as S;
+  }
+
+  /** Address of a slot. Throws "invalid", "tooLarge". */
+  addressAt(slot: S): string {
+    const slots = this.#open();
+    slots.check(slot);
+    return this.#textOf(slots.keyOf(slot));
+  }
+
+  /** Held addresses in order. What is given or released meanwhile may be in it or not. */
+  *[Symbol.iterator](): IterableIterator<string> {
+    for (const key of this.#open().keys()) yield this.#textOf(key);
+  }
+
+  /**
+   * Takes an address that isn't decided yet: confirm() keeps it, abort() or the end of its time
+   * gives it back. Errors as allocate.
+   */
+  hold(address?: string, options?: HoldOptions): Hold {
+    const ttl = ttlOf(options);
+    const text = this.allocate(address);
+    const key = this.#keyOf(text);
+    const name = String(key);
+    const back = (what: bigint) => void this.#slots.giveKey(what);
+    const id = this.#holds.add(name, key, ttl, back);
+    return new Hold(text, {
+      has: () => this.#slots.cell !== 0 && this.#holds.has(name, id),
+      confirm: () => this.#holds.end(name, id),
+      abort: () => {
+        if (this.#slots.cell !== 0 && this.#holds.end(name, id)) back(key);
+      },
+    });
+  }
+
+  #state(key: bigint): Explanation {
+    const text = this.#textOf(key);
+    const state = this.#slots.stateOf(key);
+    const until = this.#holds.due(String(key));
+    if (state === "held" && until !== undefined)
+      return { state: "held", until, why: `${text} is on hold, neither confirmed nor aborted` };
+    if (state === "held") return { state: "allocated", why: `${text} is allocated` };
+    if (state === "cooling")
+      return { state, until: this.#slots.until(key), why: `${text} was released and cools` };
+    if (state === "excluded") return { state, why: `${text} is excluded` };
+    return { state, why: `${text} is ${state}` };
+  }
+
+  /** Says why an address can or can't be given. Throws "invalid" only. */
+  explain(address: string): Explanation {
+    const { family, value } = parseAddress(address);
+    this.#open();
+    if (family !== this.family || value < this.#range.base || value > lastOf(this.#range))
+      return { state: "outside", why: `${address} is not in ${this.prefix}` };
+    return this.#state(value - this.#range.base);
+  }
+
+  /** Everything that the pool knows, but holds (they count as allocated), as bytes of one version. */
+  toBytes(): Uint8Array<ArrayBuffer> {
+    return writePool(this.#open(), this.#range, this.#options, this.#clock());
+  }
+
+  /** A pool from toBytes; `options` may give clock and seed. Throws "damaged", "newer", "invalid". */
+  static fromBytes<S extends number | bigint = number>(
+    bytes: Uint8Array,
+    options: Pick<PoolOptions, "clock" | "seed"> = {},
+  ): Pool<S> {
+    const saved = readPool(bytes);
+    const pool = new Pool<S>(saved.range, { ...saved.options, ...options });
+    try {
+      saved.load(pool.#slots, pool.#clock());
+    } catch (error) {
+      pool.close();
+      throw error;
+    }
+    return pool;
+  }
+
+  /** Gives the memory back; everything but close throws "closed" from now on. */
+  close(): void {
+    this.#holds.clear();
+    this.#slots.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+/**
+ * A pool of the addresses of `prefix` (any length, IPv4 to /0, IPv6 to ::/0), none of them taken.
+ * All pools of a process share 1 GiB of memory; close() gives a pool's part back. Throws "invalid",
+ * "hostBits", "outside" (exclude), "noSpace".
+ */
+export function createPool<S extends number | bigint = number>(
+  prefix: string,
+  options: PoolOptions = {},
+): Pool<S> {
+  return new Pool<S>(parsePrefix(prefix), options);
+}

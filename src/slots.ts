@@ -1,0 +1,360 @@
+// Slots: a pool of the core, from the side of TypeScript. What addresses of a prefix (pool.ts) and
+// sub-prefixes of one length (cluster/) have in common: a cell of the heap, and one class for each
+// width in which a slot crosses into the core.
+//
+//   bits   0 to 30 NarrowSlots: number, a bitmap     31 to 53 WideSlots: number
+//         54 to 64 BigSlots: bigint                  65 to 128 HugeSlots: no slots outside, by key
+//
+// Errors say "slot N"; who knows addresses names those instead.
+import { IpamError, shown } from "./errors.ts";
+import { BUSY, FREE, type Heap, heap, TRANSFER_BYTES } from "./heap.ts";
+import type { CoreExports } from "./module.ts";
+
+/** Where the search for a free slot begins. */
+export type Policy = "next" | "first" | "random";
+export const POLICIES: readonly Policy[] = ["next", "first", "random"];
+
+/** Arrays that takeMany fills and giveMany reads. */
+export type SlotArray = Uint32Array | Float64Array | BigUint64Array;
+
+/** What a pool of slots is made of. */
+export interface SlotOptions {
+  policy: Policy;
+  /** Ticks of TICK seconds; 0 = none. */
+  cooldown: number;
+  seed: bigint;
+  band: bigint;
+}
+
+/** States of a slot, as the core numbers them. */
+export const STATES = ["free", "held", "cooling", "excluded", "outside"] as const;
+export type SlotState = (typeof STATES)[number];
+
+/** Seconds that the core counts in: a cool-down is never shorter than asked, at most this longer. */
+export const TICK = 0.1;
+const MASK64 = (1n << 64n) - 1n;
+const NONE = -1;
+const BUSY_SLOT = -2;
+const NO_SPACE = 5;
+const MANY = TRANSFER_BYTES / 8;
+
+function noSpace(): IpamError {
+  return new IpamError("noSpace", "the heap of this process is full (1 GiB): close pools");
+}
+
+/** A pool of 2^bits slots. */
+export abstract class Slots {
+  readonly heap: Heap;
+  readonly bits: number;
+  /** Offset of the core's cell; 0 = closed. */
+  cell: number;
+  readonly clock: (() => number) | undefined;
+  /** Slots, as a number. */
+  protected readonly limit: number;
+  protected readonly core: CoreExports;
+
+  constructor(bits: number, options: SlotOptions, clock: (() => number) | undefined, cell = 0) {
+    this.heap = heap();
+    this.core = this.heap.exports;
+    this.bits = bits;
+    this.limit = 2 ** bits;
+    this.clock = clock;
+    this.cell = cell || this.#make(options);
+  }
+
+  #make(options: SlotOptions): number {
+    const { policy, cooldown, seed, band } = options;
+    const number = POLICIES.indexOf(policy);
+    const cell = this.heap.patiently(
+      () => this.core.slotsMake!(this.bits, number, cooldown, seed) as number,
+      BUSY,
+    );
+    if (cell === 0) throw noSpace();
+    if (band > 0n) this.core.slotsBand!(cell, band);
+    return cell;
+  }
+
+  /** The clock in ticks, 0 where the pool has no cool-down. */
+  protected now(): number {
+    return this.clock === undefined ? 0 : Math.floor(this.clock() / TICK);
+  }
+
+  /** Takes a slot by the policy. Throws "exhausted" or "noSpace". */
+  abstract take(): number | bigint;
+  /** What the core answers for giving a slot back. */
+  abstract giveRaw(slot: number | bigint): number;
+  /** Throws "invalid" unless `slot` is of the pool's type and inside. */
+  abstract check(slot: unknown): void;
+  /** A slot as a key of the core. */
+  abstract keyOf(slot: number | bigint): bigint;
+
+  /** The array must be able to hold every slot: 4 = u32, 8 = f64, 9 = u64. */
+  protected widthOf(array: unknown): number {
+    if (array instanceof Uint32Array && this.bits <= 32) return 4;
+    if (array instanceof Float64Array && this.bits <= 53) return 8;
+    if (array instanceof BigUint64Array && this.bits <= 64) return 9;
+    const fit =
+      this.bits <= 32 ? "Uint32Array" : this.bits <= 53 ? "Float64Array" : "BigUint64Array";
+    throw new IpamError("invalid", `slots of this pool go into a ${fit}`, array);
+  }
+
+  /** Fills the array from the front. How many slots it took: fewer when the pool is exhausted. */
+  takeMany(into: SlotArray): number {
+    const width = this.widthOf(into);
+    return this.#inParts(into, (from, n) => {
+      const at = this.heap.transfer;
+      const got = this.core.slotsTakeMany!(this.cell, this.now(), at, n, width) as number;
+      this.#copy(into, from, got, width, false);
+      return got;
+    });
+  }
+
+  /** Gives the slots back from the front. How many: it stops at one that isn't held. */
+  giveMany(slots: SlotArray): number {
+    const width = this.widthOf(slots);
+    return this.#inParts(slots, (from, n) => {
+      this.#copy(slots, from, n, width, true);
+      const at = this.heap.transfer;
+      return this.core.slotsGiveMany!(this.cell, this.now(), at, n, width) as number;
+    });
+  }
+
+  #inParts(array: SlotArray, part: (from: number, n: number) => number): number {
+    let begin = 0;
+    for (let done = 0; done < array.length; ) {
+      const n = Math.min(MANY, array.length - done);
+      const got = part(done, n);
+      done += got;
+      if (got === n) continue;
+      // Nothing left, or the lock was held: only the latter is tried again.
+      if (this.core.manyStatus!() !== BUSY) return done;
+      begin ||= performance.now();
+      this.heap.lookAfterHolder(begin);
+    }
+    return array.length;
+  }
+
+  #copy(array: SlotArray, from: number, n: number, width: number, inwards: boolean): void {
+    const { heap: h } = this;
+    const view = width === 4 ? h.u32 : width === 8 ? h.f64 : h.u64;
+    const at = h.transfer / (width === 4 ? 4 : 8);
+    if (inwards) (view as Float64Array).set(array.subarray(from, from + n) as Float64Array, at);
+    else (array as Float64Array).set((view as Float64Array).subarray(at, at + n), from);
+  }
+
+  /** Takes the slot of a key: 0, or why not. */
+  takeKey(key: bigint): number {
+    const status = this.heap.patiently(
+      () => this.core.slotsTakeAt!(this.cell, key >> 64n, key & MASK64, this.now()) as number,
+      BUSY,
+    );
+    if (status === NO_SPACE) throw noSpace();
+    return status;
+  }
+
+  /** Gives the slot of a key back: 0, or why not. */
+  giveKey(key: bigint): number {
+    return this.heap.patiently(
+      () => this.core.slotsGive!(this.cell, key >> 64n, key & MASK64, this.now()) as number,
+      BUSY,
+    );
+  }
+
+  /** Takes a slot by the policy and answers its key. Throws "exhausted" or "noSpace". */
+  takeNextKey(): bigint {
+    const status = this.heap.patiently(
+      () => this.core.slotsTake!(this.cell, this.now()) as number,
+      BUSY,
+    );
+    if (status !== 0) this.refuse(status === FREE ? NONE : -3);
+    return this.#lastKey();
+  }
+
+  #lastKey(): bigint {
+    const hi = BigInt.asUintN(64, this.core.lastHi!());
+    return (hi << 64n) | BigInt.asUintN(64, this.core.lastLo!());
+  }
+
+  /** State of the slot of a key. */
+  stateOf(key: bigint): SlotState {
+    const state = this.heap.patiently(
+      () => this.core.slotsState!(this.cell, key >> 64n, key & MASK64) as number,
+      BUSY,
+    );
+    return STATES[state]!;
+  }
+
+  /** When a cooling slot is free again (seconds of the pool's clock). */
+  until(key: bigint): number {
+    return (this.core.slotsUntil!(this.cell, key >> 64n, key & MASK64) >>> 0) * TICK;
+  }
+
+  /** Excludes the keys first..last. Throws "taken" (the pool is in use) or "noSpace". */
+  exclude(first: bigint, last: bigint): void {
+    const [fromHi, fromLo] = [first >> 64n, first & MASK64];
+    const [toHi, toLo] = [last >> 64n, last & MASK64];
+    const status = this.heap.patiently(
+      () => this.core.slotsExclude!(this.cell, fromHi, fromLo, toHi, toLo) as number,
+      BUSY,
+    );
+    if (status === NO_SPACE) throw noSpace();
+    if (status !== 0)
+      throw new IpamError("taken", "exclusions come before the first allocation", first);
+  }
+
+  /** Takes (or gives) every free (held) slot of first..last, at most 2^24. How many. */
+  fill(first: bigint, last: bigint, take: boolean): number {
+    const hi = first >> 64n;
+    const lo = first & MASK64;
+    return Number(this.core.slotsFill!(this.cell, hi, lo, last & MASK64, take, this.now()));
+  }
+
+  /** The first held key at or after `from`; undefined: there is none. */
+  next(from: bigint): bigint | undefined {
+    const status = this.heap.patiently(
+      () => this.core.slotsNext!(this.cell, from >> 64n, from & MASK64) as number,
+      BUSY,
+    );
+    return status === 0 ? this.#lastKey() : undefined;
+  }
+
+  /** Held keys in order; what is given or released meanwhile may be in it or not. */
+  *keys(): IterableIterator<bigint> {
+    const end = 1n << BigInt(this.bits);
+    for (let at = 0n; at < end; ) {
+      const key = this.next(at);
+      if (key === undefined) return;
+      yield key;
+      at = key + 1n;
+    }
+  }
+
+  /** Slots that callers hold. */
+  get held(): number {
+    return this.core.slotsHeldF!(this.cell) as number;
+  }
+
+  /** Slots that cool (1), are excluded (2), had to yield (3). */
+  count(what: 1 | 2 | 3): number {
+    return Number(BigInt.asUintN(64, this.core.slotsCount!(this.cell, what)));
+  }
+
+  /** Gives the cell back. */
+  close(): void {
+    if (this.cell !== 0) this.core.slotsClose!(this.cell);
+    this.cell = 0;
+  }
+
+  /** The error for a take that found nothing (-1) or no memory (-3). */
+  protected refuse(code: number): never {
+    if (code === NONE) throw new IpamError("exhausted", "nothing is free");
+    throw noSpace();
+  }
+}
+
+/** Up to 2^30 slots. */
+export class NarrowSlots extends Slots {
+  override take(): number {
+    const slot = this.core.slotsTake32!(this.cell, this.clock === undefined ? 0 : this.now());
+    return slot >= 0 ? slot : this.#again(slot);
+  }
+
+  // The rare ends of take, out of the way of its fast path.
+  #again(slot: number): number {
+    if (slot !== BUSY_SLOT) this.refuse(slot);
+    const again = this.heap.patiently(
+      () => this.core.slotsTake32!(this.cell, this.now()) as number,
+      BUSY_SLOT,
+    );
+    return again >= 0 ? again : this.refuse(again);
+  }
+
+  override giveRaw(slot: number): number {
+    const status = this.core.slotsGive32!(
+      this.cell,
+      slot,
+      this.clock === undefined ? 0 : this.now(),
+    ) as number;
+    return status === BUSY ? this.giveKey(BigInt(slot)) : status;
+  }
+
+  override check(slot: unknown): void {
+    if ((slot as number) >>> 0 === slot && slot < this.limit) return;
+    if (this.bits > 32 && Number.isInteger(slot) && (slot as number) >= 0)
+      if ((slot as number) < this.limit) return;
+    throw new IpamError("invalid", `${shown(slot)} is not a slot: 0 to ${this.limit - 1}`, slot);
+  }
+
+  override keyOf(slot: number): bigint {
+    return BigInt(slot);
+  }
+}
+
+/** Up to 2^53 slots, as numbers. */
+export class WideSlots extends NarrowSlots {
+  override take(): number {
+    const slot = this.heap.patiently(
+      () => this.core.slotsTakeF!(this.cell, this.now()) as number,
+      BUSY_SLOT,
+    );
+    return slot >= 0 ? slot : this.refuse(slot);
+  }
+
+  override giveRaw(slot: number): number {
+    return this.heap.patiently(
+      () => this.core.slotsGiveF!(this.cell, slot, this.now()) as number,
+      BUSY,
+    );
+  }
+}
+
+/** Up to 2^64 slots, as bigint. */
+export class BigSlots extends Slots {
+  override take(): bigint {
+    return this.takeNextKey();
+  }
+
+  override giveRaw(slot: bigint): number {
+    return this.giveKey(slot);
+  }
+
+  override check(slot: unknown): void {
+    if (typeof slot === "bigint" && slot >= 0n && slot >> BigInt(this.bits) === 0n) return;
+    const last = (1n << BigInt(this.bits)) - 1n;
+    throw new IpamError("invalid", `${shown(slot)} is not a slot: a bigint, 0n to ${last}n`, slot);
+  }
+
+  override keyOf(slot: bigint): bigint {
+    return slot;
+  }
+}
+
+/** More than 2^64 slots: by key only. */
+export class HugeSlots extends BigSlots {
+  override take(): bigint {
+    return this.check();
+  }
+
+  override check(): never {
+    throw new IpamError(
+      "tooLarge",
+      `this pool has 2^${this.bits} addresses: slots end at 2^64, use allocate and release`,
+    );
+  }
+
+  protected override widthOf(): never {
+    return this.check();
+  }
+}
+
+/** The class for so many bits. */
+export function makeSlots(
+  bits: number,
+  options: SlotOptions,
+  clock?: () => number,
+  cell = 0,
+): Slots {
+  const Kind =
+    bits <= 30 ? NarrowSlots : bits <= 53 ? WideSlots : bits <= 64 ? BigSlots : HugeSlots;
+  return new Kind(bits, options, clock, cell);
+}

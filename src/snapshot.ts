@@ -1,0 +1,208 @@
+// Snapshots: a pool as bytes, for any store.
+//
+//   0   "BERTHPOL" | version u32 | bytes of the head u32 | bytes of the set u64 | checksum u64
+//  32   head: JSON, padded with spaces to a multiple of 8
+//       set: leaf words of a bitmap, or groups of 24 bytes (assembly/library/snapshot.ts)
+//
+// The checksum is over head and set. The head says the prefix, the options, the cursor, and which
+// addresses cool for how long yet. Cost: a copy and a hash, about 1 ns for each byte.
+import { formatPrefix, type Prefix, parsePrefix } from "./address.ts";
+import { IpamError } from "./errors.ts";
+import { type Heap, heap, TRANSFER_BYTES } from "./heap.ts";
+import type { PoolOptions } from "./pool.ts";
+import { type Slots, TICK } from "./slots.ts";
+
+const MAGIC = "BERTHPOL";
+const VERSION = 1;
+const HEADER = 32;
+const GROUP = 24;
+const GROUPS = Math.floor(TRANSFER_BYTES / GROUP);
+
+interface Head {
+  prefix: string;
+  policy?: PoolOptions["policy"];
+  exclude?: readonly string[];
+  cooldown?: number;
+  band?: number;
+  cursor: string;
+  /** Slot and seconds that are left, in the order in which they become due. */
+  cooling: [string, number][];
+}
+
+/** Checksum of several pieces. */
+export function hashOf(h: Heap, pieces: readonly Uint8Array[]): bigint {
+  let seed = 0n;
+  for (const piece of pieces)
+    for (let at = 0; at < piece.length; at += TRANSFER_BYTES) {
+      const part = piece.subarray(at, at + TRANSFER_BYTES);
+      h.u8.set(part, h.transfer);
+      seed = h.exports.snapshotHash!(seed, h.transfer, part.length) as bigint;
+    }
+  return BigInt.asUintN(64, seed);
+}
+
+/** Header, head and set in one array. */
+export function frame(
+  h: Heap,
+  magic: string,
+  head: object,
+  set: Uint8Array,
+): Uint8Array<ArrayBuffer> {
+  const text = JSON.stringify(head);
+  const json = new TextEncoder().encode(text);
+  const headBytes = (json.length + 7) & ~7;
+  const out = new Uint8Array(HEADER + headBytes + set.length);
+  const view = new DataView(out.buffer);
+  out.fill(32, HEADER, HEADER + headBytes);
+  out.set(json, HEADER);
+  out.set(set, HEADER + headBytes);
+  for (let i = 0; i < 8; i++) out[i] = magic.charCodeAt(i);
+  view.setUint32(8, VERSION, true);
+  view.setUint32(12, headBytes, true);
+  view.setBigUint64(16, BigInt(set.length), true);
+  const padded = out.subarray(HEADER, HEADER + headBytes);
+  view.setBigUint64(24, hashOf(h, [padded, set]), true);
+  return out;
+}
+
+/** Takes a frame apart. Throws "invalid" (no bytes), "damaged", "newer". */
+export function unframe(
+  h: Heap,
+  magic: string,
+  bytes: unknown,
+): { head: unknown; set: Uint8Array } {
+  if (!(bytes instanceof Uint8Array))
+    throw new IpamError("invalid", "a snapshot is a Uint8Array from toBytes", bytes);
+  const damaged = (why: string) => new IpamError("damaged", `not a whole snapshot: ${why}`, bytes);
+  if (bytes.length < HEADER) throw damaged(`${bytes.length} bytes are less than its header`);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  for (let i = 0; i < 8; i++)
+    if (bytes[i] !== magic.charCodeAt(i)) throw damaged(`it doesn't begin with ${magic}`);
+  const version = view.getUint32(8, true);
+  if (version > VERSION)
+    throw new IpamError("newer", `the snapshot is of version ${version}, this reads ${VERSION}`);
+  const end = HEADER + view.getUint32(12, true);
+  const setBytes = view.getBigUint64(16, true);
+  if (version !== VERSION || BigInt(end) + setBytes !== BigInt(bytes.length))
+    throw damaged("its length isn't what its header says");
+  const headBytes = bytes.subarray(HEADER, end);
+  const set = bytes.subarray(end);
+  if (hashOf(h, [headBytes, set]) !== view.getBigUint64(24, true))
+    throw damaged("its checksum doesn't match");
+  return { head: JSON.parse(new TextDecoder().decode(headBytes)), set };
+}
+
+function join(parts: Uint8Array[]): Uint8Array {
+  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
+}
+
+/** The set of a pool of slots: leaf words, or groups. */
+export function readSet(slots: Slots): Uint8Array {
+  const { heap: h, cell } = slots;
+  const words = (h.exports.snapshotWords!(cell) as number) >>> 0;
+  if (words !== 0) return h.u8.slice(words, words + wordBytes(slots));
+  const parts: Uint8Array[] = [];
+  for (let hi = 0n, lo = 0n; ; ) {
+    const n = h.exports.snapshotGroups!(cell, hi, lo, h.transfer, GROUPS) as number;
+    parts.push(h.u8.slice(h.transfer, h.transfer + n * GROUP));
+    if (n < GROUPS) return join(parts);
+    const last = h.transfer + (n - 1) * GROUP;
+    lo = (h.u64[(last + 8) / 8]! + 64n) & 0xffff_ffff_ffff_ffffn;
+    hi = h.u64[last / 8]! + (lo === 0n ? 1n : 0n);
+  }
+}
+
+function wordBytes(slots: Slots): number {
+  return Math.max(8, 2 ** slots.bits / 8);
+}
+
+/** Fills the set of a new pool of slots. Throws "damaged". */
+export function loadSet(slots: Slots, set: Uint8Array): void {
+  const { heap: h, cell } = slots;
+  const words = (h.exports.snapshotWords!(cell) as number) >>> 0;
+  const damaged = new IpamError("damaged", "the snapshot's set doesn't fit its prefix");
+  if (words !== 0) {
+    if (set.length !== wordBytes(slots)) throw damaged;
+    h.u8.set(set, words);
+    if (!h.exports.snapshotSettle!(cell)) throw damaged;
+    return;
+  }
+  if (set.length % GROUP !== 0) throw damaged;
+  for (let at = 0; at < set.length; at += GROUPS * GROUP) {
+    const part = set.subarray(at, at + GROUPS * GROUP);
+    h.u8.set(part, h.transfer);
+    if (!h.exports.snapshotLoad!(cell, h.transfer, part.length / GROUP)) throw damaged;
+  }
+}
+
+function readCooling(slots: Slots, now: number): [string, number][] {
+  const { heap: h, cell } = slots;
+  const out: [string, number][] = [];
+  for (;;) {
+    const n = h.exports.snapshotCooling!(cell, out.length, h.transfer, GROUPS) as number;
+    for (let i = 0; i < n; i++) {
+      const at = (h.transfer + i * GROUP) / 8;
+      const key = (h.u64[at]! << 64n) | h.u64[at + 1]!;
+      out.push([key.toString(16), Math.max(0, Number(h.u64[at + 2]!) * TICK - now)]);
+    }
+    if (n < GROUPS) return out;
+  }
+}
+
+/** The cursor of policy `next`, in hexadecimal. */
+export function cursorOf(slots: Slots): string {
+  const { exports } = slots.heap;
+  const hi = BigInt.asUintN(64, exports.cursorHi!(slots.cell));
+  return ((hi << 64n) | BigInt.asUintN(64, exports.cursorLo!(slots.cell))).toString(16);
+}
+
+/** Sets the cursor from its text. */
+export function cursorTo(slots: Slots, text: string): void {
+  const value = BigInt(`0x${text}`);
+  slots.heap.exports.cursorSet!(slots.cell, value >> 64n, value & 0xffff_ffff_ffff_ffffn);
+}
+
+/** A pool as bytes. `now` = its clock. */
+export function writePool(
+  slots: Slots,
+  range: Prefix,
+  options: PoolOptions,
+  now: number,
+): Uint8Array<ArrayBuffer> {
+  const { policy, exclude, cooldown, band } = options;
+  const cursor = cursorOf(slots);
+  const cooling = readCooling(slots, now);
+  const prefix = formatPrefix(range);
+  const head: Head = { prefix, policy, exclude, cooldown, band, cursor, cooling } as Head;
+  return frame(slots.heap, MAGIC, head, readSet(slots));
+}
+
+/** What makes a pool again: its prefix and options, and how to fill its slots. */
+export function readPool(bytes: Uint8Array): {
+  range: Prefix;
+  options: PoolOptions;
+  load(slots: Slots, now: number): void;
+} {
+  const { head, set } = unframe(heap(), MAGIC, bytes);
+  const { prefix, cursor, cooling, ...options } = head as Head;
+  const range = parsePrefix(prefix);
+  return {
+    range,
+    options,
+    load(slots, now) {
+      loadSet(slots, set);
+      cursorTo(slots, cursor);
+      for (const [text, left] of cooling) {
+        const key = BigInt(`0x${text}`);
+        const due = Math.ceil((now + left) / TICK);
+        slots.heap.exports.snapshotCool!(slots.cell, key >> 64n, key & (2n ** 64n - 1n), due);
+      }
+    },
+  };
+}
