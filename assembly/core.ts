@@ -96,6 +96,7 @@ export {
   bitmapTake,
   bitmapTakeNext,
 } from "./sets/bitmap";
+export { quickGive, quickTakeNext } from "./sets/bitmapquick";
 export {
   foundHi,
   foundLo,

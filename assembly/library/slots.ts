@@ -2,7 +2,7 @@
 // length both are. Up to 2^30 slots are a bitmap, more a radix set.
 //
 //   cell, 128 B
-//      0  kind u8 | policy u8 | bits u8 | - | cooldown u32, seconds
+//      0  kind u8 | policy u8 | bits u8 | plain u8: bit 0 for take, bit 1 for give | cooldown u32
 //      8  bitmap: offset u32 | slots u32         radix: root, 16 B
 //     24  held u64         32  cursor, 16 B (hi, lo): where policy `next` goes on
 //     48  random state     56  band u64: slots below it are given last
@@ -16,7 +16,8 @@
 // slots, in a bitmap excluded ones too (a search then needn't ask).
 // Cost: bitmap and radix as they say; plus one look at each exclusion in `give` and in radix pools.
 import { arenaFree, arenaTake } from "../image/arena";
-import { half, putHalf, putWord, word } from "../image/image";
+import { half, journalIsOpen, putWord, word } from "../image/image";
+import { WINDOW_BASE } from "../numbers";
 import {
   bitmapBytes,
   bitmapFill,
@@ -27,6 +28,7 @@ import {
   bitmapTake,
   NONE,
 } from "../sets/bitmap";
+import { quickGive, quickTakeNext } from "../sets/bitmapquick";
 import {
   foundHi,
   foundLo,
@@ -76,6 +78,9 @@ const YIELDS: u32 = 112;
 
 const KIND_BITMAP: u64 = 1;
 const KIND_RADIX: u64 = 2;
+/** A bitmap whose take (give) needs nothing but the bitmap: no band, policy next; no exclusions. */
+const PLAIN_TAKE: u64 = 1 << 24;
+const PLAIN_GIVE: u64 = 1 << 25;
 const BITMAP_BITS: u32 = 30;
 const ARENA_BITS: u32 = 12;
 const FIRST: u32 = 1;
@@ -151,6 +156,7 @@ export function poolMake(bits: u32, policy: u32, cooldown: u32, seed: u64): u32 
     return 0;
   }
   putWord(cell + SET, <u64>at | ((<u64>1) << (32 + <u64>bits)));
+  if (cooldown == 0) putWord(cell, word(cell) | PLAIN_GIVE | (policy == 0 ? PLAIN_TAKE : 0));
   return cell;
 }
 
@@ -172,6 +178,7 @@ export function poolClose(cell: u32): void {
 /** Slots below `band` are given only when no other is free, or to who asks for one. */
 export function poolBand(cell: u32, band: u64): void {
   putWord(cell + BAND, band);
+  putWord(cell, word(cell) & ~PLAIN_TAKE);
 }
 
 /** Slots that callers hold. */
@@ -233,6 +240,7 @@ export function poolExclude(cell: u32, fHi: u64, fLo: u64, tHi: u64, tLo: u64): 
   // Exclusions are made before anything is given: a pool in use keeps what it has promised.
   if (poolHeld(cell) != 0 || poolCooling(cell) != 0) return TAKEN;
   if (!exclusionsAdd(cell + EXCLUSIONS, fHi, fLo, tHi, tLo)) return NO_SPACE;
+  putWord(cell, word(cell) & ~PLAIN_GIVE);
   let more: u64;
   if (isBitmap(cell)) {
     more = <u64>bitmapFill(half(cell + SET), half(cell + SLOTS), <u32>fLo, <u32>tLo);
@@ -296,6 +304,32 @@ function collect(cell: u32, now: u32): void {
   for (let i: u32 = 0; i < COLLECT && coolingDue(cell + COOLING) <= now; i++) {
     if (coolingPop(cell + COOLING)) unset(cell, cooledHi, cooledLo);
   }
+}
+
+// Where the heap lies: always at the window's begin.
+const BASE: usize = <usize>WINDOW_BASE;
+
+/**
+ * poolTake where it is simple: a plain bitmap and no journal. The slot, or NONE: ask poolTake.
+ */
+export function plainTake(cell: u32): u32 {
+  const c = BASE + cell;
+  if ((load<u64>(c) & PLAIN_TAKE) == 0 || journalIsOpen()) return NONE;
+  const from = load<u32>(c, CURSOR + 8);
+  const slot = quickTakeNext(BASE + load<u32>(c, SET), load<u32>(c, SLOTS), from);
+  if (slot == NONE) return NONE;
+  store<u32>(c, slot + 1, CURSOR + 8);
+  store<u64>(c, load<u64>(c, HELD) + 1, HELD);
+  return slot;
+}
+
+/** poolGive where it is simple; false: ask poolGive. */
+export function plainGive(cell: u32, slot: u32): bool {
+  const c = BASE + cell;
+  if ((load<u64>(c) & PLAIN_GIVE) == 0 || journalIsOpen()) return false;
+  if (!quickGive(BASE + load<u32>(c, SET), load<u32>(c, SLOTS), slot)) return false;
+  store<u64>(c, load<u64>(c, HELD) - 1, HELD);
+  return true;
 }
 
 /**
