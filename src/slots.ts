@@ -26,6 +26,12 @@ export interface SlotOptions {
   band: bigint;
 }
 
+/** A pool that another thread has made, on this thread's view of its heap. */
+export interface ExistingCell {
+  heap: Heap;
+  cell: number;
+}
+
 /** States of a slot, as the core numbers them. */
 export const STATES = ["free", "held", "cooling", "excluded", "outside"] as const;
 export type SlotState = (typeof STATES)[number];
@@ -53,13 +59,22 @@ export abstract class Slots {
   protected readonly limit: number;
   protected readonly core: CoreExports;
 
-  constructor(bits: number, options: SlotOptions, clock: (() => number) | undefined, cell = 0) {
-    this.heap = heap();
+  /** Made by another thread: closing it gives nothing back. */
+  readonly #attached: boolean;
+
+  constructor(
+    bits: number,
+    options: SlotOptions,
+    clock: (() => number) | undefined,
+    existing?: ExistingCell,
+  ) {
+    this.heap = existing?.heap ?? heap();
     this.core = this.heap.exports;
     this.bits = bits;
     this.limit = 2 ** bits;
     this.clock = clock;
-    this.cell = cell || this.#make(options);
+    this.#attached = existing !== undefined;
+    this.cell = existing?.cell ?? this.#make(options);
   }
 
   #make(options: SlotOptions): number {
@@ -241,8 +256,10 @@ export abstract class Slots {
 
   /** Gives the cell back. */
   close(): void {
-    if (this.cell !== 0) this.core.slotsClose!(this.cell);
+    const { cell } = this;
     this.cell = 0;
+    if (cell !== 0 && !this.#attached)
+      this.heap.patiently(() => this.core.slotsClose!(cell) as number, BUSY);
   }
 
   /** The error for a take that found nothing (-1) or no memory (-3). */
@@ -254,8 +271,12 @@ export abstract class Slots {
 
 /** Up to 2^30 slots. */
 export class NarrowSlots extends Slots {
+  // Fields: looking a function up in the exports takes as long as calling it.
+  readonly #take32 = this.core.slotsTake32!;
+  readonly #give32 = this.core.slotsGive32!;
+
   override take(): number {
-    const slot = this.core.slotsTake32!(this.cell, this.clock === undefined ? 0 : this.now());
+    const slot = this.#take32(this.cell, this.clock === undefined ? 0 : this.now());
     return slot >= 0 ? slot : this.#again(slot);
   }
 
@@ -270,11 +291,7 @@ export class NarrowSlots extends Slots {
   }
 
   override giveRaw(slot: number): number {
-    const status = this.core.slotsGive32!(
-      this.cell,
-      slot,
-      this.clock === undefined ? 0 : this.now(),
-    ) as number;
+    const status = this.#give32(this.cell, slot, this.clock === undefined ? 0 : this.now());
     return status === BUSY ? this.giveKey(BigInt(slot)) : status;
   }
 
@@ -352,9 +369,9 @@ export function makeSlots(
   bits: number,
   options: SlotOptions,
   clock?: () => number,
-  cell = 0,
+  existing?: ExistingCell,
 ): Slots {
   const Kind =
     bits <= 30 ? NarrowSlots : bits <= 53 ? WideSlots : bits <= 64 ? BigSlots : HugeSlots;
-  return new Kind(bits, options, clock, cell);
+  return new Kind(bits, options, clock, existing);
 }

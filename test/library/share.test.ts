@@ -1,0 +1,78 @@
+// Pools used by several threads at once: the laws that hold whoever ends when.
+import { join } from "node:path";
+import { Worker } from "node:worker_threads";
+import { describe, expect, it } from "vitest";
+import { packageRoot } from "../../src/wasm.ts";
+
+// The built files: a worker thread runs plain JavaScript.
+const index = join(packageRoot(), "build/js/src/index.js");
+const { createPool, Pool } = (await import(index)) as typeof import("../../src/index.ts");
+const threadFile = new URL("./share.worker.mjs", import.meta.url);
+
+interface Work {
+  rounds: number;
+  batch: number;
+  marks?: SharedArrayBuffer;
+  wide?: boolean;
+}
+
+function start(pool: { share(): unknown }, number: number, work: Work): Worker {
+  return new Worker(threadFile, { workerData: { index, token: pool.share(), number, ...work } });
+}
+
+function result(worker: Worker): Promise<{ clashes: number }> {
+  return new Promise((resolve, reject) => {
+    worker.on("error", reject);
+    worker.on("message", (m) => typeof m === "object" && resolve(m));
+  });
+}
+
+const ready = (worker: Worker) =>
+  new Promise<void>((resolve, reject) => {
+    worker.once("error", reject);
+    worker.once("message", () => resolve());
+  });
+
+describe("a shared pool", () => {
+  for (const prefix of ["10.0.0.0/20", "fd00::/76"])
+    it(`gives no slot of ${prefix} to two threads at once`, async () => {
+      using pool = createPool(prefix, { policy: "first" });
+      const marks = new SharedArrayBuffer(1 << 16);
+      const work = { rounds: 6000, batch: 5, marks, wide: true };
+      const workers = [1, 2, 3].map((number) => start(pool, number, work));
+      const results = await Promise.all(workers.map(result));
+      expect(results.map((r) => r.clashes)).toEqual([0, 0, 0]);
+      expect(pool.used).toBe(0);
+      expect([...pool]).toEqual([]);
+    });
+
+  it("sees in one thread what another has taken", async () => {
+    using pool = createPool("10.1.0.0/24");
+    const twin = Pool.attach(pool.share());
+    const address = twin.allocate();
+    expect(pool.has(address)).toBe(true);
+    expect(() => pool.allocate(address)).toThrow(/is allocated/);
+    pool.release(address);
+    expect(twin.used).toBe(0);
+  });
+
+  it("undoes the call in whose middle a thread was terminated, and goes on", async () => {
+    using pool = createPool("fd00:1::/72");
+    for (let round = 0; round < 25; round++) {
+      const worker = start(pool, 1, { rounds: 0, batch: 40 });
+      await ready(worker);
+      await new Promise((resolve) => setTimeout(resolve, round % 5));
+      const gone = worker.terminate();
+      // While it ends: the lock may be in its hands.
+      for (let i = 0; i < 200; i++) pool.release(pool.allocate());
+      await gone;
+      for (const address of pool) pool.release(address);
+      expect(pool.used).toBe(0);
+      expect([...pool]).toEqual([]);
+    }
+  }, 60_000);
+
+  it("refuses what isn't a token, and a 65th thread finds a clear error", () => {
+    expect(() => Pool.attach({} as never)).toThrow(/not what Pool.share gave/);
+  });
+});
