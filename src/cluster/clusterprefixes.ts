@@ -1,0 +1,160 @@
+// The cluster prefixes of a pool: families in the order in which they came, of each its prefixes in
+// the order in which they came. None overlaps another. Which of them serves a request is decided
+// here. Cost: a look at each prefix of a family.
+import {
+  type Family,
+  formatPrefix,
+  holdsPrefix,
+  overlaps,
+  type Prefix,
+  parseAddress,
+  parsePrefix,
+  widthOf,
+} from "../address.ts";
+import { IpamError, shown } from "../errors.ts";
+import { BlockRange } from "./blockrange.ts";
+import { lengthFrom, type Rules } from "./prefixoptions.ts";
+import type { PrefixRequest } from "./prefixtypes.ts";
+import { type ClusterRange, SlotRange } from "./ranges.ts";
+
+/** Throws "exhausted": none of the prefixes has room. */
+export function exhausted(ranges: readonly ClusterRange[], length: number): never {
+  const texts = ranges.map((range) => {
+    const { size, used, excluded } = range.counts();
+    const kept = excluded > 0 ? `, ${excluded} kept back` : "";
+    return `${range.text} (${used} of ${size} used${kept}${range.draining ? ", draining" : ""})`;
+  });
+  throw new IpamError("exhausted", `no /${length} is free in ${texts.join(", ")}`, length);
+}
+
+/** Throws "invalid" unless an owner is a text that isn't empty, or undefined. */
+export function checkOwner(owner: unknown): void {
+  if (owner === undefined || (typeof owner === "string" && owner !== "")) return;
+  throw new IpamError("invalid", `owner ${shown(owner)} is not a text, or empty`, owner);
+}
+
+/** Reads a prefix, or an address as the prefix of itself. Throws "invalid", "hostBits". */
+export function prefixOrAddress(text: string): Prefix {
+  if (typeof text === "string" && text.includes("/")) return parsePrefix(text);
+  const { family, value } = parseAddress(text);
+  return { family, base: value, length: widthOf(family) };
+}
+
+/** What a pool gives from. */
+export class ClusterPrefixes {
+  readonly #rules: Rules;
+  readonly #families = new Map<Family, ClusterRange[]>();
+
+  constructor(rules: Rules) {
+    this.#rules = rules;
+  }
+
+  /** All of them. */
+  all(): ClusterRange[] {
+    return [...this.#families.values()].flat();
+  }
+
+  /** By family. */
+  families(): [Family, ClusterRange[]][] {
+    return [...this.#families];
+  }
+
+  /** The only one, if it gives one length. */
+  get sole(): SlotRange | undefined {
+    const all = this.all();
+    return all.length === 1 && all[0] instanceof SlotRange ? all[0] : undefined;
+  }
+
+  /** The one that `p` lies in. */
+  around(p: Prefix): ClusterRange | undefined {
+    return this.#families.get(p.family)?.find((range) => holdsPrefix(range.prefix, p));
+  }
+
+  /** Those that have a part in common with `p`. */
+  touching(p: Prefix): ClusterRange[] {
+    return this.#families.get(p.family)?.filter((range) => overlaps(range.prefix, p)) ?? [];
+  }
+
+  #texts(): string {
+    return (
+      this.all()
+        .map((range) => range.text)
+        .join(", ") || "no prefixes"
+    );
+  }
+
+  /** The cluster prefix of this very text. Throws "notFound", "invalid", "hostBits". */
+  named(text: string): ClusterRange {
+    const p = parsePrefix(text);
+    const same = ({ prefix }: ClusterRange) => prefix.base === p.base && prefix.length === p.length;
+    const range = this.#families.get(p.family)?.find(same);
+    if (range) return range;
+    const why = `${formatPrefix(p)} is no cluster prefix of this pool (${this.#texts()})`;
+    throw new IpamError("notFound", why, text);
+  }
+
+  /** The error for a prefix that lies in none of them. */
+  outside(text: string): IpamError {
+    return new IpamError("outside", `${text} is in none of ${this.#texts()}`, text);
+  }
+
+  /** Adds one. Errors as PrefixPool.add. */
+  add(text: string): ClusterRange {
+    const p = parsePrefix(text);
+    const family = this.#families.get(p.family);
+    const other = family?.find((range) => overlaps(range.prefix, p));
+    if (other) throw new IpamError("overlap", `${text} overlaps ${other.text}`, text);
+    const range = this.#rules.mixed
+      ? new BlockRange(p, this.#rules)
+      : new SlotRange(p, this.#rules);
+    if (family) family.push(range);
+    else this.#families.set(p.family, [range]);
+    return range;
+  }
+
+  /** Takes an empty one out. Errors as PrefixPool.remove. */
+  remove(text: string): void {
+    const range = this.named(text);
+    if (range.held > 0)
+      throw new IpamError(
+        "taken",
+        `${range.text} has ${range.held} held sub-prefixes: drain it and release them first`,
+        text,
+      );
+    const { family } = range.prefix;
+    const rest = this.#families.get(family)!.filter((each) => each !== range);
+    if (rest.length > 0) this.#families.set(family, rest);
+    else this.#families.delete(family);
+    range.close();
+  }
+
+  /** Which cluster prefix gives which length for a request, one for each family. */
+  plan({ owner, length, family }: PrefixRequest): { range: ClusterRange; length: number }[] {
+    checkOwner(owner);
+    if (family !== undefined && !this.#families.has(family))
+      throw new IpamError("family", `no cluster prefix is of family ${shown(family)}`, family);
+    const families = family === undefined ? [...this.#families.keys()] : [family];
+    if (families.length === 0) throw new IpamError("exhausted", "there is no cluster prefix");
+    return families.map((each) => {
+      const ranges = this.#families.get(each)!;
+      const usual = this.#rules.lengthOf(each);
+      const wanted = lengthFrom(length, each, usual);
+      if (wanted !== usual && !this.#rules.mixed)
+        throw new IpamError(
+          "invalid",
+          `this pool gives /${usual} only: make one with mixed: true for a /${wanted}`,
+          length,
+        );
+      if (ranges.every((range) => wanted < range.prefix.length))
+        throw new IpamError("tooLarge", `a /${wanted} is larger than ${this.#texts()}`, length);
+      const range = ranges.find((other) => !other.draining && other.hasRoom(wanted));
+      return { range: range ?? exhausted(ranges, wanted), length: wanted };
+    });
+  }
+
+  /** Gives the memory of all back. */
+  close(): void {
+    for (const range of this.all()) range.close();
+    this.#families.clear();
+  }
+}

@@ -1,0 +1,447 @@
+// Prefix pools: sub-prefixes of cluster prefixes for nodes and blocks, in memory. Which cluster
+// prefix serves a request is decided here: the families in the order in which they came, of a family
+// the first prefix that isn't draining and has room. Which sub-prefix of it: the core
+// (ranges.ts, blockrange.ts).
+//
+// Cost: a call looks at each cluster prefix of the family (there are few) and then makes one call
+// into the core; an owner costs two entries of a map; take and give by slot neither.
+import { formatPrefix, holdsPrefix, type Prefix, parsePrefix } from "../address.ts";
+import { IpamError, shown } from "../errors.ts";
+import { Hold } from "../hold.ts";
+import { type HoldOptions, Holds, ttlOf } from "../holds.ts";
+import type { SlotArray } from "../slots.ts";
+import { ClusterPrefixes, checkOwner, exhausted, prefixOrAddress } from "./clusterprefixes.ts";
+import { Owners } from "./owners.ts";
+import { type PrefixPoolOptions, type Rules, rulesOf } from "./prefixoptions.ts";
+import {
+  explained,
+  type FamilyStats,
+  type OccupyReport,
+  reportOf,
+  statsOf,
+} from "./prefixreport.ts";
+import { readPrefixPool, writePrefixPool } from "./prefixsnapshot.ts";
+import type { Occupied, PrefixExplanation, PrefixRequest } from "./prefixtypes.ts";
+import { type ClusterRange, SlotRange } from "./ranges.ts";
+
+/**
+ * Sub-prefixes of one or several cluster prefixes. `S`: the type of a slot, for pools of one cluster
+ * prefix and one length: number up to 2^53 sub-prefixes, bigint up to 2^64.
+ */
+export class PrefixPool<S extends number | bigint = number> implements Disposable {
+  readonly #rules: Rules;
+  readonly #prefixes: ClusterPrefixes;
+  readonly #owners = new Owners();
+  readonly #holds: Holds<Prefix>;
+  #sole: SlotRange | undefined;
+  #closed = false;
+
+  /** Use createPrefixPool or PrefixPool.fromBytes. */
+  constructor(prefixes: readonly string[], options: PrefixPoolOptions) {
+    this.#rules = rulesOf(options);
+    this.#holds = new Holds(this.#rules.clock);
+    this.#prefixes = new ClusterPrefixes(this.#rules);
+    try {
+      for (const prefix of prefixes) this.add(prefix);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  // Before every call that reads or changes: closed pools refuse, lapsed holds are given back.
+  #open(): void {
+    if (this.#closed) throw new IpamError("closed", "the prefix pool is closed");
+    this.#holds.sweep();
+  }
+
+  /** The cluster prefixes: families as they came, of each its prefixes as they came. */
+  get prefixes(): string[] {
+    this.#open();
+    return this.#prefixes.all().map((range) => range.text);
+  }
+
+  /**
+   * Adds a cluster prefix, behind the others of its family. Throws "overlap" (with one that is
+   * there), "tooSmall" (less than one sub-prefix), "tooLarge" (head and tail leave nothing),
+   * "invalid", "hostBits", "noSpace".
+   */
+  add(prefix: string): void {
+    this.#open();
+    this.#prefixes.add(prefix);
+    this.#sole = this.#prefixes.sole;
+  }
+
+  /**
+   * The cluster prefix gives nothing more and keeps what is held; occupy still works in it.
+   * `on` = false: it gives again. Throws "notFound".
+   */
+  drain(prefix: string, on = true): void {
+    this.#open();
+    this.#prefixes.named(prefix).draining = on;
+  }
+
+  /** Takes an empty cluster prefix out. Throws "taken" (something in it is held), "notFound". */
+  remove(prefix: string): void {
+    this.#open();
+    this.#prefixes.remove(prefix);
+    this.#sole = this.#prefixes.sole;
+  }
+
+  #give(range: ClusterRange, p: Prefix): boolean {
+    if (!range.give(p)) return false;
+    range.releases++;
+    const text = formatPrefix(p);
+    this.#owners.delete(text);
+    this.#holds.forget(text);
+    return true;
+  }
+
+  #take(request: PrefixRequest): { range: ClusterRange; prefix: Prefix }[] {
+    this.#open();
+    if (typeof request !== "object" || request === null)
+      throw new IpamError("invalid", `request ${shown(request)} is not an object`, request);
+    const taken: { range: ClusterRange; prefix: Prefix }[] = [];
+    try {
+      for (const { range, length } of this.#prefixes.plan(request)) {
+        const prefix = range.take(length) ?? exhausted([range], length);
+        taken.push({ range, prefix });
+      }
+    } catch (error) {
+      for (const { range, prefix } of taken) range.give(prefix);
+      throw error;
+    }
+    for (const { range, prefix } of taken) {
+      range.allocations++;
+      if (request.owner !== undefined) this.#owners.set(formatPrefix(prefix), request.owner);
+    }
+    return taken;
+  }
+
+  /**
+   * Gives one sub-prefix of each family, in the order of the families: all of them or none. Throws
+   * "exhausted", "invalid", "family" (no such cluster prefix), "tooLarge", "noSpace".
+   */
+  allocate(request: PrefixRequest = {}): string[] {
+    return this.#take(request).map(({ prefix }) => formatPrefix(prefix));
+  }
+
+  /**
+   * The first of two steps, for who must write elsewhere before it counts: confirm() keeps it,
+   * abort() or the end of `ttl` seconds gives all of it back. Errors as allocate.
+   */
+  hold(request: PrefixRequest = {}, options?: HoldOptions): Hold<string[]> {
+    const ttl = ttlOf(options);
+    const held = this.#take(request).map(({ range, prefix }) => {
+      const back = () => {
+        if (!this.#closed) this.#give(range, prefix);
+      };
+      const text = formatPrefix(prefix);
+      return { text, back, id: this.#holds.add(text, prefix, ttl, back) };
+    });
+    const has = () => !this.#closed && held.every(({ text, id }) => this.#holds.has(text, id));
+    return new Hold(
+      held.map(({ text }) => text),
+      {
+        has,
+        confirm: () => has() && held.every(({ text, id }) => this.#holds.end(text, id)),
+        abort: () => {
+          for (const { text, id, back } of held) if (this.#holds.end(text, id)) back();
+        },
+      },
+    );
+  }
+
+  /**
+   * Takes a held sub-prefix back, its owner with it. Throws "notAllocated" (also where it is only a
+   * part of what is held, or more), "outside", "invalid", "hostBits".
+   */
+  release(prefix: string): void {
+    this.#open();
+    const p = parsePrefix(prefix);
+    const range = this.#prefixes.around(p);
+    if (!range) throw this.#prefixes.outside(prefix);
+    if (this.#give(range, p)) return;
+    throw new IpamError("notAllocated", `${this.#state(range, p).why}: no release`, prefix);
+  }
+
+  /** Takes back what the owner has: which. None for an owner that has nothing. */
+  releaseOwner(owner: string): string[] {
+    this.#open();
+    checkOwner(owner);
+    const mine = this.#owners.prefixes(owner);
+    for (const text of mine) {
+      const p = parsePrefix(text);
+      this.#give(this.#prefixes.around(p)!, p);
+    }
+    return mine;
+  }
+
+  /**
+   * Takes everything back that is held in a prefix of any length, which may reach beyond the cluster
+   * prefixes. How many. Throws "invalid", "hostBits".
+   */
+  releaseWithin(prefix: string): number {
+    this.#open();
+    const p = parsePrefix(prefix);
+    let count = 0;
+    for (const range of this.#prefixes.touching(p)) {
+      const part = p.length < range.prefix.length ? range.prefix : p;
+      const plain = this.#owners.size === 0 && this.#holds.size === 0;
+      const fits = part.length <= range.length;
+      const quick = plain && fits && range instanceof SlotRange ? range.clear(part) : undefined;
+      if (quick !== undefined) range.releases += quick;
+      const inside = quick === undefined ? [...range.heldIn(part)] : [];
+      for (const held of inside) if (held.length >= p.length && this.#give(range, held)) count++;
+      count += quick ?? 0;
+    }
+    return count;
+  }
+
+  /**
+   * Notes that somebody has a prefix: of a node that exists, of a service range. Kubernetes' rule
+   * where the pool has one length: a wider prefix occupies every sub-prefix in it (kept-back ones
+   * stay what they are), a narrower one the sub-prefix that holds it. With mixed lengths it is
+   * occupied as it is. The same once more changes nothing. Throws "outside" (no cluster prefix has a
+   * part of it), "tooLarge" (over 2^20 sub-prefixes; 2^24 without owner in a bitmap), "invalid",
+   * "hostBits", "noSpace".
+   */
+  occupy(prefix: string, owner?: string): Occupied {
+    this.#open();
+    checkOwner(owner);
+    return this.#occupy(parsePrefix(prefix), prefix, owner);
+  }
+
+  #occupy(p: Prefix, text: string, owner: string | undefined): Occupied {
+    const isMine = (held: Prefix) => {
+      return (this.#owners.size > 0 ? this.#owners.of(formatPrefix(held)) : undefined) === owner;
+    };
+    const free: [ClusterRange, Prefix][] = [];
+    let inside = false;
+    for (const range of this.#prefixes.touching(p)) {
+      inside = true;
+      const part = range.clip(p);
+      range.checkWidth(part, owner !== undefined);
+      const fit = range.fit(part, isMine);
+      if (fit.status === "conflict") return this.#conflict(text, fit.held);
+      if (fit.status === "free") free.push([range, part]);
+    }
+    if (!inside) throw this.#prefixes.outside(text);
+    for (const [range, part] of free)
+      range.allocations += range.occupy(
+        part,
+        owner === undefined ? undefined : (each) => this.#owners.set(formatPrefix(each), owner),
+      );
+    return { status: free.length > 0 ? "added" : "same", owner };
+  }
+
+  #conflict(text: string, held: Prefix | undefined): Occupied {
+    if (!held) return { status: "conflict", why: `${text} is kept back (head, tail or exclude)` };
+    const prefix = formatPrefix(held);
+    const owner = this.#owners.of(prefix);
+    const who = owner === undefined ? "somebody without a name" : shown(owner);
+    return { status: "conflict", owner, prefix, why: `${prefix} is held by ${who}` };
+  }
+
+  /**
+   * occupy for a whole list, what a controller finds at its start: 150,000 entries in one call. A bad
+   * entry is reported and changes nothing; the others count. Throws "invalid" if it isn't a list.
+   */
+  occupyAll(list: Iterable<{ prefix: string; owner?: string }>): OccupyReport {
+    this.#open();
+    return reportOf(list, (prefix, owner) => {
+      checkOwner(owner);
+      return this.#occupy(parsePrefix(prefix), prefix, owner);
+    });
+  }
+
+  /** Is exactly this sub-prefix held? Throws "invalid", "hostBits". */
+  has(prefix: string): boolean {
+    this.#open();
+    const p = parsePrefix(prefix);
+    const now = this.#prefixes.around(p)?.stateOf(p);
+    return now?.state === "held" && now.prefix.length === p.length;
+  }
+
+  /** Who has what this prefix or address is or lies in; undefined: nobody that has a name. */
+  ownerOf(prefix: string): string | undefined {
+    this.#open();
+    const p = prefixOrAddress(prefix);
+    const now = this.#prefixes.around(p)?.stateOf(p);
+    return now?.state === "held" ? this.#owners.of(formatPrefix(now.prefix)) : undefined;
+  }
+
+  /** What an owner has, in the order in which it came. */
+  prefixesOf(owner: string): string[] {
+    this.#open();
+    checkOwner(owner);
+    return this.#owners.prefixes(owner);
+  }
+
+  /** Figures of each family, in order. */
+  stats(): FamilyStats[] {
+    this.#open();
+    return this.#prefixes.families().map(([family, ranges]) => {
+      return statsOf(family, this.#rules.lengthOf(family), ranges);
+    });
+  }
+
+  /** Held sub-prefixes: by family and cluster prefix as they came, then in order. */
+  *[Symbol.iterator](): IterableIterator<string> {
+    for (const [prefix] of this.entries()) yield prefix;
+  }
+
+  /** The same with the owners. */
+  *entries(): IterableIterator<[prefix: string, owner: string | undefined]> {
+    this.#open();
+    for (const range of this.#prefixes.all())
+      for (const held of range.heldIn(range.prefix)) {
+        const text = formatPrefix(held);
+        yield [text, this.#owners.of(text)];
+      }
+  }
+
+  /** Says why a prefix or address can or can't be given, and who has it. Throws "invalid". */
+  explain(prefix: string): PrefixExplanation {
+    this.#open();
+    const p = prefixOrAddress(prefix);
+    const range = this.#prefixes.around(p);
+    return range
+      ? this.#state(range, p)
+      : { state: "outside", why: this.#prefixes.outside(prefix).message };
+  }
+
+  #state(range: ClusterRange, p: Prefix): PrefixExplanation {
+    return explained(range, p, this.#owners, (held) => this.#holds.due(held));
+  }
+
+  // The one cluster prefix of one length whose sub-prefixes have numbers.
+  #numbered(): SlotRange {
+    if (this.#sole) return this.#sole;
+    this.#open();
+    throw new IpamError(
+      "invalid",
+      "slots are for pools of one cluster prefix and one length: use allocate and release",
+    );
+  }
+
+  /** Takes a slot by the policy. Throws "exhausted", "invalid" (no such pool), "tooLarge". */
+  take(): S {
+    const range = this.#sole ?? this.#numbered();
+    if (range.draining) exhausted([range], range.length);
+    const slot = range.slots.take();
+    range.allocations++;
+    return slot as S;
+  }
+
+  /** Gives a slot back, its owner with it. Throws "notAllocated", "invalid". */
+  give(slot: S): void {
+    const range = this.#sole ?? this.#numbered();
+    range.slots.check(slot);
+    if (range.slots.giveRaw(slot) !== 0)
+      throw new IpamError("notAllocated", `slot ${slot} of ${range.text} isn't held`, slot);
+    this.#gave(range, slot);
+  }
+
+  // Forgets who had a slot that was given back.
+  #gave(range: SlotRange, slot: number | bigint): void {
+    range.releases++;
+    if (this.#owners.size === 0 && this.#holds.size === 0) return;
+    const text = formatPrefix(range.prefixAt(BigInt(slot)));
+    this.#owners.delete(text);
+    this.#holds.forget(text);
+  }
+
+  /**
+   * Fills an array with slots: Uint32Array up to 2^32 sub-prefixes, Float64Array up to 2^53,
+   * BigUint64Array up to 2^64. How many: fewer than its length when nothing is left.
+   */
+  takeMany(into: SlotArray): number {
+    const range = this.#numbered();
+    const count = range.draining ? 0 : range.slots.takeMany(into);
+    range.allocations += count;
+    return count;
+  }
+
+  /** Gives slots back, their owners with them. How many: it stops at the first that isn't held. */
+  giveMany(slots: SlotArray): number {
+    const range = this.#numbered();
+    for (let i = 0; i < slots.length; i++) range.slots.check(slots[i]);
+    const count = range.slots.giveMany(slots);
+    if (this.#owners.size === 0 && this.#holds.size === 0) range.releases += count;
+    else for (let i = 0; i < count; i++) this.#gave(range, slots[i]!);
+    return count;
+  }
+
+  /** Slot of a sub-prefix. Throws "outside", "invalid", "hostBits", "tooLarge". */
+  slotOf(prefix: string): S {
+    const range = this.#numbered();
+    const p = parsePrefix(prefix);
+    if (p.family !== range.prefix.family || !holdsPrefix(range.prefix, p))
+      throw this.#prefixes.outside(prefix);
+    if (p.length !== range.length)
+      throw new IpamError("invalid", `${prefix} isn't a /${range.length}`, prefix);
+    const { bits } = range.slots;
+    if (bits > 64) range.slots.check(0n);
+    return (bits <= 53 ? Number(range.keyOf(p)) : range.keyOf(p)) as S;
+  }
+
+  /** Sub-prefix of a slot. Throws "invalid", "tooLarge". */
+  prefixAt(slot: S): string {
+    const range = this.#numbered();
+    range.slots.check(slot);
+    return formatPrefix(range.prefixAt(BigInt(slot)));
+  }
+
+  /** Everything that the pool knows, but holds (they count as allocated), as bytes of one version. */
+  toBytes(): Uint8Array<ArrayBuffer> {
+    this.#open();
+    return writePrefixPool(this.#rules.options, this.#prefixes.all(), this.#owners);
+  }
+
+  /** A pool from toBytes; `options` may give clock and seed. Throws "damaged", "newer", "invalid". */
+  static fromBytes<S extends number | bigint = number>(
+    bytes: Uint8Array,
+    options: Pick<PrefixPoolOptions, "clock" | "seed"> = {},
+  ): PrefixPool<S> {
+    const saved = readPrefixPool(bytes);
+    const pool = new PrefixPool<S>(saved.prefixes, { ...saved.options, ...options });
+    try {
+      saved.load(pool.#prefixes.all());
+      for (const [owner, prefixes] of saved.owners)
+        for (const prefix of prefixes) pool.#owners.set(prefix, owner);
+    } catch (error) {
+      pool.close();
+      throw error;
+    }
+    return pool;
+  }
+
+  /** Gives the memory back; everything but close throws "closed" from now on. */
+  close(): void {
+    this.#closed = true;
+    this.#holds.clear();
+    this.#prefixes.close();
+    this.#sole = undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+/**
+ * A pool of sub-prefixes of the cluster prefixes (any number of each family, which may not overlap),
+ * none of them held: of one length per family, or of mixed ones. A list in which families take turns
+ * counts by first appearance. Throws "invalid", "hostBits", "overlap", "tooSmall", "tooLarge",
+ * "noSpace".
+ */
+export function createPrefixPool<S extends number | bigint = number>(
+  prefixes: string | readonly string[],
+  options: PrefixPoolOptions = {},
+): PrefixPool<S> {
+  const list = typeof prefixes === "string" ? [prefixes] : prefixes;
+  if (!Array.isArray(list))
+    throw new IpamError("invalid", `${shown(prefixes)} is not a prefix or a list`, prefixes);
+  return new PrefixPool<S>(list, options);
+}

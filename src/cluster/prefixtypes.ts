@@ -1,0 +1,43 @@
+// What prefix pools are asked and what they answer.
+import type { Family } from "../address.ts";
+import type { PerFamily } from "./prefixoptions.ts";
+
+/** What `allocate` and `hold` are asked for; all may be left out. */
+export interface PrefixRequest {
+  /** Who it is for: any text. An owner may have several. */
+  owner?: string;
+  /** Another length than the pool's, in a pool of mixed lengths. */
+  length?: PerFamily;
+  /** Of this family only. */
+  family?: Family;
+}
+
+/** What `occupy` answers. */
+export interface Occupied {
+  /**
+   * `added`: it is held now; `same`: this owner had it already; `conflict`: nothing was changed,
+   * somebody else has it (or it is kept back, then there is no `owner`).
+   */
+  status: "added" | "same" | "conflict";
+  /** Who has it now; undefined: nobody that has a name. */
+  owner?: string;
+  /** The held sub-prefix that is in the way of a conflict. */
+  prefix?: string;
+  /** A conflict in words. */
+  why?: string;
+}
+
+/** What `explain` answers. */
+export interface PrefixExplanation {
+  /** `partly`: something in it is held; `held`: on hold, neither confirmed nor aborted. */
+  state: "free" | "allocated" | "held" | "partly" | "excluded" | "outside";
+  /** The held sub-prefix that it is, lies in, or (partly) the first one in it. */
+  prefix?: string;
+  owner?: string;
+  /** The cluster prefix that it lies in. */
+  clusterPrefix?: string;
+  /** Seconds of the pool's clock: when a hold lapses. */
+  until?: number;
+  /** The same in words. */
+  why: string;
+}
