@@ -2,7 +2,7 @@
 // is shared. A slot crosses as u32 (bitmaps), as a number up to 2^53 (f64), or as (hi, lo).
 //
 // BUSY (or BUSY as the type can say it) means: the lock was held for 50 ms, nothing was done.
-import { bitmapClear, bitmapFill } from "../sets/bitmap";
+import { bitmapClear, bitmapFill, NONE } from "../sets/bitmap";
 import { heapReady } from "./buddy";
 import { enter, leave } from "./desk";
 import {
@@ -12,6 +12,8 @@ import {
   isBitmap,
   NO_SPACE,
   OK,
+  plainGive,
+  plainTake,
   poolBand,
   poolClose,
   poolCooling,
@@ -85,8 +87,9 @@ export function slotsTake(cell: u32, now: u32): i32 {
 /** The same for bitmaps: the slot, or -1 exhausted, -2 busy, -3 no space (as u32). */
 export function slotsTake32(cell: u32, now: u32): u32 {
   if (!enter()) return BUSY_32;
-  const status = poolTake(cell, now);
-  const slot = <u32>slotLo;
+  const quick = plainTake(cell);
+  const status = quick != NONE ? OK : poolTake(cell, now);
+  const slot = quick != NONE ? quick : <u32>slotLo;
   leave();
   return status == OK ? slot : status == FREE ? NOTHING : FULL_32;
 }
@@ -124,7 +127,7 @@ export function slotsGive(cell: u32, hi: u64, lo: u64, now: u32): i32 {
 /** The same for bitmaps. */
 export function slotsGive32(cell: u32, slot: u32, now: u32): i32 {
   if (!enter()) return BUSY;
-  const status = poolGive(cell, 0, <u64>slot, now);
+  const status = plainGive(cell, slot) ? OK : poolGive(cell, 0, <u64>slot, now);
   leave();
   return status;
 }
@@ -182,12 +185,13 @@ export function slotsTakeMany(cell: u32, now: u32, at: usize, n: u32, width: u32
     if (!enter()) return done;
     const part = min<u32>(n, done + BATCH);
     for (; done < part; done++) {
-      many = poolTake(cell, now);
+      const quick = plainTake(cell);
+      many = quick != NONE ? OK : poolTake(cell, now);
       if (many != OK) {
         leave();
         return done;
       }
-      put(at, done, width, slotLo);
+      put(at, done, width, quick != NONE ? <u64>quick : slotLo);
     }
     leave();
   }
@@ -201,7 +205,9 @@ export function slotsGiveMany(cell: u32, now: u32, at: usize, n: u32, width: u32
     if (!enter()) return done;
     const part = min<u32>(n, done + BATCH);
     for (; done < part; done++) {
-      many = poolGive(cell, 0, get(at, done, width), now);
+      const slot = get(at, done, width);
+      const quick = slot >> 32 == 0 && plainGive(cell, <u32>slot);
+      many = quick ? OK : poolGive(cell, 0, slot, now);
       if (many != OK) {
         leave();
         return done;

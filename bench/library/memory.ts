@@ -1,0 +1,97 @@
+// Memory and snapshots: 100,000 pools in one process; 10 M held addresses as bytes, written and read
+// back beside plain bytes on the same disk.
+import { closeSync, fdatasyncSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { heapBytes } from "../../src/heap.ts";
+import { createPool, Pool } from "../../src/index.ts";
+import { packageRoot } from "../../src/wasm.ts";
+import { type Line, measured } from "./measure.ts";
+
+function manyPools(count: number): Line {
+  globalThis.gc?.();
+  const before = { heap: heapBytes(), js: process.memoryUsage().heapUsed };
+  const pools: Pool[] = [];
+  for (let i = 0; i < count; i++) {
+    const base = 0x0a000000 + i * 64;
+    const text = `${base >>> 24}.${(base >>> 16) & 255}.${(base >>> 8) & 255}.${base & 255}/26`;
+    const pool = createPool(text);
+    pool.take();
+    pools.push(pool);
+  }
+  globalThis.gc?.();
+  const heap = (heapBytes() - before.heap) / count;
+  const js = (process.memoryUsage().heapUsed - before.js) / count;
+  for (const pool of pools) pool.close();
+  return {
+    section: "memory",
+    what: `${count.toLocaleString("en-US")} pools of /26 in one process, bytes for each`,
+    figure: `${Math.round(heap)} in the shared memory, ${Math.round(js)} in JavaScript`,
+  };
+}
+
+function writeWhole(path: string, bytes: Uint8Array): void {
+  const fd = openSync(path, "w");
+  for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at, bytes.length - at);
+  fdatasyncSync(fd);
+  closeSync(fd);
+}
+
+/** Write and read back, a pool's snapshot and plain bytes of its length by turns. */
+function snapshots(what: string, pool: Pool, rounds: number): Line[] {
+  const path = join(packageRoot(), `build/bench-snapshot-${process.pid}`);
+  const times = { write: [] as number[], plainWrite: [] as number[] };
+  const reads = { read: [] as number[], plainRead: [] as number[] };
+  const clock = (into: number[], work: () => void) => {
+    const begin = process.hrtime.bigint();
+    work();
+    into.push(Number(process.hrtime.bigint() - begin));
+  };
+  let length = 0;
+  try {
+    for (let i = 0; i < rounds; i++) {
+      const plain = pool.toBytes();
+      length = plain.length;
+      clock(times.plainWrite, () => writeWhole(path, plain));
+      clock(reads.plainRead, () => void readFileSync(path));
+      clock(times.write, () => writeWhole(path, pool.toBytes()));
+      clock(reads.read, () => {
+        const copy = Pool.fromBytes(readFileSync(path));
+        if (copy.used !== pool.used) throw new Error("the copy holds something else");
+        copy.close();
+      });
+    }
+  } finally {
+    rmSync(path, { force: true });
+  }
+  const share = (plain: number[], own: number[]) =>
+    measured("plain", plain).median / measured("own", own).median;
+  const both = { ...times, ...reads };
+  const line = (verb: string, plain: number[], own: number[]): Line => ({
+    section: "snapshots",
+    what: `${what}: ${verb} ${(length / 1e6).toFixed(2)} MB`,
+    figure:
+      `${(measured("", own).median / 1e6).toFixed(2)} ms, ` +
+      `${Math.round(share(plain, own) * 100)} % of plain bytes`,
+    target: ">= 70 %",
+    met: share(plain, own) >= 0.7,
+  });
+  return [line("write", both.plainWrite, both.write), line("read back", both.plainRead, both.read)];
+}
+
+/** The table. */
+export function measureMemory(quick: boolean): Line[] {
+  const held = quick ? 100_000 : 10_000_000;
+  const before = heapBytes();
+  using pool = createPool("10.0.0.0/8");
+  pool.takeMany(new Uint32Array(held));
+  const bytes = heapBytes() - before;
+  return [
+    manyPools(quick ? 1000 : 100_000),
+    {
+      section: "memory",
+      what: `${held.toLocaleString("en-US")} held addresses of a /8, without owners`,
+      figure: `${(bytes / 1e6).toFixed(2)} MB`,
+    },
+    ...snapshots(`${held.toLocaleString("en-US")} held in a /8`, pool, quick ? 3 : 25),
+  ];
+}

@@ -1,0 +1,105 @@
+// Threads on one pool: throughput of two workers beside one, each call followed by 1 us of other
+// work; and the law that no slot is given twice, over as many operations as asked for.
+//
+//     npm run bench -- --only threads --operations 100000000
+import { join } from "node:path";
+import { Worker } from "node:worker_threads";
+import { createPool, type Pool } from "../../src/index.ts";
+import { packageRoot } from "../../src/wasm.ts";
+import { type Line, measured } from "./measure.ts";
+
+// Plain JavaScript: it runs in a thread of its own.
+const CODE = `
+const { parentPort, workerData } = require("node:worker_threads");
+(async () => {
+  const { Pool } = await import(workerData.index);
+  const pool = Pool.attach(workerData.token);
+  const owners = new Int32Array(workerData.marks);
+  const { pairs, spins, me } = workerData;
+  const slots = new Uint32Array(64);
+  let clashes = 0, other = 0;
+  parentPort.postMessage("ready");
+  await new Promise((go) => parentPort.once("message", go));
+  const begin = process.hrtime.bigint();
+  for (let done = 0; done < pairs; done += 64) {
+    for (let i = 0; i < 64; i++) {
+      slots[i] = pool.take();
+      if (Atomics.exchange(owners, slots[i], me) !== 0) clashes++;
+      for (let k = 0; k < spins; k++) other = (other * 31 + k) | 0;
+    }
+    for (let i = 0; i < 64; i++) {
+      if (Atomics.exchange(owners, slots[i], 0) !== me) clashes++;
+      pool.give(slots[i]);
+      for (let k = 0; k < spins; k++) other = (other * 31 + k) | 0;
+    }
+  }
+  parentPort.postMessage({ ns: Number(process.hrtime.bigint() - begin), clashes, other });
+})();
+`;
+
+/** Rounds of the worker's idle loop that take a microsecond here. */
+function spinsOfMicrosecond(): number {
+  let other = 0;
+  const rounds = 20_000_000;
+  const begin = process.hrtime.bigint();
+  for (let k = 0; k < rounds; k++) other = (other * 31 + k) | 0;
+  const ns = Number(process.hrtime.bigint() - begin) / rounds;
+  return Math.max(1, Math.round((1000 + (other & 0)) / ns));
+}
+
+/** Runs `pairs` takes and gives in each of `workers` threads: operations per second, clashes. */
+async function race(pool: Pool, workers: number, pairs: number, spins: number) {
+  const index = join(packageRoot(), "build/js/src/index.js");
+  const marks = new SharedArrayBuffer(pool.size * 4);
+  const threads = Array.from({ length: workers }, (_, me) => {
+    const workerData = { index, token: pool.share(), marks, pairs, spins, me: me + 1 };
+    return new Worker(CODE, { eval: true, workerData });
+  });
+  const next = (thread: Worker) =>
+    new Promise<{ ns: number; clashes: number }>((resolve, reject) => {
+      thread.once("message", resolve);
+      thread.once("error", reject);
+    });
+  await Promise.all(threads.map(next));
+  const results = threads.map(next);
+  for (const thread of threads) thread.postMessage("go");
+  const done = await Promise.all(results);
+  const slowest = Math.max(...done.map((d) => d.ns));
+  return {
+    perSecond: (2 * pairs * workers * 1e9) / slowest,
+    clashes: done.reduce((sum, d) => sum + d.clashes, 0),
+  };
+}
+
+/** The table; `operations` = mixed operations of the law's run, 0 for none. */
+export async function measureThreads(quick: boolean, operations: number): Promise<Line[]> {
+  const section = "two threads on one pool";
+  using pool = createPool("10.0.0.0/12");
+  const spins = spinsOfMicrosecond();
+  const one: number[] = [];
+  const two: number[] = [];
+  for (let round = 0; round < (quick ? 1 : 7); round++) {
+    one.push((await race(pool, 1, quick ? 6400 : 192_000, spins)).perSecond);
+    two.push((await race(pool, 2, quick ? 6400 : 192_000, spins)).perSecond);
+  }
+  const [a, b] = [measured("one", one).median, measured("two", two).median];
+  const ratio = b / a;
+  const lines: Line[] = [
+    {
+      section,
+      what: "throughput of two beside one, each call followed by 1 us of other work",
+      figure: `${ratio.toFixed(2)} x (${(a / 1e6).toFixed(2)} M/s, ${(b / 1e6).toFixed(2)} M/s)`,
+      ...(quick ? {} : { target: ">= 1.5 x", met: ratio >= 1.5 }),
+    },
+  ];
+  if (operations > 0) {
+    const law = await race(pool, 2, Math.ceil(operations / 4), 0);
+    if (law.clashes > 0) throw new Error(`${law.clashes} slots were given twice`);
+    lines.push({
+      section,
+      what: `${operations.toLocaleString("en-US")} mixed operations of two threads`,
+      figure: `no slot given twice; ${(law.perSecond / 1e6).toFixed(2)} M/s without other work`,
+    });
+  }
+  return lines;
+}
