@@ -1,0 +1,383 @@
+// Ranges of service addresses (and of load balancers): what of a range is usable, how large its
+// static band is, and the pools that its addresses are given from. Rules of Kubernetes 1.34
+// (pkg/registry/core/service/ipallocator; KEP-3070 for the band).
+//
+//   prefix      | network | band: given last, or by request |  dynamic: given first  | broadcast |
+//   usable                ^ first                                                last ^
+//
+// A range that is no prefix lies in the smallest prefix around it, whose rest is excluded; where
+// that would be more than four times its addresses, in two of them.
+// Cost: of a pool; `upperFree` reads at most `band` states, only when about that many are free.
+import {
+  type Family,
+  formatAddress,
+  formatPrefix,
+  lastOf,
+  maskPrefix,
+  parseAddress,
+  parseInterval,
+  parsePrefix,
+  widthOf,
+} from "../address.ts";
+import { IpamError, shown } from "../errors.ts";
+import { createPool, type Explanation, Pool, type PoolOptions } from "../pool.ts";
+
+/** Bounds of the static band, and the share of the range that it is. */
+const BAND_MIN = 16;
+const BAND_MAX = 256;
+const BAND_SHARE = 16n;
+const USABLE_MAX = (1n << 64n) - 1n;
+/** A part's prefix may have this many times the part's addresses. */
+const SLACK = 4n;
+
+/** IP family as Kubernetes writes it. */
+export type IpFamily = "IPv4" | "IPv6";
+
+/** `services`: a prefix as Kubernetes counts it; `all`: every address of a prefix or `first-last`. */
+export type Usable = "services" | "all";
+
+/** What a range is made of; the rest of PoolOptions goes to its pools. */
+export interface RangeOptions extends Pick<PoolOptions, "policy" | "cooldown" | "seed" | "clock"> {
+  usable: Usable;
+  /** Lowest usable addresses that are given last; undefined: Kubernetes' rule. */
+  band: number | undefined;
+}
+
+/** Addresses of one family, both ends included; none where last is below first. */
+export interface Span {
+  family: Family;
+  first: bigint;
+  last: bigint;
+}
+
+/** What a range has and gave. Numbers above 2^53 are rounded. */
+export interface ServiceRangeStats {
+  range: string;
+  ipFamily: IpFamily;
+  /** Addresses that services may have, excluded ones too. */
+  usable: number;
+  /** Size of the static band. */
+  band: number;
+  used: number;
+  free: number;
+  cooling: number;
+  excluded: number;
+  /** Running totals: addresses given, addresses released, requests that failed here. */
+  allocations: number;
+  releases: number;
+  failures: number;
+}
+
+/** The family in Kubernetes' word. */
+export function ipFamilyOf(family: Family): IpFamily {
+  return family === 4 ? "IPv4" : "IPv6";
+}
+
+/**
+ * Kubernetes' static band for a range of `size` addresses (network address included): 0 up to 16,
+ * else a sixteenth, at least 16 and at most 256. Throws "invalid".
+ */
+export function staticBandFor(size: number | bigint): number {
+  if (!(typeof size === "bigint" || Number.isSafeInteger(size)) || size < 0)
+    throw new IpamError("invalid", `${shown(size)} is not a number of addresses`, size);
+  const n = BigInt(size);
+  if (n <= BigInt(BAND_MIN)) return 0;
+  return Math.min(BAND_MAX, Math.max(BAND_MIN, Number(n / BAND_SHARE)));
+}
+
+/** The usable span of a prefix of services: IPv4 without first and last, IPv6 without first. */
+function serviceSpan(family: Family, base: bigint, last: bigint): Span {
+  return { family, first: base + 1n, last: family === 4 ? last - 1n : last };
+}
+
+function countOf({ first, last }: Span): bigint {
+  return last < first ? 0n : last - first + 1n;
+}
+
+/**
+ * How many addresses a service range can give; 2^64 - 1 stands for everything above, as upstream
+ * has it. Host bits are ignored. Throws "invalid".
+ */
+export function usableAddresses(cidr: string): bigint {
+  const prefix = maskPrefix(cidr);
+  const n = countOf(serviceSpan(prefix.family, prefix.base, lastOf(prefix)));
+  return n > USABLE_MAX ? USABLE_MAX : n;
+}
+
+/** The address `offset` after another. Throws "invalid"; "outside" past the end of the family. */
+export function addOffset(address: string, offset: bigint): string {
+  const { family, value } = parseAddress(address);
+  const sum = value + offset;
+  if (sum < 0n || sum >> BigInt(widthOf(family)) !== 0n)
+    throw new IpamError("outside", `${address} + ${offset} is no IPv${family} address`, address);
+  return formatAddress(family, sum);
+}
+
+/** The last address of a prefix (IPv4: broadcast). Host bits are ignored. Throws "invalid". */
+export function lastAddress(cidr: string): string {
+  const prefix = maskPrefix(cidr);
+  return formatAddress(prefix.family, lastOf(prefix));
+}
+
+/**
+ * Every address from `first` to `last` once, beginning `offset` after first (modulo their number)
+ * and wrapping round. Throws "invalid", "family".
+ */
+export function* walkAddresses(
+  first: string,
+  last: string,
+  offset: bigint,
+): IterableIterator<string> {
+  const span = parseInterval(`${first}-${last}`);
+  const n = countOf(span);
+  const begin = ((offset % n) + n) % n;
+  for (let i = 0n; i < n; i++) yield formatAddress(span.family, span.first + ((begin + i) % n));
+}
+
+// The usable addresses of a range as it is written, and all it covers.
+function readRange(text: unknown, usable: Usable): { span: Span; whole: Span; text: string } {
+  if (usable === "all" && typeof text === "string" && !text.includes("/")) {
+    const span = parseInterval(text);
+    const [from, to] = [span.first, span.last].map((v) => formatAddress(span.family, v));
+    return { span, whole: span, text: from === to ? `${from}` : `${from}-${to}` };
+  }
+  const prefix = parsePrefix(text);
+  const { family, base } = prefix;
+  const whole = { family, first: base, last: lastOf(prefix) };
+  const span = usable === "all" ? whole : serviceSpan(family, base, whole.last);
+  return { span, whole, text: formatPrefix(prefix) };
+}
+
+/** A piece of a range, in a pool of its own. */
+interface Part extends Span {
+  pool: Pool<number | bigint>;
+}
+
+// The smallest prefix around a span: how many bits its addresses differ in.
+function bitsAround({ first, last }: Span): bigint {
+  return first === last ? 0n : BigInt((first ^ last).toString(2).length);
+}
+
+// One span, or the two at both sides of the boundary that makes its prefix so large.
+function pieces(span: Span): Span[] {
+  const count = countOf(span);
+  if (count === 0n) return [];
+  const bits = bitsAround(span);
+  if (1n << bits <= count * SLACK) return [span];
+  const middle = (span.last >> (bits - 1n)) << (bits - 1n);
+  return [
+    { ...span, last: middle - 1n },
+    { ...span, first: middle },
+  ];
+}
+
+function clipped(span: Span, to: Span): Span | undefined {
+  if (span.family !== to.family) return undefined;
+  const first = span.first > to.first ? span.first : to.first;
+  const last = span.last < to.last ? span.last : to.last;
+  return first <= last ? { family: to.family, first, last } : undefined;
+}
+
+function textOf({ family, first, last }: Span): string {
+  return `${formatAddress(family, first)}-${formatAddress(family, last)}`;
+}
+
+/** A range in a snapshot: its pools' bytes in order; allocations, releases, failures. */
+export interface SavedRange {
+  pools: readonly Uint8Array[];
+  totals: [number, number, number];
+}
+
+/** One range of service addresses. */
+export class ServiceRange {
+  readonly text: string;
+  readonly family: Family;
+  /** The usable addresses. */
+  readonly span: Span;
+  /** Every address of the range, unusable ones too. */
+  readonly whole: Span;
+  readonly band: number;
+  readonly #parts: Part[] = [];
+  #hidden = 0;
+  #allocations = 0;
+  #releases = 0;
+  #failures = 0;
+
+  /** `saved`: what `save` gave. Throws as createPool does. */
+  constructor(
+    written: unknown,
+    options: RangeOptions,
+    exclude: readonly Span[],
+    saved?: SavedRange,
+  ) {
+    const { usable, band, ...poolOptions } = options;
+    const { span, whole, text } = readRange(written, usable);
+    this.text = text;
+    this.family = span.family;
+    this.span = span;
+    this.whole = whole;
+    const rule = usable === "services" ? staticBandFor(countOf(whole)) : 0;
+    this.band = Math.min(band ?? rule, Number(countOf(span)));
+    if (saved) [this.#allocations, this.#releases, this.#failures] = saved.totals;
+    let left = this.band;
+    try {
+      for (const [i, piece] of pieces(span).entries()) {
+        const inBand = Math.min(left, Number(countOf(piece)));
+        left -= inBand;
+        this.#parts.push(this.#part(piece, inBand, exclude, poolOptions, saved?.pools[i]));
+      }
+      if (saved && saved.pools.length !== this.#parts.length)
+        throw new IpamError("damaged", `the snapshot of ${text} hasn't its pools`, written);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+    // Upper addresses of any part come before the band, which begins in the first one.
+    if (this.band > 0) this.#parts.reverse();
+  }
+
+  #part(
+    piece: Span,
+    band: number,
+    exclude: readonly Span[],
+    options: PoolOptions,
+    saved?: Uint8Array,
+  ): Part {
+    const { family, first, last } = piece;
+    const bits = bitsAround(piece);
+    const base = (first >> bits) << bits;
+    const end = base + (1n << bits) - 1n;
+    const prefix = { family, base, length: widthOf(family) - Number(bits) };
+    const hidden = [
+      { family, first: base, last: first - 1n },
+      { family, first: last + 1n, last: end },
+    ].filter((s) => s.first <= s.last);
+    this.#hidden += Number(first - base) + Number(end - last);
+    const kept = exclude.map((s) => clipped(s, piece)).filter((s) => s !== undefined);
+    const slots = band === 0 ? 0 : Number(first - base) + band;
+    const text = formatPrefix(prefix);
+    const { clock, seed } = options;
+    const own = { ...(clock && { clock }), ...(seed !== undefined && { seed }) };
+    const pool = saved
+      ? Pool.fromBytes<number | bigint>(saved, own)
+      : createPool<number | bigint>(text, {
+          ...options,
+          band: slots,
+          exclude: [...hidden, ...kept].map(textOf),
+        });
+    if (pool.prefix === text) return { ...piece, pool };
+    pool.close();
+    throw new IpamError("damaged", `the snapshot of ${this.text} is of ${pool.prefix}`, saved);
+  }
+
+  /** Is the address one that services may have? */
+  holds(family: Family, value: bigint): boolean {
+    return family === this.family && value >= this.span.first && value <= this.span.last;
+  }
+
+  #partOf(value: bigint): Part {
+    return this.#parts.find((p) => value >= p.first && value <= p.last)!;
+  }
+
+  #sum(what: "used" | "free" | "cooling" | "excluded"): number {
+    return this.#parts.reduce((sum, { pool }) => sum + pool[what], 0);
+  }
+
+  get used(): number {
+    return this.#sum("used");
+  }
+
+  get free(): number {
+    return this.#sum("free");
+  }
+
+  get cooling(): number {
+    return this.#sum("cooling");
+  }
+
+  /** Is something free above the band? */
+  get upperFree(): boolean {
+    const { free } = this;
+    if (free > this.band) return true;
+    let inBand = 0;
+    for (let i = 0n; i < BigInt(this.band); i++) {
+      const address = formatAddress(this.family, this.span.first + i);
+      if (this.#partOf(this.span.first + i).pool.explain(address).state === "free") inBand++;
+    }
+    return free > inBand;
+  }
+
+  /** Gives an address by the pools' policy; undefined: there is none. Throws "noSpace". */
+  allocate(): string | undefined {
+    // A part that has something free comes before one that could only give what cools.
+    for (const wanted of ["free", "cooling"] as const)
+      for (const { pool } of this.#parts)
+        if (pool[wanted] > 0) {
+          const address = pool.allocate();
+          this.#allocations++;
+          return address;
+        }
+    return undefined;
+  }
+
+  /** Takes this usable address. Throws as Pool.allocate(address). */
+  allocateAt(value: bigint): string {
+    const address = this.#partOf(value).pool.allocate(formatAddress(this.family, value));
+    this.#allocations++;
+    return address;
+  }
+
+  /** Counts a request that failed. */
+  failed(): void {
+    this.#failures++;
+  }
+
+  /** Takes a usable address back. Throws as Pool.release. */
+  release(value: bigint): void {
+    this.#partOf(value).pool.release(formatAddress(this.family, value));
+    this.#releases++;
+  }
+
+  /** Why a usable address can or can't be given. */
+  explain(value: bigint): Explanation {
+    return this.#partOf(value).pool.explain(formatAddress(this.family, value));
+  }
+
+  /** Held addresses in order. */
+  *[Symbol.iterator](): IterableIterator<string> {
+    for (const { pool } of this.#inOrder()) yield* pool;
+  }
+
+  #inOrder(): Part[] {
+    return this.#parts.toSorted((a, b) => (a.first < b.first ? -1 : 1));
+  }
+
+  /** What the range has and gave. */
+  stats(): ServiceRangeStats {
+    return {
+      range: this.text,
+      ipFamily: ipFamilyOf(this.family),
+      usable: Number(countOf(this.span)),
+      band: this.band,
+      used: this.used,
+      free: this.free,
+      cooling: this.cooling,
+      excluded: this.#sum("excluded") - this.#hidden,
+      allocations: this.#allocations,
+      releases: this.#releases,
+      failures: this.#failures,
+    };
+  }
+
+  /** Everything but the range's text and options. */
+  save(): SavedRange {
+    return {
+      pools: this.#inOrder().map(({ pool }) => pool.toBytes()),
+      totals: [this.#allocations, this.#releases, this.#failures],
+    };
+  }
+
+  close(): void {
+    for (const { pool } of this.#parts) pool.close();
+  }
+}
