@@ -112,7 +112,8 @@ export class Pool<S extends number | bigint = number> implements Disposable {
   readonly #range: Prefix;
   readonly #first: number;
   readonly #slots: Slots;
-  readonly #holds: Holds<bigint>;
+  // Made with the first hold: most pools of a large process have none.
+  #holds: Holds<bigint> | undefined;
   readonly #clock: () => number;
   readonly #options: PoolOptions;
 
@@ -139,7 +140,6 @@ export class Pool<S extends number | bigint = number> implements Disposable {
     const intervals = existing ? [] : this.#intervals(options.exclude ?? []);
     this.#slots = makeSlots(bits, made, ticks === 0 ? undefined : clock, existing);
     this.#clock = clock;
-    this.#holds = new Holds(clock);
     for (const [from, to] of intervals) this.#slots.exclude(from, to);
   }
 
@@ -183,7 +183,7 @@ export class Pool<S extends number | bigint = number> implements Disposable {
   #open(): Slots {
     if (this.#slots.cell === 0)
       throw new IpamError("closed", `the pool ${this.prefix} is closed`, this.prefix);
-    this.#holds.sweep();
+    this.#holds?.sweep();
     return this.#slots;
   }
 
@@ -251,7 +251,7 @@ export class Pool<S extends number | bigint = number> implements Disposable {
   }
 
   #released(status: number, key: bigint, value: unknown): void {
-    this.#holds.forget(String(key));
+    this.#holds?.forget(String(key));
     if (status === 0) return;
     const { state, why } = this.#state(key);
     if (status === FREE || state === "cooling")
@@ -288,7 +288,7 @@ export class Pool<S extends number | bigint = number> implements Disposable {
     if (slots.cell === 0) this.#open();
     slots.check(slot);
     const status = slots.giveRaw(slot);
-    if (status !== 0 || this.#holds.size > 0) this.#released(status, slots.keyOf(slot), slot);
+    if (status !== 0 || this.#holds !== undefined) this.#released(status, slots.keyOf(slot), slot);
   }
 
   /**
@@ -336,12 +336,14 @@ export class Pool<S extends number | bigint = number> implements Disposable {
     const key = this.#keyOf(text);
     const name = String(key);
     const back = (what: bigint) => void this.#slots.giveKey(what);
-    const id = this.#holds.add(name, key, ttl, back);
+    this.#holds ??= new Holds(this.#clock);
+    const holds = this.#holds;
+    const id = holds.add(name, key, ttl, back);
     return new Hold(text, {
-      has: () => this.#slots.cell !== 0 && this.#holds.has(name, id),
-      confirm: () => this.#holds.end(name, id),
+      has: () => this.#slots.cell !== 0 && holds.has(name, id),
+      confirm: () => holds.end(name, id),
       abort: () => {
-        if (this.#slots.cell !== 0 && this.#holds.end(name, id)) back(key);
+        if (this.#slots.cell !== 0 && holds.end(name, id)) back(key);
       },
     });
   }
@@ -349,7 +351,7 @@ export class Pool<S extends number | bigint = number> implements Disposable {
   #state(key: bigint): Explanation {
     const text = this.#textOf(key);
     const state = this.#slots.stateOf(key);
-    const until = this.#holds.due(String(key));
+    const until = this.#holds?.due(String(key));
     if (state === "held" && until !== undefined)
       return { state: "held", until, why: `${text} is on hold, neither confirmed nor aborted` };
     if (state === "held") return { state: "allocated", why: `${text} is allocated` };
@@ -414,7 +416,7 @@ export class Pool<S extends number | bigint = number> implements Disposable {
 
   /** Gives the memory back; everything but close throws "closed" from now on. */
   close(): void {
-    this.#holds.clear();
+    this.#holds?.clear();
     this.#slots.close();
   }
 

@@ -32,12 +32,15 @@ interface Head {
 /** Checksum of several pieces. */
 export function hashOf(h: Heap, pieces: readonly Uint8Array[]): bigint {
   let seed = 0n;
-  for (const piece of pieces)
+  for (const piece of pieces) {
+    const inside = piece.buffer === h.memory.buffer;
     for (let at = 0; at < piece.length; at += TRANSFER_BYTES) {
       const part = piece.subarray(at, at + TRANSFER_BYTES);
-      h.u8.set(part, h.transfer);
-      seed = h.exports.snapshotHash!(seed, h.transfer, part.length) as bigint;
+      if (!inside) h.u8.set(part, h.transfer);
+      const from = inside ? part.byteOffset : h.transfer;
+      seed = h.exports.snapshotHash!(seed, from, part.length) as bigint;
     }
+  }
   return BigInt.asUintN(64, seed);
 }
 
@@ -102,11 +105,11 @@ function join(parts: Uint8Array[]): Uint8Array {
   return out;
 }
 
-/** The set of a pool of slots: leaf words, or groups. */
+/** The set of a pool of slots: its leaf words where they lie (copy them at once), or groups. */
 export function readSet(slots: Slots): Uint8Array {
   const { heap: h, cell } = slots;
   const words = (h.exports.snapshotWords!(cell) as number) >>> 0;
-  if (words !== 0) return h.u8.slice(words, words + wordBytes(slots));
+  if (words !== 0) return h.u8.subarray(words, words + wordBytes(slots));
   const parts: Uint8Array[] = [];
   for (let hi = 0n, lo = 0n; ; ) {
     const n = h.exports.snapshotGroups!(cell, hi, lo, h.transfer, GROUPS) as number;

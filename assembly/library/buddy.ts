@@ -92,11 +92,25 @@ function unlink(page: u32, order: u32): void {
 }
 
 function orderOf(bytes: u32): u32 {
-  const pages = (bytes + PAGE - 1) / PAGE;
+  const pages = pagesOf(bytes);
   return pages <= 1 ? 0 : 32 - <u32>clz(pages - 1);
 }
 
-/** A zeroed run of at least `bytes`: its offset (a multiple of 4096), or 0 when there is none. */
+// Bytes as whole pages.
+function pagesOf(bytes: u32): u32 {
+  return (bytes + PAGE - 1) / PAGE;
+}
+
+// The largest order of a run that begins at `page` and has at most `pages`.
+function fitting(page: u32, pages: u32): u32 {
+  const aligned = page == 0 ? ORDERS - 1 : <u32>ctz(page);
+  return min<u32>(aligned, 31 - <u32>clz(pages));
+}
+
+/**
+ * A zeroed run of at least `bytes`: its offset (a multiple of 4096), or 0 when there is none. What
+ * a power of two has over the pages that are needed stays free.
+ */
 export function runTake(bytes: u32): u32 {
   const order = orderOf(bytes);
   let from = order;
@@ -108,16 +122,33 @@ export function runTake(bytes: u32): u32 {
     from--;
     push(page + ((<u32>1) << from), from);
   }
+  const end = page + ((<u32>1) << order);
+  for (let rest = page + pagesOf(bytes); rest < end; ) {
+    const piece = fitting(rest, end - rest);
+    push(rest, piece);
+    rest += (<u32>1) << piece;
+  }
   return at(page);
 }
 
 /** Gives back a run that was taken with the same `bytes`, and clears it. */
 export function runFree(run: u32, bytes: u32): void {
-  const pages = half(PAGES);
-  let order = orderOf(bytes);
   if (run < FIRST || (run - FIRST) % PAGE != 0) damaged("a run is given back that never was one");
   memory.fill(imageBase() + run, 0, <usize>bytes);
   let page = (run - FIRST) / PAGE;
+  const end = page + pagesOf(bytes);
+  while (page < end) {
+    const piece = fitting(page, end - page);
+    join(page, piece);
+    page += (<u32>1) << piece;
+  }
+}
+
+// Frees a run and joins it with its buddies as long as they are free.
+function join(first: u32, from: u32): void {
+  const pages = half(PAGES);
+  let page = first;
+  let order = from;
   for (; order + 1 < ORDERS; order++) {
     const buddy = page ^ ((<u32>1) << order);
     if (buddy + ((<u32>1) << order) > pages || marked(buddy) != order + 1) break;

@@ -4,7 +4,7 @@
 // BUSY (or BUSY as the type can say it) means: the lock was held for 50 ms, nothing was done.
 import { bitmapClear, bitmapFill, NONE } from "../sets/bitmap";
 import { heapReady } from "./buddy";
-import { enter, leave } from "./desk";
+import { enter, leave, shared } from "./desk";
 import {
   cooldownOf,
   FREE,
@@ -86,10 +86,13 @@ export function slotsTake(cell: u32, now: u32): i32 {
 
 /** The same for bitmaps: the slot, or -1 exhausted, -2 busy, -3 no space (as u32). */
 export function slotsTake32(cell: u32, now: u32): u32 {
+  if (!shared) {
+    const quick = plainTake(cell);
+    if (quick != NONE) return quick;
+  }
   if (!enter()) return BUSY_32;
-  const quick = plainTake(cell);
-  const status = quick != NONE ? OK : poolTake(cell, now);
-  const slot = quick != NONE ? quick : <u32>slotLo;
+  const status = poolTake(cell, now);
+  const slot = <u32>slotLo;
   leave();
   return status == OK ? slot : status == FREE ? NOTHING : FULL_32;
 }
@@ -126,8 +129,9 @@ export function slotsGive(cell: u32, hi: u64, lo: u64, now: u32): i32 {
 
 /** The same for bitmaps. */
 export function slotsGive32(cell: u32, slot: u32, now: u32): i32 {
+  if (!shared && plainGive(cell, slot)) return OK;
   if (!enter()) return BUSY;
-  const status = plainGive(cell, slot) ? OK : poolGive(cell, 0, <u64>slot, now);
+  const status = poolGive(cell, 0, <u64>slot, now);
   leave();
   return status;
 }
@@ -185,7 +189,7 @@ export function slotsTakeMany(cell: u32, now: u32, at: usize, n: u32, width: u32
     if (!enter()) return done;
     const part = min<u32>(n, done + BATCH);
     for (; done < part; done++) {
-      const quick = plainTake(cell);
+      const quick = shared ? NONE : plainTake(cell);
       many = quick != NONE ? OK : poolTake(cell, now);
       if (many != OK) {
         leave();
@@ -206,7 +210,7 @@ export function slotsGiveMany(cell: u32, now: u32, at: usize, n: u32, width: u32
     const part = min<u32>(n, done + BATCH);
     for (; done < part; done++) {
       const slot = get(at, done, width);
-      const quick = slot >> 32 == 0 && plainGive(cell, <u32>slot);
+      const quick = !shared && slot >> 32 == 0 && plainGive(cell, <u32>slot);
       many = quick ? OK : poolGive(cell, 0, slot, now);
       if (many != OK) {
         leave();

@@ -36,8 +36,9 @@ const CONTENDED: i32 = 0x40000000;
 const SLICE_NS: i64 = 50000000;
 const SPINS: u32 = 256;
 
+/** Do several threads use this heap, so that calls must lock? */
+export let shared: bool = false;
 let mine: u32 = 0;
-let shared: bool = false;
 let transfer: usize = 0;
 
 /** Sits down at desk `index`: its scratch memory, its transfer area. Once per instance. */

@@ -16,7 +16,7 @@
 // slots, in a bitmap excluded ones too (a search then needn't ask).
 // Cost: bitmap and radix as they say; plus one look at each exclusion in `give` and in radix pools.
 import { arenaFree, arenaTake } from "../image/arena";
-import { half, journalIsOpen, putWord, word } from "../image/image";
+import { half, putWord, word } from "../image/image";
 import { WINDOW_BASE } from "../numbers";
 import {
   bitmapBytes,
@@ -310,11 +310,12 @@ function collect(cell: u32, now: u32): void {
 const BASE: usize = <usize>WINDOW_BASE;
 
 /**
- * poolTake where it is simple: a plain bitmap and no journal. The slot, or NONE: ask poolTake.
+ * poolTake where it is simple: a plain bitmap. The slot, or NONE: ask poolTake. Not for shared heaps:
+ * nothing is noted.
  */
 export function plainTake(cell: u32): u32 {
   const c = BASE + cell;
-  if ((load<u64>(c) & PLAIN_TAKE) == 0 || journalIsOpen()) return NONE;
+  if ((load<u64>(c) & PLAIN_TAKE) == 0) return NONE;
   const from = load<u32>(c, CURSOR + 8);
   const slot = quickTakeNext(BASE + load<u32>(c, SET), load<u32>(c, SLOTS), from);
   if (slot == NONE) return NONE;
@@ -323,10 +324,10 @@ export function plainTake(cell: u32): u32 {
   return slot;
 }
 
-/** poolGive where it is simple; false: ask poolGive. */
+/** poolGive where it is simple; false: ask poolGive. Not for shared heaps. */
 export function plainGive(cell: u32, slot: u32): bool {
   const c = BASE + cell;
-  if ((load<u64>(c) & PLAIN_GIVE) == 0 || journalIsOpen()) return false;
+  if ((load<u64>(c) & PLAIN_GIVE) == 0) return false;
   if (!quickGive(BASE + load<u32>(c, SET), load<u32>(c, SLOTS), slot)) return false;
   store<u64>(c, load<u64>(c, HELD) - 1, HELD);
   return true;

@@ -6,7 +6,7 @@
 //
 // Cooling slots are in the set too. Only the thread that made the heap calls these.
 import { half, imageBase, putWord, word } from "../image/image";
-import { bitmapSettle } from "../sets/bitmap";
+import { quickSettle } from "../sets/bitmapquick";
 import { foundHi, foundLo, RADIX_NO_SPACE, radixNextTaken, radixTake } from "../sets/radix";
 import { sipHash } from "../siphash";
 import { heapReady } from "./buddy";
@@ -35,7 +35,7 @@ export function snapshotWords(cell: u32): usize {
  * there is no slot, or fewer than are excluded.
  */
 export function snapshotSettle(cell: u32): bool {
-  const taken = bitmapSettle(setOf(cell), slotsOf(cell));
+  const taken = quickSettle(imageBase() + setOf(cell), slotsOf(cell));
   if (taken == 0xffffffff || <u64>taken < poolExcluded(cell)) return false;
   heldAdd(cell, <u64>taken - poolExcluded(cell));
   return true;

@@ -226,30 +226,6 @@ export function bitmapClear(at: u32, slots: u32, from: u32, to: u32): u32 {
 }
 
 /**
- * The leaf words were written from outside: makes the upper levels agree with them. How many slots
- * are taken; NONE if a bit is set where there is no slot.
- */
-export function bitmapSettle(at: u32, slots: u32): u32 {
-  const tail = slots & 63;
-  let words = wordsFor(slots);
-  if (tail != 0 && word(at + ((words - 1) << 3)) >> tail != 0) return NONE;
-  let level = at;
-  while (words > 1) {
-    const above = level + (words << 3);
-    for (let i: u32 = 0; i < words; i += 64) {
-      let full: u64 = 0;
-      for (let j: u32 = 0; j < 64 && i + j < words; j++) {
-        if (word(level + ((i + j) << 3)) == FULL) full |= (<u64>1) << j;
-      }
-      putWord(above + ((i >> 6) << 3), full);
-    }
-    level = above;
-    words = wordsFor(words);
-  }
-  return bitmapCount(at, slots);
-}
-
-/**
  * Walks all words. The number of faults: upper bits that contradict their child word, and bits set
  * where there is no slot or no child.
  */

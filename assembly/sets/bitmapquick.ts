@@ -90,3 +90,30 @@ export function quickGive(at: usize, slots: u32, slot: u32): bool {
   if (old == FULL) tell(at, slots, slot, false);
   return true;
 }
+
+/**
+ * The leaf words were written from outside: makes the upper levels agree with them. How many slots
+ * are taken; NONE if a bit is set where there is no slot.
+ */
+export function quickSettle(at: usize, slots: u32): u32 {
+  if (slots < 64 && load<u64>(at) >> slots != 0) return NONE;
+  let count: u32 = 0;
+  let level = at;
+  let words = slots >> 6 || 1;
+  for (let i: u32 = 0; i < words; i++) count += <u32>popcnt(load<u64>(at + ((<usize>i) << 3)));
+  while (words > 1) {
+    const up = level + ((<usize>words) << 3);
+    for (let i: u32 = 0; i < words; i += 64) {
+      const until = min<u32>(64, words - i);
+      let full: u64 = 0;
+      for (let j: u32 = 0; j < until; j++) {
+        const one = load<u64>(level + ((<usize>(i + j)) << 3)) == FULL;
+        full |= (<u64>one) << j;
+      }
+      store<u64>(up + ((<usize>(i >> 6)) << 3), full);
+    }
+    level = up;
+    words = above(words);
+  }
+  return count;
+}
