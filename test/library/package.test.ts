@@ -1,0 +1,98 @@
+// The package as its users get it: packed, installed into an empty project with install scripts
+// off, imported as ESM, type-checked, bundled into one file.
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { packageRoot } from "../../src/wasm.ts";
+
+const root = packageRoot();
+const project = mkdtempSync(join(tmpdir(), "berth-package-"));
+const use = `import { createPool, createPrefixPool, IpamError } from "berth-ipam";
+const pool = createPool("10.0.0.0/30", { exclude: ["10.0.0.0"] });
+const nodes = createPrefixPool(["10.244.0.0/16", "fd00::/48"]);
+const given: string = pool.allocate();
+const node: string[] = nodes.allocate({ owner: "node-1" });
+try { pool.allocate("10.0.0.0"); } catch (e) { if (e instanceof IpamError) console.log(e.code); }
+console.log(given, node.join(" "));
+`;
+const printed = "excluded\n10.0.0.1 10.244.0.0/24 fd00::/64\n";
+
+const node = (...words: string[]) =>
+  execFileSync(process.execPath, words, { cwd: project, encoding: "utf8" });
+
+beforeAll(() => {
+  const pack = ["pack", "--ignore-scripts", "--pack-destination", project];
+  execFileSync("npm", pack, { cwd: root, stdio: "pipe" });
+  const version = JSON.parse(readFileSync(join(root, "package.json"), "utf8")).version;
+  writeFileSync(join(project, "package.json"), JSON.stringify({ type: "module", private: true }));
+  const options = ["--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund"];
+  execFileSync("npm", ["install", ...options, `./berth-ipam-${version}.tgz`], {
+    cwd: project,
+    stdio: "pipe",
+  });
+}, 120_000);
+
+afterAll(() => rmSync(project, { recursive: true }));
+
+describe("the package", () => {
+  it("runs from ESM in an empty project that ran no install script", () => {
+    writeFileSync(join(project, "use.mjs"), use.replaceAll(/: string(\[\])?/g, ""));
+    expect(node("use.mjs")).toBe(printed);
+  });
+
+  it("has types that a strict project accepts", () => {
+    writeFileSync(
+      join(project, "use.ts"),
+      `${use}// @ts-expect-error a number is no address\npool.allocate(7);\n`,
+    );
+    const tsc = join(root, "node_modules/typescript/bin/tsc");
+    const flags = ["--noEmit", "--strict", "--module", "nodenext", "--target", "es2023"];
+    const libs = ["--lib", "es2023,dom,esnext.disposable", "--types", ""];
+    const done = spawnSync(process.execPath, [tsc, ...flags, ...libs, "use.ts"], {
+      cwd: project,
+      encoding: "utf8",
+    });
+    expect(done.stdout).toBe("");
+    expect(done.status).toBe(0);
+  });
+
+  it("bundles with esbuild into one file that runs where there is no package", async () => {
+    const { build } = await import("esbuild");
+    const outfile = join(project, "bundle.mjs");
+    writeFileSync(join(project, "entry.mjs"), use.replaceAll(/: string(\[\])?/g, ""));
+    const options = { bundle: true, format: "esm", platform: "node", logLevel: "silent" } as const;
+    await build({ ...options, entryPoints: [join(project, "entry.mjs")], outfile });
+    const elsewhere = mkdtempSync(join(tmpdir(), "berth-bundle-"));
+    writeFileSync(join(elsewhere, "bundle.mjs"), readFileSync(outfile));
+    expect(node(join(elsewhere, "bundle.mjs"))).toBe(printed);
+    rmSync(elsewhere, { recursive: true });
+  });
+
+  it("loads no native addon at import, and names no Node module in berth-ipam/wasm", async () => {
+    const loaded = `process.dlopen = () => { throw new Error("an addon was loaded"); };
+      await import("berth-ipam"); await import("berth-ipam/wasm"); console.log("none");`;
+    writeFileSync(join(project, "addons.mjs"), loaded);
+    expect(node("addons.mjs")).toBe("none\n");
+    const { build } = await import("esbuild");
+    const entry = 'import { coreModule } from "berth-ipam/wasm"; console.log(coreModule());';
+    const browser = { bundle: true, format: "esm", platform: "browser", write: false } as const;
+    const stdin = { contents: entry, resolveDir: project };
+    const { outputFiles, errors } = await build({ ...browser, stdin, logLevel: "silent" });
+    expect(errors).toEqual([]);
+    expect(outputFiles[0]!.text).not.toContain("node:");
+  });
+
+  it("gives the module, a memory and an instance for a browser", () => {
+    writeFileSync(
+      join(project, "wasm.mjs"),
+      `import { coreBytes, coreInstance, coreMemory } from "berth-ipam/wasm";
+      const e = coreInstance(coreMemory());
+      e.deskSit(0); e.heapFormat();
+      const cell = e.slotsMake(8, 0, 0, 1n);
+      console.log(coreBytes().length > 10000, e.slotsTake32(cell, 0), e.slotsTake32(cell, 0));`,
+    );
+    expect(node("wasm.mjs")).toBe("true 0 1\n");
+  });
+});
