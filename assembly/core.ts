@@ -36,6 +36,7 @@ export {
 } from "./library/blocks";
 export { heapAttach, heapFormat, heapUsed, runFree, runTake } from "./library/buddy";
 export {
+  fillNext,
   lastHi,
   lastLo,
   manyStatus,

@@ -220,8 +220,18 @@ export abstract class Slots {
   /** Takes (or gives) every free (held) slot of first..last, at most 2^24. How many. */
   fill(first: bigint, last: bigint, take: boolean): number {
     const hi = first >> 64n;
-    const lo = first & MASK64;
-    return Number(this.core.slotsFill!(this.cell, hi, lo, last & MASK64, take, this.now()));
+    let lo = first & MASK64;
+    let count = 0n;
+    const begin = performance.now();
+    for (;;) {
+      const { core, cell } = this;
+      count += core.slotsFill!(cell, hi, lo, last & MASK64, take, this.now()) as bigint;
+      const status = core.manyStatus!() as number;
+      if (status === NO_SPACE) throw noSpace();
+      if (status !== BUSY) return Number(count);
+      this.heap.lookAfterHolder(begin);
+      lo = BigInt.asUintN(64, core.fillNext!());
+    }
   }
 
   /** The first held key at or after `from`; undefined: there is none. */

@@ -243,22 +243,30 @@ function fillPart(cell: u32, hi: u64, from: u64, to: u64, take: bool, now: u32):
   return count;
 }
 
+let resume: u64 = 0;
+
+/** Where the last slotsFill stopped when manyStatus is BUSY: begin there again. */
+export function fillNext(): u64 {
+  return resume;
+}
+
 /**
  * Takes (or gives back) every slot of hi:from..hi:to that is free (held), inside the pool. How
- * many. In steps of STRIDE: bound the interval, 2^24 slots take 1 ms in a bitmap, a second in a
- * radix pool.
+ * many; manyStatus tells OK, NO_SPACE, or BUSY. In steps of STRIDE, each under the lock: 2^24 slots
+ * take 1 ms in a bitmap, a second in a radix pool.
  */
 export function slotsFill(cell: u32, hi: u64, from: u64, to: u64, take: bool, now: u32): u64 {
   let count: u64 = 0;
-  let lo = from;
+  resume = from;
   for (;;) {
-    const end = min<u64>(to, lo | (STRIDE - 1));
-    if (!enter()) continue;
-    const ready = heapReady();
-    if (ready) count += fillPart(cell, hi, lo, end, take, now);
+    const end = min<u64>(to, resume | (STRIDE - 1));
+    many = BUSY;
+    if (!enter()) break;
+    many = heapReady() ? OK : NO_SPACE;
+    if (many == OK) count += fillPart(cell, hi, resume, end, take, now);
     leave();
-    if (!ready || end == to) break;
-    lo = end + 1;
+    if (many != OK || end == to) break;
+    resume = end + 1;
   }
   return count;
 }
