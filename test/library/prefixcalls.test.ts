@@ -1,0 +1,419 @@
+// Laws of createPrefixPool one by one: refusals, both or none, lists, holds, slots.
+import { describe, expect, it } from "vitest";
+import { createPrefixPool, type PrefixPool } from "../../src/cluster/prefixpool.ts";
+import { IpamError } from "../../src/errors.ts";
+import { heapBytes } from "../../src/heap.ts";
+
+/** The code of the IpamError that a call throws, with the value that it names. */
+function refusal(call: () => unknown): [code: string, value: unknown] {
+  try {
+    return ["nothing", call()];
+  } catch (error) {
+    if (error instanceof IpamError) return [error.code, error.value];
+    throw error;
+  }
+}
+
+const codeOf = (call: () => unknown) => refusal(call)[0];
+const hexOf = (pool: PrefixPool) => Buffer.from(pool.toBytes()).toString("hex");
+
+/** A dual-stack pool with something in it. */
+function sample(): PrefixPool {
+  const pool = createPrefixPool(["10.0.0.0/20", "fd00::/60"], { exclude: ["10.0.15.0/24"] });
+  pool.allocate({ owner: "a" });
+  pool.allocate({ owner: "b" });
+  pool.occupy("10.0.4.0/24", "c");
+  return pool;
+}
+
+describe("prefix pools refuse", () => {
+  const bad = (value: unknown) => value as never;
+
+  it("wrong input, each with a stable code and the value, and change nothing", () => {
+    const pool = sample();
+    const before = hexOf(pool);
+    const calls: [code: string, value: unknown, call: () => unknown][] = [
+      ["invalid", "10.0.0.0", () => pool.release("10.0.0.0")],
+      ["invalid", "010.0.0.0/24", () => pool.release("010.0.0.0/24")],
+      ["invalid", undefined, () => pool.release(bad(undefined))],
+      ["hostBits", "10.0.0.1/24", () => pool.release("10.0.0.1/24")],
+      ["outside", "10.9.0.0/24", () => pool.release("10.9.0.0/24")],
+      ["notAllocated", "10.0.9.0/24", () => pool.release("10.0.9.0/24")],
+      ["notAllocated", "10.0.0.0/25", () => pool.release("10.0.0.0/25")],
+      ["notAllocated", "10.0.0.0/23", () => pool.release("10.0.0.0/23")],
+      ["notAllocated", "10.0.15.0/24", () => pool.release("10.0.15.0/24")],
+      ["invalid", 7, () => pool.releaseOwner(bad(7))],
+      ["hostBits", "10.0.0.1/8", () => pool.releaseWithin("10.0.0.1/8")],
+      ["outside", "10.9.0.0/24", () => pool.occupy("10.9.0.0/24", "x")],
+      ["outside", "fe80::/64", () => pool.occupy("fe80::/64")],
+      ["hostBits", "fd00::1/64", () => pool.occupy("fd00::1/64")],
+      ["invalid", "", () => pool.occupy("10.0.8.0/24", "")],
+      ["invalid", null, () => pool.occupy("10.0.8.0/24", bad(null))],
+      ["invalid", Number.NaN, () => pool.allocate({ owner: bad(Number.NaN) })],
+      ["invalid", null, () => pool.allocate(bad(null))],
+      ["family", 5, () => pool.allocate({ family: bad(5) })],
+      ["invalid", 26, () => pool.allocate({ length: 26 })],
+      ["invalid", 33, () => pool.allocate({ length: 33 })],
+      ["invalid", "x", () => pool.allocate({ length: bad("x") })],
+      ["invalid", Number.NaN, () => pool.allocate({ length: { 4: Number.NaN } })],
+      ["overlap", "10.0.8.0/21", () => pool.add("10.0.8.0/21")],
+      ["overlap", "fd00::/32", () => pool.add("fd00::/32")],
+      ["tooSmall", "10.9.0.0/25", () => pool.add("10.9.0.0/25")],
+      ["invalid", "10.9/16", () => pool.add("10.9/16")],
+      ["hostBits", "10.9.0.1/16", () => pool.add("10.9.0.1/16")],
+      ["notFound", "10.0.0.0/24", () => pool.drain("10.0.0.0/24")],
+      ["notFound", "10.0.0.0/21", () => pool.remove("10.0.0.0/21")],
+      ["taken", "10.0.0.0/20", () => pool.remove("10.0.0.0/20")],
+      ["invalid", undefined, () => pool.take()],
+      ["invalid", undefined, () => pool.slotOf("10.0.0.0/24")],
+      ["invalid", 9, () => pool.occupyAll(bad(9))],
+      ["invalid", "10.0.0.0/24", () => pool.occupyAll(bad("10.0.0.0/24"))],
+      ["invalid", "there", () => pool.explain("there")],
+      ["invalid", -1, () => pool.hold({}, { ttl: -1 })],
+      ["invalid", Number.NaN, () => pool.hold({}, { ttl: Number.NaN })],
+    ];
+    for (const [code, value, call] of calls) {
+      expect([call.toString(), ...refusal(call)]).toEqual([call.toString(), code, value]);
+      expect(hexOf(pool)).toBe(before);
+    }
+    pool.close();
+  });
+
+  it("wrong options and cluster prefixes, and leave no memory behind", () => {
+    const make = (prefixes: unknown, options: object | null = {}) =>
+      codeOf(() => createPrefixPool(bad(prefixes), bad(options)));
+    const fill = () => {
+      for (let i = 0; i < 40; i++) make(["10.0.0.0/16", "fd00::/32", "10.0.128.0/17"]);
+      for (let i = 0; i < 40; i++)
+        make(["10.0.0.0/16", "fd00::/32", "10.0.0.0/8"], { mixed: true, head: 3 });
+    };
+    fill();
+    const before = heapBytes();
+    fill();
+    expect(make(undefined)).toBe("invalid");
+    expect(make(["10.0.0.0/16", 7])).toBe("invalid");
+    expect(make(["10.0.0.0/16", "10.0.128.0/17"])).toBe("overlap");
+    expect(make(["10.0.0.0/16", "10.1.0.0/25"])).toBe("tooSmall");
+    expect(make("10.0.0.1/16")).toBe("hostBits");
+    expect(make("10.0.0.0/16", null)).toBe("invalid");
+    expect(make("10.0.0.0/16", { length: 33 })).toBe("invalid");
+    expect(make("10.0.0.0/16", { length: 129 })).toBe("invalid");
+    expect(make("10.0.0.0/16", { length: { 4: "24" } })).toBe("invalid");
+    expect(make("10.0.0.0/16", { length: { 6: 200 } })).toBe("invalid");
+    expect(make("10.0.0.0/16", { length: 12 })).toBe("tooSmall");
+    expect(make("10.0.0.0/16", { head: -1 })).toBe("invalid");
+    expect(make("10.0.0.0/16", { tail: 0.5 })).toBe("invalid");
+    expect(make("10.0.0.0/16", { head: 200, tail: 56 })).toBe("tooLarge");
+    expect(make("10.0.0.0/16", { policy: "last" })).toBe("invalid");
+    expect(make("10.0.0.0/16", { mixed: 1 })).toBe("invalid");
+    expect(make("10.0.0.0/16", { mixed: true, policy: "next" })).toBe("invalid");
+    expect(make("10.0.0.0/16", { exclude: "10.0.0.0/24" })).toBe("invalid");
+    expect(make("10.0.0.0/16", { exclude: ["10.0.0.0/240"] })).toBe("invalid");
+    expect(make("10.0.0.0/16", { exclude: ["10.0.0.0-fd00::"] })).toBe("family");
+    expect(make("10.0.0.0/16", { seed: 1 })).toBe("invalid");
+    expect(make("10.0.0.0/16", { clock: 1 })).toBe("invalid");
+    expect(heapBytes()).toBe(before);
+  });
+
+  it("everything but close after close", () => {
+    const pool = sample();
+    pool.close();
+    pool.close();
+    const calls: (() => unknown)[] = [
+      () => pool.allocate(),
+      () => pool.release("10.0.0.0/24"),
+      () => pool.occupy("10.0.0.0/24"),
+      () => pool.occupyAll([]),
+      () => pool.add("10.7.0.0/16"),
+      () => pool.take(),
+      () => pool.give(0),
+      () => pool.stats(),
+      () => pool.explain("10.0.0.0"),
+      () => pool.toBytes(),
+      () => [...pool],
+      () => pool.prefixes,
+      () => pool.hold(),
+    ];
+    for (const call of calls)
+      expect([call.toString(), codeOf(call)]).toEqual([call.toString(), "closed"]);
+  });
+});
+
+describe("prefix pools", () => {
+  it("give both families or none: where one is exhausted the other changes nothing", () => {
+    for (const order of [
+      ["10.0.0.0/24", "fd00::/60"],
+      ["fd00::/60", "10.0.0.0/24"],
+    ]) {
+      const pool = createPrefixPool(order);
+      const first = pool.allocate();
+      expect(first).toEqual(order.map((text) => (text.includes(":") ? "fd00::/64" : text)));
+      const before = hexOf(pool);
+      expect(codeOf(() => pool.allocate())).toBe("exhausted");
+      expect(codeOf(() => pool.hold())).toBe("exhausted");
+      expect(hexOf(pool)).toBe(before);
+      expect(pool.allocate({ family: 6 })).toEqual(["fd00:0:0:1::/64"]);
+      pool.close();
+    }
+  });
+
+  it("give from the second prefix of a family when the first is full or draining", () => {
+    const pool = createPrefixPool(["10.0.0.0/23", "fd00::/60", "10.1.0.0/23"], { policy: "first" });
+    expect(pool.prefixes).toEqual(["10.0.0.0/23", "10.1.0.0/23", "fd00::/60"]);
+    const four = () => pool.allocate({ owner: "n" })[0];
+    expect([four(), four(), four()]).toEqual(["10.0.0.0/24", "10.0.1.0/24", "10.1.0.0/24"]);
+    pool.release("10.0.0.0/24");
+    pool.drain("10.0.0.0/23");
+    expect(four()).toBe("10.1.1.0/24");
+    expect(codeOf(four)).toBe("exhausted");
+    expect(pool.occupy("10.0.0.0/24", "late").status).toBe("added");
+    expect(pool.explain("10.0.1.9").owner).toBe("n");
+    pool.release("10.0.0.0/24");
+    expect(pool.explain("10.0.0.0/24").why).toContain("draining");
+    expect(codeOf(() => pool.remove("10.0.0.0/23"))).toBe("taken");
+    pool.release("10.0.1.0/24");
+    pool.remove("10.0.0.0/23");
+    pool.add("10.2.0.0/23");
+    expect(four()).toBe("10.2.0.0/24");
+    expect(pool.stats()[0]).toMatchObject({ size: 4, used: 3, free: 1 });
+    pool.close();
+  });
+
+  it("have no limit of 16 bits: ::/0 in /128, /64 of a /8, and slots of 2^128", () => {
+    const pool = createPrefixPool("::/0", { length: 128, head: 1, tail: 1 });
+    expect(pool.allocate({ owner: "a" })).toEqual(["::1/128"]);
+    expect(pool.allocate()).toEqual(["::2/128"]);
+    const last = "ffff:ffff:ffff:ffff:ffff:ffff:ffff";
+    expect(pool.occupy(`${last}:fffe/128`, "z")).toEqual({ status: "added", owner: "z" });
+    expect(pool.occupy(`${last}:ffff/128`, "z").status).toBe("conflict");
+    expect(pool.occupy("2001:db8::/112", "wide").status).toBe("added");
+    expect(pool.ownerOf("2001:db8::abcd")).toBe("wide");
+    expect(codeOf(() => pool.occupy("2001:db9::/64"))).toBe("tooLarge");
+    expect(pool.stats()[0]).toMatchObject({ size: 2 ** 128, held: 65_539, excluded: 2 });
+    expect(codeOf(() => pool.take())).toBe("tooLarge");
+    expect(pool.releaseWithin("2001:db8::/32")).toBe(65_536);
+    expect([...pool]).toEqual(["::1/128", "::2/128", `${last}:fffe/128`]);
+    expect(pool.prefixesOf("wide")).toEqual([]);
+    pool.close();
+    const wide = createPrefixPool<bigint>("fd00::/8");
+    expect([wide.take(), wide.take(), wide.prefixAt((1n << 56n) - 1n)]).toEqual([
+      0n,
+      1n,
+      "fdff:ffff:ffff:ffff::/64",
+    ]);
+    wide.close();
+  });
+
+  it("policy random gives each sub-prefix once, the same for the same seed", () => {
+    const all = (seed: bigint) => {
+      const pool = createPrefixPool("10.0.0.0/18", { policy: "random", seed });
+      const given = Array.from({ length: 64 }, () => pool.allocate()[0]);
+      expect(codeOf(() => pool.allocate())).toBe("exhausted");
+      pool.close();
+      return given;
+    };
+    const first = all(7n);
+    expect(new Set(first).size).toBe(64);
+    expect(all(7n)).toEqual(first);
+    expect(all(8n)).not.toEqual(first);
+  });
+
+  it("mixed lengths: what was released joins again, at last to the whole prefix", () => {
+    const pool = createPrefixPool(["10.0.0.0/16", "fd00::/32"], { mixed: true });
+    const given: string[] = [];
+    for (let i = 0; i < 2000; i++)
+      given.push(...pool.allocate({ length: { 4: 27 + (i % 6), 6: 40 + ((i * 7) % 60) } }));
+    expect(new Set(given).size).toBe(4000);
+    for (let i = 0; i < given.length; i += 2) pool.release(given[(i * 1009) % 4000]!);
+    for (const text of [...pool]) pool.release(text);
+    expect(pool.stats().map(({ largest, free, size }) => [largest, free === size])).toEqual([
+      [16, true],
+      [32, true],
+    ]);
+    expect(pool.allocate({ length: { 4: 16, 6: 32 } })).toEqual(["10.0.0.0/16", "fd00::/32"]);
+    expect(codeOf(() => pool.allocate({ family: 4, length: 32 }))).toBe("exhausted");
+    expect(codeOf(() => pool.allocate({ family: 4, length: 15 }))).toBe("tooLarge");
+    pool.close();
+  });
+
+  it("mixed lengths: small requests go into the smallest gap and leave large ones whole", () => {
+    const pool = createPrefixPool("10.0.0.0/20", { mixed: true });
+    const ask = (length: number) => pool.allocate({ length })[0];
+    expect([ask(24), ask(26), ask(22), ask(26), ask(25), ask(24)]).toEqual([
+      "10.0.0.0/24",
+      "10.0.1.0/26",
+      "10.0.4.0/22",
+      "10.0.1.64/26",
+      "10.0.1.128/25",
+      "10.0.2.0/24",
+    ]);
+    expect(ask(21)).toBe("10.0.8.0/21");
+    pool.close();
+  });
+
+  it("close gives all memory back: 300 pools of both kinds, filled", () => {
+    const round = (mixed: boolean) => {
+      const pool = createPrefixPool(["10.0.0.0/12", "fd00::/40"], { mixed, head: 2 });
+      for (let i = 0; i < 30; i++) pool.allocate({ owner: `n${i % 7}` });
+      pool.close();
+    };
+    for (let i = 0; i < 20; i++) round(i % 2 === 0);
+    const before = heapBytes();
+    for (let i = 0; i < 300; i++) round(i % 2 === 0);
+    expect(heapBytes()).toBe(before);
+  });
+});
+
+describe("occupyAll", () => {
+  it("takes 150,000 entries in one call and reports every one of them", () => {
+    const pool = createPrefixPool(["10.0.0.0/8", "fd00::/32"], { length: { 4: 26, 6: 64 } });
+    const four = (i: number) => `10.${(i >> 10) & 255}.${(i >> 2) & 255}.${(i & 3) << 6}/26`;
+    const list = Array.from({ length: 75_000 }, (_, i) => [
+      { prefix: four(i), owner: `node-${i}` },
+      {
+        prefix: `fd00:0:${(i >> 8).toString(16)}:${(i & 255).toString(16)}::/64`,
+        owner: `node-${i}`,
+      },
+    ]).flat();
+    list[10] = { prefix: four(0), owner: "thief" };
+    list[12] = { prefix: four(1), owner: "node-1" };
+    list[14] = { prefix: "172.16.0.0/26", owner: "stray" };
+    list[16] = { prefix: "10.0.0.1/26", owner: "crooked" };
+    list[18] = 7 as never;
+    list[20] = { prefix: four(10), owner: "" };
+    const report = pool.occupyAll(list);
+    expect(report).toMatchObject({ added: 149_994, same: 1 });
+    expect(report.conflicts).toEqual([
+      {
+        prefix: "10.0.0.0/26",
+        owner: "thief",
+        holder: "node-0",
+        held: "10.0.0.0/26",
+        why: '10.0.0.0/26 is held by "node-0"',
+      },
+    ]);
+    expect(report.outsiders).toEqual([{ prefix: "172.16.0.0/26", owner: "stray" }]);
+    expect(report.invalid.map(({ code }) => code)).toEqual(["hostBits", "invalid", "invalid"]);
+    expect(report.invalid[1]!.entry).toBe(7);
+    expect(pool.stats().map(({ held }) => held)).toEqual([74_994, 75_000]);
+    expect(pool.prefixesOf("node-2000")).toEqual([four(2000), "fd00:0:7:d0::/64"]);
+    const again = pool.occupyAll(list.filter((entry) => entry.owner?.startsWith("node-")));
+    expect([again.added, again.same]).toEqual([0, 149_995]);
+    pool.close();
+  });
+
+  it("holds Kubernetes' rule for wider and narrower prefixes", () => {
+    const pool = createPrefixPool("10.0.0.0/16");
+    expect(pool.occupy("10.0.0.0/22", "a")).toEqual({ status: "added", owner: "a" });
+    expect([...pool].length).toBe(4);
+    expect(pool.occupy("10.0.9.64/26", "b").status).toBe("added");
+    expect(pool.has("10.0.9.0/24")).toBe(true);
+    expect(pool.occupy("10.0.9.7/32", "b").status).toBe("same");
+    expect(pool.occupy("10.0.0.0/21", "a").status).toBe("added");
+    expect(pool.occupy("10.0.8.0/21", "a")).toMatchObject({
+      status: "conflict",
+      owner: "b",
+      prefix: "10.0.9.0/24",
+    });
+    expect(pool.stats()[0]!.used).toBe(9);
+    expect(pool.occupy("0.0.0.0/0").status).toBe("conflict");
+    pool.releaseOwner("a");
+    pool.releaseOwner("b");
+    expect(pool.occupy("0.0.0.0/0").status).toBe("added");
+    expect(pool.stats()[0]).toMatchObject({ used: 256, free: 0 });
+    expect(pool.releaseWithin("10.0.0.0/8")).toBe(256);
+    pool.close();
+  });
+});
+
+describe("holds of prefix pools", () => {
+  it("confirm keeps both prefixes, abort gives both back, and each only once", () => {
+    const pool = createPrefixPool(["10.0.0.0/20", "fd00::/60"]);
+    const kept = pool.hold({ owner: "a" });
+    expect(kept.address).toEqual(["10.0.0.0/24", "fd00::/64"]);
+    expect(pool.explain("10.0.0.7")).toMatchObject({ state: "held", owner: "a" });
+    expect(kept.confirm()).toEqual(["10.0.0.0/24", "fd00::/64"]);
+    expect(codeOf(() => kept.confirm())).toBe("lapsed");
+    kept.abort();
+    expect(pool.explain("10.0.0.7").state).toBe("allocated");
+    const gone = pool.hold({ owner: "b" });
+    gone.abort();
+    gone.abort();
+    expect([codeOf(() => gone.confirm()), [...pool]]).toEqual([
+      "lapsed",
+      ["10.0.0.0/24", "fd00::/64"],
+    ]);
+    expect(pool.prefixesOf("b")).toEqual([]);
+    {
+      using scoped = pool.hold();
+      expect(scoped.lapsed).toBe(false);
+    }
+    expect([...pool].length).toBe(2);
+    pool.close();
+  });
+
+  it("a hold lapses after its time, both prefixes and the owner with it", () => {
+    let now = 100;
+    const pool = createPrefixPool(["10.0.0.0/20", "fd00::/60"], { clock: () => now });
+    const held = pool.hold({ owner: "a" }, { ttl: 30 });
+    expect(pool.explain("fd00::1").until).toBe(130);
+    now = 129.9;
+    expect([held.lapsed, pool.stats()[1]!.used]).toEqual([false, 1]);
+    now = 130;
+    expect([pool.stats().map(({ used }) => used), pool.prefixesOf("a")]).toEqual([[0, 0], []]);
+    expect([held.lapsed, codeOf(() => held.confirm())]).toEqual([true, "lapsed"]);
+    held.abort();
+    const other = pool.hold({}, { ttl: 30 });
+    pool.release(other.address[0]!);
+    expect([other.lapsed, codeOf(() => other.confirm())]).toEqual([true, "lapsed"]);
+    pool.close();
+    other.abort();
+  });
+});
+
+describe("slots of prefix pools", () => {
+  it("fill and empty a /48 by slot: 65,536 /64, one by one and in arrays", () => {
+    const pool = createPrefixPool("fd00::/48");
+    const slots = new Uint32Array(70_000);
+    expect(pool.takeMany(slots)).toBe(65_536);
+    expect(codeOf(() => pool.take())).toBe("exhausted");
+    expect([pool.prefixAt(65_535), pool.slotOf("fd00:0:0:ffff::/64")]).toEqual([
+      "fd00:0:0:ffff::/64",
+      65_535,
+    ]);
+    pool.give(77);
+    expect(codeOf(() => pool.give(77))).toBe("notAllocated");
+    expect([pool.take(), pool.stats()[0]!.free]).toEqual([77, 0]);
+    expect(pool.giveMany(slots.subarray(0, 65_536))).toBe(65_536);
+    expect(pool.giveMany(slots.subarray(0, 3))).toBe(0);
+    expect(pool.stats()[0]).toMatchObject({ used: 0, allocations: 65_537, releases: 65_537 });
+    pool.close();
+  });
+
+  it("a slot that is given back has no owner any more", () => {
+    const pool = createPrefixPool("10.0.0.0/16");
+    const [one, two] = [pool.allocate({ owner: "a" })[0]!, pool.allocate({ owner: "a" })[0]!];
+    pool.give(pool.slotOf(one));
+    expect(pool.prefixesOf("a")).toEqual([two]);
+    expect(pool.giveMany(Uint32Array.of(pool.slotOf(two), 200))).toBe(1);
+    expect(pool.prefixesOf("a")).toEqual([]);
+    for (const slot of [-1, 256, 1.5, Number.NaN, "3", undefined])
+      expect([slot, codeOf(() => pool.give(slot as number))]).toEqual([slot, "invalid"]);
+    expect(codeOf(() => pool.giveMany(Uint32Array.of(256)))).toBe("invalid");
+    expect(codeOf(() => pool.takeMany(new Uint8Array(4) as never))).toBe("invalid");
+    expect(codeOf(() => pool.slotOf("10.0.0.0/25"))).toBe("invalid");
+    expect(codeOf(() => pool.slotOf("10.9.0.0/24"))).toBe("outside");
+    pool.drain("10.0.0.0/16");
+    expect([codeOf(() => pool.take()), pool.takeMany(new Uint32Array(4))]).toEqual([
+      "exhausted",
+      0,
+    ]);
+    pool.drain("10.0.0.0/16", false);
+    expect(pool.take()).toBe(2);
+    pool.add("10.1.0.0/16");
+    expect(codeOf(() => pool.take())).toBe("invalid");
+    pool.remove("10.1.0.0/16");
+    expect(pool.take()).toBe(3);
+    pool.close();
+  });
+});
