@@ -1,14 +1,23 @@
 #!/usr/bin/env node
-// The program `berth` in Node: the CNI plugin on this process's environment, arguments and streams.
-// What it does without CNI_COMMAND, or with arguments, the core decides.
+// The program `berth` in Node: with a verb as its first argument that verb, else the CNI plugin on
+// this process's environment, arguments and streams, where the core decides what is done.
 import { writeAll } from "../host.ts";
 import { runPlugin } from "./plugin.ts";
 
-const status = await runPlugin({
-  env: process.env,
-  argv: process.argv.slice(2),
-  stdin: 0,
-  write: writeAll,
-});
+/** Verbs that need nothing but this package; loaded when asked for. */
+const VERBS: Record<string, () => Promise<(argv: string[]) => Promise<number>>> = {
+  plan: async () => (await import("./plan.ts")).planCommand,
+};
+
+const [verb = "", ...rest] = process.argv.slice(2);
+const load = process.env.CNI_COMMAND === undefined ? VERBS[verb] : undefined;
+const status = load
+  ? await (await load())(rest)
+  : await runPlugin({
+      env: process.env,
+      argv: process.argv.slice(2),
+      stdin: 0,
+      write: writeAll,
+    });
 // Not by running out of work: a wait for the lock that was given up is still in line.
 process.exit(status);
