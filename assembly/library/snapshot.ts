@@ -8,7 +8,6 @@
 import { half, imageBase, putWord, word } from "../image/image";
 import { quickSettle } from "../sets/bitmapquick";
 import { foundHi, foundLo, RADIX_NO_SPACE, radixNextTaken, radixTake } from "../sets/radix";
-import { sipHash } from "../siphash";
 import { heapReady } from "./buddy";
 import { coolingPush } from "./cooling";
 import { heldAdd, isBitmap, isInside, poolExcluded, setOf, slotsOf } from "./slots";
@@ -20,9 +19,38 @@ const COOLING: u32 = 80;
 const BLOCK_HEAD: u32 = 16;
 const COOLING_ENTRY: u32 = 24;
 
-/** Hash of `bytes` in memory, going on from `seed`: the checksum of a snapshot. */
+// Odd constants with mixed bits (the primes of xxHash64): four lanes of multiply and rotate, 32 bytes
+// a step, which is ten times as fast as SipHash; a snapshot has nobody's chosen keys in it.
+const P1: u64 = 0x9e3779b185ebca87;
+const P2: u64 = 0xc2b2ae3d27d4eb4f;
+const P3: u64 = 0x165667b19e3779f9;
+
+function lane(acc: u64, value: u64): u64 {
+  return rotl(acc + value * P2, 31) * P1;
+}
+
+/**
+ * Hash of `bytes` (a multiple of 8) in memory, going on from `seed`: the checksum of a snapshot.
+ * Every change of a single word changes it.
+ */
 export function snapshotHash(seed: u64, at: usize, bytes: u32): u64 {
-  return sipHash(0x4245525448504f4c, seed, at, bytes);
+  let a = seed + P1;
+  let b = seed ^ P2;
+  let c = seed;
+  let d = seed - P1;
+  let p = at;
+  const end = at + <usize>bytes;
+  while (p + 32 <= end) {
+    a = lane(a, load<u64>(p));
+    b = lane(b, load<u64>(p, 8));
+    c = lane(c, load<u64>(p, 16));
+    d = lane(d, load<u64>(p, 24));
+    p += 32;
+  }
+  let h = rotl(a, 1) + rotl(b, 7) + rotl(c, 12) + rotl(d, 18) + <u64>bytes;
+  for (; p < end; p += 8) h = rotl(h ^ lane(0, load<u64>(p)), 27) * P1 + P3;
+  h = (h ^ (h >> 33)) * P2;
+  return (h ^ (h >> 29)) * P3;
 }
 
 /** Memory address of a bitmap's leaf words; 0 for radix pools. */

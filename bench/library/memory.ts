@@ -64,11 +64,12 @@ function snapshots(what: string, pool: Pool, rounds: number): Line[] {
       clock(reads.plainRead, () => void readFileSync(path));
       clock(times.write, () => writeWhole(path, pool.toBytes()));
       forget(path);
+      let copy: Pool | undefined;
       clock(reads.read, () => {
-        const copy = Pool.fromBytes(readFileSync(path));
-        if (copy.used !== pool.used) throw new Error("the copy holds something else");
-        copy.close();
+        copy = Pool.fromBytes(readFileSync(path));
       });
+      if (copy!.used !== pool.used) throw new Error("the copy holds something else");
+      copy!.close();
     }
   } finally {
     rmSync(path, { force: true });
