@@ -8,19 +8,20 @@
 // Cost: of the pools, and two entries of a Map for each service. toBytes: O(services).
 import { type Family, formatAddress, parseAddress, parseInterval } from "../address.ts";
 import { type IpamCode, IpamError, shown } from "../errors.ts";
-import { heap } from "../heap.ts";
 import { checkOptions, type Explanation, type PoolOptions } from "../pool.ts";
-import { frame, unframe } from "../snapshot.ts";
 import {
   type IpFamily,
   ipFamilyOf,
   type SavedRange,
   ServiceRange,
   type ServiceRangeStats,
-  type Span,
+  spansTouch,
   type Usable,
 } from "./servicerange.ts";
+import { readServices, writeServices } from "./servicesnapshot.ts";
 import {
+  addressesOf,
+  answerOf,
   type Plan,
   planService,
   planUpdate,
@@ -29,7 +30,6 @@ import {
   type ServiceSpec,
 } from "./servicespec.ts";
 
-const MAGIC = "BERTHSVC";
 const NAME_MAX = 512;
 
 /** Options of createServicePool; all may be left out. */
@@ -50,14 +50,6 @@ export interface ServicePoolOptions extends PoolOptions {
 export interface ServiceExplanation extends Explanation {
   /** Name of the service that has it. */
   owner?: string;
-}
-
-interface Head {
-  ranges: string[];
-  options: ServicePoolOptions;
-  services: [string, ServiceRecord][];
-  /** For each range the lengths of its pools' bytes, and its totals. */
-  pools: { lengths: number[]; totals: [number, number, number] }[];
 }
 
 const CODES: Partial<Record<Explanation["state"], IpamCode>> = {
@@ -97,7 +89,7 @@ export class ServicePool implements Disposable {
         this.#apart(range);
       }
       for (const [i, span] of spans.entries())
-        if (!this.#ranges.some(({ whole }) => touch(whole, span)))
+        if (!this.#ranges.some(({ whole }) => spansTouch(whole, span)))
           throw new IpamError(
             "outside",
             `exclude ${exclude[i]} is in none of ${this.#texts()}`,
@@ -112,7 +104,7 @@ export class ServicePool implements Disposable {
 
   #apart(range: ServiceRange): void {
     for (const other of this.#ranges)
-      if (other !== range && touch(other.whole, range.whole))
+      if (other !== range && spansTouch(other.whole, range.whole))
         throw new IpamError("overlap", `${range.text} overlaps ${other.text}`, range.text);
   }
 
@@ -214,7 +206,7 @@ export class ServicePool implements Disposable {
       this.#services.set(name, record);
       for (const address of addressesOf(record)) this.#owners.set(address, name);
     }
-    return answer(record);
+    return answerOf(record);
   }
 
   // Throws unless the address (any, if undefined) can be given.
@@ -246,7 +238,9 @@ export class ServicePool implements Disposable {
 
   // Why an address is none of ours.
   #elsewhere(address: string, family: Family, value: bigint): string {
-    const whole = this.#ranges.find((r) => touch(r.whole, { family, first: value, last: value }));
+    const whole = this.#ranges.find((r) =>
+      spansTouch(r.whole, { family, first: value, last: value }),
+    );
     if (!whole) return `${address} is not in ${this.#texts()}`;
     const end = value < whole.span.first ? "network" : "broadcast";
     return `${address} is the ${end} address of ${whole.text}: services can't have it`;
@@ -328,7 +322,7 @@ export class ServicePool implements Disposable {
   find(name: string): ServiceAllocation | undefined {
     this.#open();
     const record = this.#services.get(name);
-    return record && answer(record);
+    return record && answerOf(record);
   }
 
   /** Name of the service that has an address; undefined: nobody, or without a name. */
@@ -364,9 +358,9 @@ export class ServicePool implements Disposable {
   }
 
   /** Names of the services, in the order in which they came. */
-  names(): IterableIterator<string> {
+  names(): string[] {
     this.#open();
-    return this.#services.keys();
+    return [...this.#services.keys()];
   }
 
   /** Given addresses: IPv4 before IPv6, each in order. */
@@ -381,15 +375,7 @@ export class ServicePool implements Disposable {
   /** Everything the pool knows, as bytes of one version. */
   toBytes(): Uint8Array<ArrayBuffer> {
     this.#open();
-    const { clock: _, seed: __, ...options } = this.#options;
-    const saved = this.#ranges.map((range) => range.save());
-    const pools = saved.map(({ pools: all, totals }) => ({
-      lengths: all.map(({ length }) => length),
-      totals,
-    }));
-    const ranges = this.#ranges.map(({ text }) => text);
-    const head: Head = { ranges, options, services: [...this.#services], pools };
-    return frame(heap(), MAGIC, head, joined(saved.flatMap((range) => range.pools)));
+    return writeServices(this.#ranges, this.#options, this.#services);
   }
 
   /** A pool from toBytes; `options` may give clock and seed. Throws "damaged", "newer", "invalid". */
@@ -397,16 +383,7 @@ export class ServicePool implements Disposable {
     bytes: Uint8Array,
     options: Pick<ServicePoolOptions, "clock" | "seed"> = {},
   ): ServicePool {
-    const { head, set } = unframe(heap(), MAGIC, bytes);
-    const { ranges, options: own, services, pools } = head as Head;
-    let at = 0;
-    const saved = pools.map(({ lengths, totals }) => ({
-      totals,
-      pools: lengths.map((length) => {
-        at += length;
-        return set.slice(at - length, at);
-      }),
-    }));
+    const { ranges, options: own, services, saved } = readServices(bytes);
     const pool = new ServicePool(ranges, { ...own, ...options }, saved);
     for (const [name, record] of services) pool.#restore(name, record);
     return pool;
@@ -436,18 +413,6 @@ export class ServicePool implements Disposable {
   }
 }
 
-function touch(a: Span, b: Span): boolean {
-  return a.family === b.family && a.first <= b.last && b.first <= a.last;
-}
-
-function addressesOf({ clusterIPs }: ServiceAllocation): string[] {
-  return clusterIPs[0] === "None" ? [] : clusterIPs;
-}
-
-function answer({ clusterIPs, ipFamilies, ipFamilyPolicy }: ServiceRecord): ServiceAllocation {
-  return { clusterIPs: [...clusterIPs], ipFamilies: [...ipFamilies], ipFamilyPolicy };
-}
-
 function isAddress(text: string): boolean {
   if (!/^[0-9a-fA-F:.]+$/.test(text)) return false;
   try {
@@ -456,16 +421,6 @@ function isAddress(text: string): boolean {
   } catch {
     return false;
   }
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const out = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
 }
 
 function checkServiceOptions(options: ServicePoolOptions): void {

@@ -178,6 +178,11 @@ function clipped(span: Span, to: Span): Span | undefined {
   return first <= last ? { family: to.family, first, last } : undefined;
 }
 
+/** Have two spans an address in common? */
+export function spansTouch(a: Span, b: Span): boolean {
+  return a.family === b.family && a.first <= b.last && b.first <= a.last;
+}
+
 function textOf({ family, first, last }: Span): string {
   return `${formatAddress(family, first)}-${formatAddress(family, last)}`;
 }

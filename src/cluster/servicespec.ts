@@ -44,6 +44,20 @@ export interface ServiceRecord extends ServiceAllocation {
   selectorless: boolean;
 }
 
+/** The addresses of a service; none of a headless one. */
+export function addressesOf({ clusterIPs }: ServiceAllocation): string[] {
+  return clusterIPs[0] === NONE ? [] : clusterIPs;
+}
+
+/** What is said of a service that is remembered. */
+export function answerOf({
+  clusterIPs,
+  ipFamilies,
+  ipFamilyPolicy,
+}: ServiceRecord): ServiceAllocation {
+  return { clusterIPs: [...clusterIPs], ipFamilies: [...ipFamilies], ipFamilyPolicy };
+}
+
 /** What is to be done: an address for each family, asked for, or undefined for any. */
 export interface Plan {
   type: ServiceType;
