@@ -27,6 +27,7 @@ interface Head {
   cursor: string;
   /** Slot and seconds that are left, in the order in which they become due. */
   cooling: [string, number][];
+  yields?: number;
 }
 
 /** Checksum of several pieces. */
@@ -44,6 +45,14 @@ export function hashOf(h: Heap, pieces: readonly Uint8Array[]): bigint {
   return BigInt.asUintN(64, seed);
 }
 
+// An array whose bytes will all be written: Node can leave out clearing it, which is most of a
+// snapshot's time.
+function uncleared(length: number): Uint8Array<ArrayBuffer> {
+  const { Buffer } = globalThis;
+  const buffer = Buffer?.allocUnsafeSlow(length).buffer as ArrayBuffer | undefined;
+  return buffer ? new Uint8Array(buffer) : new Uint8Array(length);
+}
+
 /** Header, head and set in one array. */
 export function frame(
   h: Heap,
@@ -54,7 +63,7 @@ export function frame(
   const text = JSON.stringify(head);
   const json = new TextEncoder().encode(text);
   const headBytes = (json.length + 7) & ~7;
-  const out = new Uint8Array(HEADER + headBytes + set.length);
+  const out = uncleared(HEADER + headBytes + set.length);
   const view = new DataView(out.buffer);
   out.fill(32, HEADER, HEADER + headBytes);
   out.set(json, HEADER);
@@ -83,7 +92,11 @@ export function unframe(
     if (bytes[i] !== magic.charCodeAt(i)) throw damaged(`it doesn't begin with ${magic}`);
   const version = view.getUint32(8, true);
   if (version > VERSION)
-    throw new IpamError("newer", `the snapshot is of version ${version}, this reads ${VERSION}`);
+    throw new IpamError(
+      "newer",
+      `the snapshot is of version ${version}, this reads ${VERSION}`,
+      bytes,
+    );
   const end = HEADER + view.getUint32(12, true);
   const setBytes = view.getBigUint64(16, true);
   if (version !== VERSION || BigInt(end) + setBytes !== BigInt(bytes.length))
@@ -152,7 +165,7 @@ function readCooling(slots: Slots, now: number): [string, number][] {
     for (let i = 0; i < n; i++) {
       const at = (h.transfer + i * GROUP) / 8;
       const key = (h.u64[at]! << 64n) | h.u64[at + 1]!;
-      out.push([key.toString(16), Math.max(0, Number(h.u64[at + 2]!) * TICK - now)]);
+      out.push([key.toString(16), Math.max(0, slots.seconds(Number(h.u64[at + 2]!)) - now)]);
     }
     if (n < GROUPS) return out;
   }
@@ -182,7 +195,8 @@ export function writePool(
   const cursor = cursorOf(slots);
   const cooling = readCooling(slots, now);
   const prefix = formatPrefix(range);
-  const head: Head = { prefix, policy, exclude, cooldown, band, cursor, cooling } as Head;
+  const yields = slots.count(3) || undefined;
+  const head = { prefix, policy, exclude, cooldown, band, cursor, cooling, yields } as Head;
   return frame(slots.heap, MAGIC, head, readSet(slots));
 }
 
@@ -193,7 +207,7 @@ export function readPool(bytes: Uint8Array): {
   load(slots: Slots, now: number): void;
 } {
   const { head, set } = unframe(heap(), MAGIC, bytes);
-  const { prefix, cursor, cooling, ...options } = head as Head;
+  const { prefix, cursor, cooling, yields = 0, ...options } = head as Head;
   const range = parsePrefix(prefix);
   return {
     range,
@@ -201,9 +215,11 @@ export function readPool(bytes: Uint8Array): {
     load(slots, now) {
       loadSet(slots, set);
       cursorTo(slots, cursor);
+      slots.heap.exports.yieldsSet!(slots.cell, BigInt(yields));
       for (const [text, left] of cooling) {
         const key = BigInt(`0x${text}`);
-        const due = Math.ceil((now + left) / TICK);
+        // To the next tick; what is a tick but for the last bit of a fraction stays that tick.
+        const due = slots.ticks(now + left + TICK - 1e-6);
         slots.heap.exports.snapshotCool!(slots.cell, key >> 64n, key & (2n ** 64n - 1n), due);
       }
     },
