@@ -51,8 +51,8 @@ const MAX: u64 = 0xffffffffffffffff;
 /** A carve puts one key into up to 128 sets: a node and lists of 33 keys each at the worst. */
 const SLACK: u32 = 196608;
 const PIECE: u32 = 1048576;
-/** Keys that blocksClose takes out under one lock. */
-const EMPTYING: u32 = 64;
+/** Leaves, lists and keys that blocksClose takes out under one lock: it notes each word of them. */
+const EMPTYING: u32 = 16;
 
 /** States beside STATE_FREE and STATE_HELD: something in it is held; excluded, or in part. */
 export const STATE_PARTLY: i32 = 5;

@@ -405,7 +405,8 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
     options: Pick<PrefixPoolOptions, "clock" | "seed"> = {},
   ): PrefixPool<S> {
     const saved = readPrefixPool(bytes);
-    const pool = new PrefixPool<S>(saved.prefixes, { ...saved.options, ...options });
+    const { clock, seed } = options;
+    const pool = new PrefixPool<S>(saved.prefixes, { ...saved.options, clock, seed });
     try {
       saved.load(pool.#prefixes.all());
       for (const [owner, prefixes] of saved.owners)

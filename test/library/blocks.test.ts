@@ -3,6 +3,7 @@
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import { type Heap, heap } from "../../src/heap.ts";
+import { shareHeap } from "../../src/share.ts";
 
 const OK = 0;
 const TAKEN = 1;
@@ -300,5 +301,33 @@ describe("blocks of mixed lengths", { timeout: 60_000 }, () => {
     const before = used();
     for (let i = 0; i < 2000; i++) round();
     expect(used()).toBe(before);
+  });
+});
+
+// Last in the file: what has been shared stays shared.
+describe("blocks on a heap that threads share", { timeout: 60_000 }, () => {
+  beforeAll(() => void shareHeap(h));
+
+  it("[model] every call notes what it changes, and agrees with the model as before", () => {
+    const spans = fc.constantFrom(6, 12, 64, 128);
+    const law = (span: number, steps: Step[]) => play(span, steps);
+    fc.assert(fc.property(spans, stepsOf(1), law), { numRuns: 150 });
+  });
+
+  it("no call changes more words than can be noted: 40,000 blocks, scattered and dense", () => {
+    const blocks = new Blocks(128);
+    for (let i = 1; i <= 20_000; i++) {
+      const index = (BigInt(i) * 0x9e3779b97f4a7c15f39cc0605cedc835n) >> 3n;
+      expect(blocks.takeAt({ level: 125, index: BigInt.asUintN(125, index) })).toBe(OK);
+    }
+    for (let i = 0; i < 20_000; i++) expect(blocks.take(128)).toBeTypeOf("object");
+    const held = blocks.held();
+    expect(held.length).toBe(40_000);
+    for (let i = 0; i < held.length; i += 2) expect(blocks.give(held[i]!)).toBe(OK);
+    blocks.close();
+    const all = new Blocks(128);
+    expect(all.take(0)).toEqual({ level: 0, index: 0n });
+    expect(all.give({ level: 0, index: 0n })).toBe(OK);
+    all.close();
   });
 });

@@ -255,6 +255,12 @@ describe("prefix pools", () => {
     const round = (mixed: boolean) => {
       const pool = createPrefixPool(["10.0.0.0/12", "fd00::/40"], { mixed, head: 2 });
       for (let i = 0; i < 30; i++) pool.allocate({ owner: `n${i % 7}` });
+      for (const prefix of ["10.16.0.0/12", "fd01::/40"]) {
+        pool.add(prefix);
+        pool.occupy(prefix.replace(/12|40/, prefix.startsWith("10") ? "24" : "64"), "b");
+        pool.releaseOwner("b");
+        pool.remove(prefix);
+      }
       pool.close();
     };
     for (let i = 0; i < 20; i++) round(i % 2 === 0);
