@@ -1,7 +1,7 @@
-// npm run build: the three modules (asc), the TypeScript (tsc), the native plugin (wasm2c and a C
+// npm run build: the modules (asc), the TypeScript (tsc), the native plugin (wasm2c and a C
 // compiler), the launcher of the Node plugin. What is newer than its sources is left alone.
 //
-//   assembly/*.ts -> build/{core,rooms,cni}.wasm -> build/native/*.c -> build/bin/berth
+//   assembly/*.ts -> build/{core,book,rooms,cni}.wasm -> build/native/*.c -> build/bin/berth
 //   src, bench    -> build/js/                      build/bin/berth-node
 //
 // Every output is written beside its place and renamed, so that a running build never shows half a
@@ -64,7 +64,7 @@ async function step(name, out, inputs, work) {
 
 function module(target) {
   const out = `build/${target}.wasm`;
-  const entry = `assembly/${target === "cni" ? "cni" : "core"}.ts`;
+  const entry = `assembly/${target === "rooms" ? "core" : target}.ts`;
   const tool = join(dirname(require.resolve("assemblyscript/package.json")), "bin/asc.js");
   return step("asc", out, ["assembly", "asconfig.json"], async () => {
     const temporary = `${out}.${process.pid}`;

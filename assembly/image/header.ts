@@ -11,6 +11,9 @@
 //    152  1: containers survive a reboot (`reboot` of the last ADD's config)
 //    192  arena          384  taken-tree IPv4   448  taken-tree IPv6   512  expiry
 //    576  index by owner | 584 by IPv4 | 592 by IPv6 | 600 by name
+//    640  pools of IPv4 by their last address   704  of IPv6
+//    768  index of pools by last address, IPv4 | 776 IPv6 | 784 pools by name
+//    792  pools defined   800  reservations
 //   1024  cursors of 32 range sets: hi u64 | lo u64 | family u64 (0 = none), 24 B each
 //
 // Bytes 0..127 are written directly; everything from 128 on changes through the journal only.
@@ -27,6 +30,11 @@ export const LAYOUT_VERSION: u32 = 1;
 export const H_VERSION: u32 = 8;
 export const H_INCOMPATIBLE: u32 = 12;
 export const H_READ_ONLY: u32 = 20;
+/**
+ * H_INCOMPATIBLE: the library has written here: pool cells, reservations, a log of up to 16 MiB.
+ * A release that doesn't know them would lose them at the next boot: it answers error 103.
+ */
+export const FEATURE_LIBRARY: u32 = 1;
 export const H_KEY: u32 = 24;
 export const H_BOOT: u32 = 40;
 export const H_CREATED: u32 = 64;
@@ -55,6 +63,13 @@ export const INDEX_OWNER: u32 = 576;
 export const INDEX_V4: u32 = 584;
 export const INDEX_V6: u32 = 592;
 export const INDEX_NAME: u32 = 600;
+export const POOLS4: u32 = 640;
+export const POOLS6: u32 = 704;
+export const INDEX_POOL4: u32 = 768;
+export const INDEX_POOL6: u32 = 776;
+export const INDEX_POOL_NAME: u32 = 784;
+export const H_POOLS: u32 = 792;
+export const H_RESERVED: u32 = 800;
 export const CURSORS: u32 = 1024;
 export const CURSOR_BYTES: u32 = 24;
 /** Range sets of one network, a limit of the cursor table (docs/ARCHITECTURE.md, limits). */

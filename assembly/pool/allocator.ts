@@ -5,7 +5,7 @@
 // Cost: per range set one pick, one taken-tree, one index entry; per call one record.
 
 import { damaged } from "../fault";
-import { H_HELD } from "../image/header";
+import { H_HELD, H_RESERVED } from "../image/header";
 import { half, journalUndo, putHalf, putWord, word } from "../image/image";
 import {
   C_DUE,
@@ -20,12 +20,23 @@ import {
   KIND_MORE,
   STATE_ALLOCATION,
   STATE_COOLING,
+  STATE_RESERVATION,
 } from "../records/cell";
-import { coolingBegin, coolingEnd } from "../records/expiry";
-import { CHAIN_MAX, nextOfKind } from "../records/key";
 import {
+  coolingBegin,
+  coolingEnd,
+  DUE_RESERVED,
+  expiryAdd,
+  reservationDrop,
+  reservationEnd,
+} from "../records/expiry";
+import { CHAIN_MAX, nextOfKind } from "../records/key";
+import { SET_POOL } from "../records/poolcell";
+import {
+  olderOfName,
   recordAddAddress,
   recordByAddress,
+  recordByName,
   recordByOwner,
   recordDropAddress,
   recordDropOwner,
@@ -47,6 +58,7 @@ import {
   poolYield,
   REASON_EXCLUDED,
   REASON_GATEWAY,
+  REASON_NONE,
   treeOf,
 } from "./pool";
 import { Given, RangeSet, setHolds, Wanted } from "./range";
@@ -67,6 +79,9 @@ export const FAIL_TAKEN: i32 = 5;
 export const FAIL_LEFTOVER: i32 = 6;
 /** The arena has no room; the image can't grow further. */
 export const FAIL_NO_SPACE: i32 = 7;
+
+/** Records of one name among which an allocation looks for its reservation. */
+const NAMES_MAX: u32 = 256;
 
 export let failSet: i32 = 0;
 export let failCell: u32 = 0;
@@ -132,9 +147,14 @@ function pickWanted(o: Order, set: usize, w: Wanted): i32 {
   const cell = recordByAddress(<u32>family, w.hi, w.lo);
   if (cell != 0) {
     const head = headAt(cellHead(cell));
-    if (load8(head) != STATE_COOLING || o.nameBytes == 0) return FAIL_TAKEN;
-    if (!recordHasName(head, o.name, o.nameBytes)) return FAIL_TAKEN;
-    coolingEnd(cell, <u32>family, o.number);
+    const state = load8(head);
+    if (state == STATE_ALLOCATION) return FAIL_TAKEN;
+    const over = isLibrary(set) && half(cell + C_DUE) <= o.now && half(head + C_DUE) <= o.now;
+    const named = o.nameBytes != 0 && recordHasName(head, o.name, o.nameBytes);
+    if (!over && !named) return FAIL_TAKEN;
+    if (state == STATE_COOLING) coolingEnd(cell, <u32>family, o.number);
+    else if (over) reservationEnd(head, o.number);
+    else reservationDrop(cell, <u32>family, o.number);
   }
   w.used = true;
   const g = changetype<Given>(scratchPick());
@@ -145,9 +165,55 @@ function pickWanted(o: Order, set: usize, w: Wanted): i32 {
 }
 
 let pickArea: usize = 0;
+
+/** Takes the allocator's memory, once, before any rewind of scratch memory. */
+export function allocatorReserve(): void {
+  scratchPick();
+}
+
 function scratchPick(): usize {
   if (pickArea == 0) pickArea = scratchTake(offsetof<Given>());
   return pickArea;
+}
+
+function isLibrary(set: usize): bool {
+  return changetype<RangeSet>(set).cell != 0;
+}
+
+// An address in the set that is reserved for the order's name: its cell, or 0. Looks at
+// NAMES_MAX records of the name at most, newest first.
+function reservedFor(o: Order, set: usize): u32 {
+  const family = <u32>changetype<RangeSet>(set).family;
+  let name = recordByName(o.name, o.nameBytes);
+  for (let step: u32 = 0; step < NAMES_MAX && name != 0; step++) {
+    // Not headAt: the order's own head is in the chain and not sealed yet.
+    const head = cellHead(name);
+    if (load8(head) == STATE_RESERVATION && half(head + C_DUE) > o.now) {
+      let cell = headAt(head);
+      for (let n: u32 = 0; n < CHAIN_MAX && cell != 0; n++) {
+        if (cellHasFamily(cell, family) && mayGive(set, family, cell)) return cell;
+        cell = nextOfKind(cell, KIND_MORE);
+      }
+    }
+    name = olderOfName(name);
+  }
+  return 0;
+}
+
+function mayGive(set: usize, family: u32, cell: u32): bool {
+  const range = setHolds(set, cellHi(cell, family), cellLo(cell, family));
+  if (range == 0) return false;
+  return poolReason(range, cellHi(cell, family), cellLo(cell, family)) == REASON_NONE;
+}
+
+// Takes a reserved address back into scratchPick.
+function pickReserved(o: Order, set: usize, cell: u32): void {
+  const family = <u32>changetype<RangeSet>(set).family;
+  const g = changetype<Given>(scratchPick());
+  g.hi = cellHi(cell, family);
+  g.lo = cellLo(cell, family);
+  g.range = setHolds(set, g.hi, g.lo);
+  reservationDrop(cell, family, o.number);
 }
 
 function load8(head: u32): u32 {
@@ -159,6 +225,13 @@ function pickOne(o: Order, i: i32): i32 {
   const set = orderSet(o, i);
   const wanted = wantedFor(o, set);
   if (wanted != 0) return pickWanted(o, set, changetype<Wanted>(wanted));
+  if (o.nameBytes != 0 && word(H_RESERVED) != 0) {
+    const reserved = reservedFor(o, set);
+    if (reserved != 0) {
+      pickReserved(o, set, reserved);
+      return ALLOCATED;
+    }
+  }
   if (!poolPick(set, o.policy, o.random0, o.random1)) {
     if (!poolYield(set, o.number)) return FAIL_EXHAUSTED;
     if (!poolPick(set, o.policy, o.random0, o.random1)) damaged("a yielded address isn't free");
@@ -181,7 +254,8 @@ function takeOne(o: Order, i: i32, head: u32): i32 {
   const taken = radixTake(treeOf(set.family), g.hi, g.lo);
   if (taken == RADIX_NO_SPACE) return FAIL_NO_SPACE;
   if (taken != RADIX_OK) damaged("an address without a record is taken");
-  const cell = recordAddAddress(head, <u32>set.family, g.hi, g.lo, <u32>set.index, o.number);
+  const index = set.cell != 0 ? SET_POOL : <u32>set.index;
+  const cell = recordAddAddress(head, <u32>set.family, g.hi, g.lo, index, o.number);
   if (cell == 0) return FAIL_NO_SPACE;
   cursorPut(orderSet(o, i), g.hi, g.lo);
   const out = orderGiven(o, i);
@@ -286,4 +360,20 @@ export function release(head: u32, cooldown: u32, now: u32, number: u64): void {
   putHalf(head + C_SINCE, now);
   if (half(head + C_DUE) == 0) putHalf(head + C_DUE, due);
   cellSeal(head, number);
+}
+
+/**
+ * Turns an allocation that has a name into a reservation for that name until `due` (seconds of
+ * CLOCK_BOOTTIME). false = no space: undo the journal.
+ */
+export function reserve(head: u32, due: u32, now: u32, number: u64): bool {
+  recordDropOwner(head);
+  putWord(H_HELD, word(H_HELD) - 1);
+  if (!expiryAdd(head, DUE_RESERVED, due)) return false;
+  putWord(H_RESERVED, word(H_RESERVED) + 1);
+  cellPutByte(head, 5, STATE_RESERVATION);
+  putHalf(head + C_SINCE, now);
+  putHalf(head + C_DUE, due);
+  cellSeal(head, number);
+  return true;
 }

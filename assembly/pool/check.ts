@@ -15,12 +15,18 @@ import {
   H_COOLING,
   H_HELD,
   H_LENGTH,
+  H_POOLS,
+  H_RESERVED,
   HEADER_BYTES,
   INDEX_NAME,
   INDEX_OWNER,
+  INDEX_POOL_NAME,
+  INDEX_POOL4,
+  INDEX_POOL6,
   INDEX_V4,
   INDEX_V6,
-  SETS_MAX,
+  POOLS4,
+  POOLS6,
   TREE4,
   TREE6,
 } from "../image/header";
@@ -37,14 +43,29 @@ import {
   cellKind,
   cellLo,
   cellSet,
+  KIND_LABEL,
   KIND_MORE,
   KIND_NAME,
   KIND_OTHER,
   KIND_TEXT,
   STATE_ALLOCATION,
   STATE_COOLING,
+  STATE_RESERVATION,
 } from "../records/cell";
-import { BY_NAME, BY_OWNER, BY_V4, CHAIN_MAX, keyOf } from "../records/key";
+import { DUE_RESERVED, dueSet } from "../records/expiry";
+import {
+  BY_LABEL,
+  BY_LAST,
+  BY_NAME,
+  BY_OWNER,
+  BY_V4,
+  BY_V6,
+  CHAIN_MAX,
+  keyOf,
+  nextOfKind,
+  P_LAST,
+} from "../records/key";
+import { isPool, P_BASE, poolFamily, poolIsWhole, SET_POOL } from "../records/poolcell";
 import { recordByAddress } from "../records/record";
 import {
   BUCKET_MAX,
@@ -75,6 +96,11 @@ function fault(what: string, at: u32): void {
     store<u32>(list + <usize>faults * FAULT_BYTES, at, 4);
   }
   faults++;
+}
+
+/** Takes the list of faults from scratch memory, once, before any rewind. */
+export function checkReserve(): void {
+  if (list == 0) list = scratchTake(<usize>KEPT * FAULT_BYTES);
 }
 
 /** Text of fault `n`: address of an AssemblyScript string (UTF-16, byte length at -4). */
@@ -127,7 +153,7 @@ function checkAddresses(cell: u32): void {
     const lo = cellLo(cell, family);
     if (!radixHas(family == 4 ? TREE4 : TREE6, hi, lo)) fault("an address isn't taken", cell);
     if (recordByAddress(family, hi, lo) != cell) fault("an address has two records", cell);
-    if (cellSet(cell, family) >= SETS_MAX) fault("an address has no range set", cell);
+    if (cellSet(cell, family) > SET_POOL) fault("an address has no range set", cell);
   }
 }
 
@@ -139,7 +165,8 @@ function checkEntry(item: u32, by: u32, level: u32, path: u64): void {
     return;
   }
   const kind = cellKind(cell);
-  if (by == BY_OWNER) {
+  if (by >= BY_LAST) checkPool(cell, by);
+  else if (by == BY_OWNER) {
     if (kind > KIND_OTHER) fault("the index by owner names a further cell", cell);
     else if (cellByte(cell, 5) != STATE_ALLOCATION) fault("an owner has no allocation", cell);
     else if (!checkChain(cell)) return;
@@ -157,6 +184,42 @@ function checkEntry(item: u32, by: u32, level: u32, path: u64): void {
   if (cellWithBits(cell, key) != (item & ~7)) fault("the bits of a key are wrong", cell);
   if (level > 0 && key >> <u64>(64 - 6 * level) != path)
     fault("a key lies under a wrong node", cell);
+}
+
+// A pool is claimed where the index by address names it.
+function checkPool(cell: u32, by: u32): void {
+  if (!isPool(cell) || !poolIsWhole(cell)) {
+    fault("an index of pools names what is no pool", cell);
+    return;
+  }
+  if (by == BY_LABEL) {
+    if (nextOfKind(cell, KIND_LABEL) == 0) fault("a pool in the index by name has none", cell);
+    return;
+  }
+  let at = cell;
+  for (let step: u32 = 0; step < CHAIN_MAX && at != 0; step++) {
+    if (!claim(at, CELL_BYTES)) return;
+    at = half(at + C_NEXT);
+  }
+  const baseHi = word(cell + P_BASE);
+  const baseLo = word(cell + P_BASE + 8);
+  const tree = poolFamily(cell) == 4 ? POOLS4 : POOLS6;
+  if (!radixNextTaken(tree, baseHi, baseLo, u64.MAX_VALUE, u64.MAX_VALUE)) {
+    fault("a pool isn't in the tree of pools", cell);
+  } else if (foundHi != word(cell + P_LAST) || foundLo != word(cell + P_LAST + 8)) {
+    fault("pools overlap", cell);
+  }
+}
+
+function checkPools(): void {
+  const four = checkIndex(INDEX_POOL4, BY_LAST);
+  const six = checkIndex(INDEX_POOL6, BY_LAST);
+  if (four != radixCount(POOLS4)) fault("index and tree of pools differ", INDEX_POOL4);
+  if (six != radixCount(POOLS6)) fault("index and tree of pools differ", INDEX_POOL6);
+  if (four + six != word(H_POOLS)) fault("the header miscounts the pools", H_POOLS);
+  if (checkIndex(INDEX_POOL_NAME, BY_LABEL) > four + six) {
+    fault("there are more names of pools than pools", INDEX_POOL_NAME);
+  }
 }
 
 function checkNames(newest: u32): void {
@@ -228,32 +291,56 @@ function checkBucket(bucket: u32, tag: u32, by: u32, level: u32, path: u64): u64
   return n;
 }
 
-// Cooling records aren't in the index by owner: they are found, and claimed, through their
-// expiries.
+// Cooling and reserved records aren't in the index by owner: they are found, and claimed, through
+// their expiries.
 function checkExpiry(): void {
   let hi: u64 = 0;
   let lo: u64 = 0;
   let found: u64 = 0;
+  let reserved: u64 = 0;
   const bound = radixCount(EXPIRY) + 1;
   for (let step: u64 = 0; step < bound; step++) {
     if (!radixNextTaken(EXPIRY, hi, lo, u64.MAX_VALUE, u64.MAX_VALUE)) break;
-    found++;
-    checkDue(<u32>foundHi, foundLo);
     hi = foundHi;
     lo = foundLo + 1;
     if (lo == 0) hi++;
+    if (foundHi > DUE_RESERVED) checkTwin(<u32>foundHi, foundLo);
+    else if (foundHi == DUE_RESERVED) {
+      reserved++;
+      checkReserved(<u32>foundLo, foundLo);
+    } else {
+      found++;
+      checkDue(foundHi, foundLo);
+    }
   }
   if (found != word(H_COOLING)) fault("the header miscounts the cooling addresses", H_COOLING);
+  if (reserved != word(H_RESERVED)) fault("the header miscounts the reservations", H_RESERVED);
 }
 
-function checkDue(set: u32, key: u64): void {
+// What cools in a pool of the library is on the list of all such pools, too.
+function checkTwin(pool: u32, key: u64): void {
+  if (!isPool(pool)) fault("an expiry names what is no pool", pool);
+  else if (!radixHas(EXPIRY, poolFamily(pool) == 4 ? 32 : 33, key)) {
+    fault("a pool's expiry isn't on the list of all", <u32>key);
+  }
+}
+
+function checkReserved(head: u32, key: u64): void {
+  if (!isCell(head) || half(head + C_DUE) != <u32>(key >> 32)) {
+    fault("an expiry has no reservation", head);
+  } else if (cellKind(head) > KIND_OTHER || cellByte(head, 5) != STATE_RESERVATION) {
+    fault("an expiry isn't that of a reservation", head);
+  } else checkChain(head);
+}
+
+function checkDue(set: u64, key: u64): void {
   const cell = <u32>key;
   if (!isCell(cell) || half(cell + C_DUE) != <u32>(key >> 32)) {
     fault("an expiry has no cell", cell);
     return;
   }
-  const four = cellHasFamily(cell, 4) && cellSet(cell, 4) == set;
-  const six = cellHasFamily(cell, 6) && cellSet(cell, 6) == set;
+  const four = cellHasFamily(cell, 4) && dueSet(cell, 4) == set;
+  const six = cellHasFamily(cell, 6) && dueSet(cell, 6) == set;
   if (!four && !six) fault("an expiry's cell has no address of its set", cell);
   const head = cellKind(cell) <= KIND_OTHER ? cell : half(cell + C_SINCE);
   if (!isCell(head) || cellByte(head, 5) != STATE_COOLING) fault("an expiry isn't cooling", cell);
@@ -293,7 +380,7 @@ function checkTree(root: u32): void {
 /** Walks the attached image. Answers the number of faults; checkText and checkOffset tell each. */
 export function check(): i32 {
   faults = 0;
-  if (list == 0) list = scratchTake(<usize>KEPT * FAULT_BYTES);
+  checkReserve();
   if (word(H_LENGTH) > <u64>imageLength() || arenaBump() > imageLength()) {
     fault("the header's lengths are beyond the image", H_LENGTH);
     return faults;
@@ -304,14 +391,18 @@ export function check(): i32 {
   checkTree(TREE4);
   checkTree(TREE6);
   checkTree(EXPIRY);
+  checkTree(POOLS4);
+  checkTree(POOLS6);
   if (faults == 0) {
     const held = checkIndex(INDEX_OWNER, BY_OWNER);
     if (held != word(H_HELD)) fault("the header miscounts the allocations", H_HELD);
     if (checkIndex(INDEX_V4, BY_V4) != radixCount(TREE4))
       fault("IPv4 index and tree differ", INDEX_V4);
-    if (checkIndex(INDEX_V6, 2) != radixCount(TREE6)) fault("IPv6 index and tree differ", INDEX_V6);
+    if (checkIndex(INDEX_V6, BY_V6) != radixCount(TREE6))
+      fault("IPv6 index and tree differ", INDEX_V6);
     checkIndex(INDEX_NAME, BY_NAME);
     checkExpiry();
+    checkPools();
     checkArena(blocksClaimed() - own);
   }
   blocksEnd();

@@ -8,8 +8,17 @@
 
 import { CURSOR_BYTES, CURSORS, TREE4, TREE6 } from "../image/header";
 import { putWord, word } from "../image/image";
-import { cellHasFamily, cellHi, cellLo, cellSet } from "../records/cell";
-import { coolingEnd, coolingFrom, coolingNext, coolingSet, YIELD_MAX } from "../records/expiry";
+import { cellByte, cellHasFamily, cellHi, cellLo } from "../records/cell";
+import {
+  coolingEnd,
+  coolingFrom,
+  coolingNext,
+  coolingSet,
+  dueSet,
+  poolSet,
+  YIELD_MAX,
+} from "../records/expiry";
+import { P_BASE, P_CURSOR, poolCursorPut } from "../records/poolcell";
 import { foundHi, foundLo, radixNextFree } from "../sets/radix";
 import { below, Interval, Range, RangeSet, rangeHolds, setHolds } from "./range";
 
@@ -110,6 +119,10 @@ function cursorAt(index: i32): u32 {
 /** Remembers the last address given to a range set: where `next` goes on. */
 export function cursorPut(set: usize, hi: u64, lo: u64): void {
   const s = changetype<RangeSet>(set);
+  if (s.cell != 0) {
+    poolCursorPut(s.cell, hi, lo);
+    return;
+  }
   const at = cursorAt(s.index);
   putWord(at, hi);
   putWord(at + 8, lo);
@@ -119,6 +132,7 @@ export function cursorPut(set: usize, hi: u64, lo: u64): void {
 // host-local: after the mark if it lies in one of the set's ranges, else from the very start.
 function pickNext(set: usize): bool {
   const s = changetype<RangeSet>(set);
+  if (s.cell != 0) return pickBehind(set);
   const at = cursorAt(s.index);
   const hi = word(at);
   const lo = word(at + 8);
@@ -135,6 +149,15 @@ function pickNext(set: usize): bool {
     }
   }
   return pickFirst(set);
+}
+
+// A pool of the library: from its cursor on, an offset from its base.
+function pickBehind(set: usize): bool {
+  const cell = changetype<RangeSet>(set).cell;
+  const baseLo = word(cell + P_BASE + 8);
+  const lo = baseLo + word(cell + P_CURSOR + 8);
+  const hi = word(cell + P_BASE) + word(cell + P_CURSOR) + (lo < baseLo ? 1 : 0);
+  return rangeHolds(rangeAt(set, 0), hi, lo) ? seekRound(set, 0, hi, lo) : pickFirst(set);
 }
 
 function pickFirst(set: usize): bool {
@@ -177,9 +200,12 @@ function sizeOf(range: usize): u64 {
 }
 
 /**
- * Picks a free address for the set by policy: pickHi, pickLo, pickRange. false: nothing is free.
+ * Picks a free address for the set by policy (a pool of the library has its own): pickHi, pickLo,
+ * pickRange. false: nothing is free.
  */
-export function poolPick(set: usize, policy: i32, random0: u64, random1: u64): bool {
+export function poolPick(set: usize, order: i32, random0: u64, random1: u64): bool {
+  const cell = changetype<RangeSet>(set).cell;
+  const policy = cell == 0 ? order : <i32>cellByte(cell, 5);
   if (policy == POLICY_FIRST) return pickFirst(set);
   if (policy == POLICY_RANDOM) return pickRandom(set, random0, random1);
   return pickNext(set);
@@ -194,6 +220,7 @@ let yieldCell: u32 = 0;
  */
 export function poolCanYield(set: usize): bool {
   const s = changetype<RangeSet>(set);
+  if (s.cell != 0 && poolOwnYields(set)) return true;
   coolingFrom(<u64>s.index);
   for (let step: u32 = 0; step < 2 * YIELD_MAX; step++) {
     if (step == YIELD_MAX) coolingFrom(0);
@@ -206,10 +233,27 @@ export function poolCanYield(set: usize): bool {
   return false;
 }
 
+// What cools under a library pool's own number.
+function poolOwnYields(set: usize): bool {
+  const own = poolSet(changetype<RangeSet>(set).cell);
+  const family = <u32>changetype<RangeSet>(set).family;
+  coolingFrom(own);
+  for (let step: u32 = 0; step < YIELD_MAX; step++) {
+    yieldCell = coolingNext(own);
+    if (yieldCell == 0) return false;
+    if (!cellHasFamily(yieldCell, family)) continue;
+    const range = setHolds(set, cellHi(yieldCell, family), cellLo(yieldCell, family));
+    if (range == 0) continue;
+    const reason = poolReason(range, cellHi(yieldCell, family), cellLo(yieldCell, family));
+    if (reason == REASON_NONE) return true;
+  }
+  return false;
+}
+
 function isOfSet(cell: u32, set: usize): bool {
   const family = <u32>changetype<RangeSet>(set).family;
   // A cell's other address may cool no more, or cool under another number: this one must.
-  if (!cellHasFamily(cell, family) || cellSet(cell, family) != coolingSet()) return false;
+  if (!cellHasFamily(cell, family) || dueSet(cell, family) != coolingSet()) return false;
   const hi = cellHi(cell, family);
   const lo = cellLo(cell, family);
   const range = setHolds(set, hi, lo);

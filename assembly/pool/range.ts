@@ -41,6 +41,8 @@ export class RangeSet {
   /** Position among all sets of the network: names the cursor. */
   index: i32;
   family: i32;
+  /** The POOL cell of a pool of the library; 0 = a range set of the plugin. */
+  cell: u32;
 }
 
 /** An address that the caller asked for (CNI_ARGS IP, args.cni.ips, runtimeConfig.ips). */

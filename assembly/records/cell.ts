@@ -13,6 +13,7 @@
 //   NAME  namespace/name,    5: bytes here, 28: bytes in all, 32: older | newer record of that name
 //                            (first NAME cell), 48: 80 bytes
 //   MORE  one more IPv4 and one more IPv6 address: 7, 14, 15, 28, 32, 40 as in the head
+//   POOL, LABEL, SKIP  pools of the library (poolcell.ts)
 //
 // Texts of 64 characters, interfaces of 15 and one address of each family fit into the head alone.
 import { damaged } from "../fault";
@@ -29,6 +30,9 @@ export const KIND_OTHER: u32 = 4;
 export const KIND_TEXT: u32 = 0x81;
 export const KIND_NAME: u32 = 0x82;
 export const KIND_MORE: u32 = 0x83;
+export const KIND_POOL: u32 = 0x84;
+export const KIND_LABEL: u32 = 0x85;
+export const KIND_SKIP: u32 = 0x86;
 
 export const STATE_ALLOCATION: u32 = 1;
 export const STATE_RESERVATION: u32 = 2;
@@ -101,9 +105,13 @@ export function cellPutBytes(cell: u32, at: u32, from: usize, bytes: u32): void 
   }
 }
 
+/** The last bytes of a POOL cell: its cursor, which changes without the checksum. */
+export const CURSOR_TAIL: u32 = 16;
+
 /** Checksum of a cell as it stands. */
 export function cellChecksum(cell: u32): u32 {
-  return <u32>checksum(imageBase() + cell + 4, CELL_BYTES - 4);
+  const tail: u32 = cellKind(cell) == KIND_POOL ? CURSOR_TAIL : 0;
+  return <u32>checksum(imageBase() + cell + 4, CELL_BYTES - 4 - tail);
 }
 
 /**
@@ -119,7 +127,7 @@ export function cellSeal(cell: u32, number: u64): void {
 /** Is this a sound cell? Never traps on aligned offsets inside the image. */
 export function cellIsSound(cell: u32): bool {
   const kind = cellKind(cell);
-  if ((kind == 0 || kind > KIND_OTHER) && (kind < KIND_TEXT || kind > KIND_MORE)) return false;
+  if ((kind == 0 || kind > KIND_OTHER) && (kind < KIND_TEXT || kind > KIND_SKIP)) return false;
   return half(cell) == cellChecksum(cell);
 }
 

@@ -2,12 +2,17 @@
 //
 //   hi = range set     lo = due (seconds of CLOCK_BOOTTIME) << 32 | offset of the cell
 //
+//   hi   0..31         range sets of the plugin
+//        32, 33        addresses of the library's pools, IPv4 and IPv6, all pools together
+//        34            reservations: the cell is a record's head
+//        2^32 | pool   the addresses of 32 and 33 once more, for each pool: what yields first
+//
 // so that the first key of a set is the one due next. A MORE or head cell appears once for each
 // family that is cooling in it. Cost: a walk of the tree; a call collects a fixed number, never
 // all.
 
 import { damaged } from "../fault";
-import { EXPIRY, H_COOLING, SETS_MAX, TREE4, TREE6 } from "../image/header";
+import { EXPIRY, H_COOLING, H_RESERVED, SETS_MAX, TREE4, TREE6 } from "../image/header";
 import { half, journalCount, putHalf, putWord, word } from "../image/image";
 import { foundHi, foundLo, RADIX_OK, radixGive, radixNextTaken, radixTake } from "../sets/radix";
 import {
@@ -20,7 +25,10 @@ import {
   cellSeal,
   cellSet,
   headAt,
+  KIND_MORE,
 } from "./cell";
+import { CHAIN_MAX, nextOfKind } from "./key";
+import { poolByAddress, SET_POOL } from "./poolcell";
 import { recordDropAddress, recordFree, recordHasAddress } from "./record";
 
 /** Due entries that a call collects anyway. */
@@ -30,30 +38,61 @@ const COLLECT_WORDS: u32 = 600;
 /** Entries that a call looks at when nothing else is free. */
 export const YIELD_MAX: u32 = 64;
 
-// Two families of one cell can cool in sets of the same number only if a set had both: never. So
-// the key needs no family; the cell says which of its addresses belongs to the set.
-function familyInSet(cell: u32, set: u32): u32 {
-  if (cellHasFamily(cell, 4) && cellSet(cell, 4) == set) return 4;
-  if (cellHasFamily(cell, 6) && cellSet(cell, 6) == set) return 6;
+const DUE_V6: u64 = 33;
+/** The key of reservations. */
+export const DUE_RESERVED: u64 = 34;
+const POOL_BIT: u64 = 0x100000000;
+
+// Two families of one cell can cool in sets of the same number only if a set had both: never; the
+// library's have two numbers. So the key needs no family; the cell says which of its addresses
+// belongs to the set.
+function familyInSet(cell: u32, set: u64): u32 {
+  if (cellHasFamily(cell, 4) && dueSet(cell, 4) == set) return 4;
+  if (cellHasFamily(cell, 6) && dueSet(cell, 6) == set) return 6;
   damaged("an expiry points to a record that doesn't have it");
   return 0;
 }
 
-/** Puts a cell's address of `set` on the list. false = no space. */
-export function expiryAdd(cell: u32, set: u32, due: u32): bool {
-  return radixTake(EXPIRY, <u64>set, ((<u64>due) << 32) | cell) == RADIX_OK;
+/** The set number under which a cell's address of a family cools. */
+export function dueSet(cell: u32, family: u32): u64 {
+  const set = <u64>cellSet(cell, family);
+  return set == <u64>SET_POOL && family == 6 ? DUE_V6 : set;
+}
+
+/** The set number under which a pool of the library finds what cools in it. */
+export function poolSet(pool: u32): u64 {
+  return POOL_BIT | pool;
+}
+
+function dueKey(cell: u32, due: u32): u64 {
+  return ((<u64>due) << 32) | cell;
+}
+
+/** Puts a cell on the list of a set. false = no space. */
+export function expiryAdd(cell: u32, set: u64, due: u32): bool {
+  return radixTake(EXPIRY, set, dueKey(cell, due)) == RADIX_OK;
 }
 
 /** Takes it off the list again. */
-export function expiryRemove(cell: u32, set: u32, due: u32): void {
-  if (!radixGive(EXPIRY, <u64>set, ((<u64>due) << 32) | cell)) damaged("an expiry is missing");
+export function expiryRemove(cell: u32, set: u64, due: u32): void {
+  if (!radixGive(EXPIRY, set, dueKey(cell, due))) damaged("an expiry is missing");
+}
+
+// The pool of a cell's address, where the library gave it; 0: it is the plugin's, or the pool was
+// lost in a power cut.
+function poolOfAddress(cell: u32, family: u32): u32 {
+  if (cellSet(cell, family) != SET_POOL) return 0;
+  return poolByAddress(family, cellHi(cell, family), cellLo(cell, family));
 }
 
 /** Ends the cool-down of one address: it is free at once. */
 export function coolingEnd(cell: u32, family: u32, number: u64): void {
   const head = headAt(cellHead(cellAt(cell)));
-  const set = cellSet(cell, family);
-  expiryRemove(cell, set, half(cell + C_DUE));
+  const due = half(cell + C_DUE);
+  expiryRemove(cell, dueSet(cell, family), due);
+  const pool = poolOfAddress(cell, family);
+  // Not there if the pool was defined after its address had begun to cool.
+  if (pool != 0) radixGive(EXPIRY, poolSet(pool), dueKey(cell, due));
   const tree = family == 4 ? TREE4 : TREE6;
   if (!radixGive(tree, cellHi(cell, family), cellLo(cell, family))) {
     damaged("a cooling address isn't taken");
@@ -66,50 +105,100 @@ export function coolingEnd(cell: u32, family: u32, number: u64): void {
 
 /** Starts the cool-down of a cell's address. false = no space. */
 export function coolingBegin(cell: u32, family: u32, due: u32): bool {
-  if (!expiryAdd(cell, cellSet(cell, family), due)) return false;
+  const pool = poolOfAddress(cell, family);
+  if (pool != 0 && !expiryAdd(cell, poolSet(pool), due)) return false;
+  if (!expiryAdd(cell, dueSet(cell, family), due)) {
+    if (pool != 0) radixGive(EXPIRY, poolSet(pool), dueKey(cell, due));
+    return false;
+  }
   putHalf(cell + C_DUE, due);
   putWord(H_COOLING, word(H_COOLING) + 1);
   return true;
 }
 
+// Gives one address of a reservation back; its record may be empty afterwards.
+function dropReserved(cell: u32, family: u32): void {
+  const tree = family == 4 ? TREE4 : TREE6;
+  if (!radixGive(tree, cellHi(cell, family), cellLo(cell, family))) {
+    damaged("a reserved address isn't taken");
+  }
+  recordDropAddress(cell, family);
+}
+
+function forgetReservation(head: u32, number: u64): void {
+  expiryRemove(head, DUE_RESERVED, half(head + C_DUE));
+  putWord(H_RESERVED, word(H_RESERVED) - 1);
+  recordFree(head, number);
+}
+
+/** Takes one address out of a reservation; with the last one the reservation ends. */
+export function reservationDrop(cell: u32, family: u32, number: u64): void {
+  const head = headAt(cellHead(cellAt(cell)));
+  dropReserved(cell, family);
+  if (!recordHasAddress(head)) forgetReservation(head, number);
+  else cellSeal(cell, number);
+}
+
+/** Ends a reservation: its addresses are free. */
+export function reservationEnd(head: u32, number: u64): void {
+  let cell = headAt(head);
+  for (let step: u32 = 0; step < CHAIN_MAX && cell != 0; step++) {
+    if (cellHasFamily(cell, 4)) dropReserved(cell, 4);
+    if (cellHasFamily(cell, 6)) dropReserved(cell, 6);
+    cell = nextOfKind(cell, KIND_MORE);
+  }
+  forgetReservation(head, number);
+}
+
 /**
- * Frees addresses whose cool-down is over, at most COLLECT_MAX, and fewer where their records are
- * so long that the call's own changes might not fit into the same commit.
+ * Frees addresses whose cool-down is over and reservations that have expired, at most `most`, and
+ * fewer where their records are so long that the call's own changes might not fit into the same
+ * commit. How many.
  */
-export function collectDue(now: u32, number: u64): void {
+export function collectMany(now: u32, number: u64, most: u32): u32 {
   let set: u64 = 0;
-  let left = COLLECT_MAX;
-  for (let step: u32 = 0; step < SETS_MAX + COLLECT_MAX && left > 0; step++) {
-    if (journalCount() > COLLECT_WORDS) return;
-    if (!radixNextTaken(EXPIRY, set, 0, <u64>SETS_MAX, u64.MAX_VALUE)) return;
+  let done: u32 = 0;
+  for (let step: u32 = 0; step < SETS_MAX + 3 + most && done < most; step++) {
+    if (journalCount() > COLLECT_WORDS) break;
+    if (!radixNextTaken(EXPIRY, set, 0, DUE_RESERVED, u64.MAX_VALUE)) break;
     if (<u32>(foundLo >> 32) > now) {
       set = foundHi + 1;
       continue;
     }
     const cell = cellAt(<u32>foundLo);
-    coolingEnd(cell, familyInSet(cell, <u32>foundHi), number);
-    left--;
+    if (foundHi == DUE_RESERVED) reservationEnd(cell, number);
+    else coolingEnd(cell, familyInSet(cell, foundHi), number);
+    done++;
   }
+  return done;
+}
+
+/** The same for COLLECT_MAX: what every call does. */
+export function collectDue(now: u32, number: u64): void {
+  collectMany(now, number, COLLECT_MAX);
 }
 
 let cursorSet: u64 = 0;
 let cursorLo: u64 = 0;
 
-/** Begins a look at what cools: the first of range set `set`, then of the sets behind it. */
+/** Begins a look at what cools: the first of set `set`, then of the sets behind it. */
 export function coolingFrom(set: u64): void {
   cursorSet = set;
   cursorLo = 0;
 }
 
-/** The next cooling cell, in the order of sets, and in them of what is due first; 0 = no more. */
-export function coolingNext(): u32 {
-  if (!radixNextTaken(EXPIRY, cursorSet, cursorLo, <u64>SETS_MAX, u64.MAX_VALUE)) return 0;
+/**
+ * The next cooling cell, in the order of sets, and in them of what is due first; 0 = no more. The
+ * last set is `end`.
+ */
+export function coolingNext(end: u64 = DUE_V6): u32 {
+  if (!radixNextTaken(EXPIRY, cursorSet, cursorLo, end, u64.MAX_VALUE)) return 0;
   cursorSet = foundHi;
   cursorLo = foundLo + 1;
   return cellAt(<u32>foundLo);
 }
 
-/** The range set under whose number the last `coolingNext` cools. */
-export function coolingSet(): u32 {
-  return <u32>cursorSet;
+/** The set under whose number the last `coolingNext` cools. */
+export function coolingSet(): u64 {
+  return cursorSet;
 }

@@ -2,7 +2,7 @@
 // itself. The trie asks here when it splits a bucket; records asks here when it compares.
 
 import { damaged } from "../fault";
-import { half, imageBase } from "../image/image";
+import { half, imageBase, word } from "../image/image";
 import { scratchTake } from "../scratch";
 import {
   addressKey,
@@ -16,6 +16,7 @@ import {
   cellKind,
   cellLo,
   ID_HEAD_BYTES,
+  KIND_LABEL,
   KIND_NAME,
   KIND_TEXT,
   nameHash,
@@ -112,9 +113,22 @@ export const BY_OWNER: u32 = 0;
 export const BY_V4: u32 = 1;
 export const BY_V6: u32 = 2;
 export const BY_NAME: u32 = 3;
+export const BY_LAST: u32 = 4;
+export const BY_LABEL: u32 = 5;
+
+/** Where the last address of a POOL cell lies. */
+export const P_LAST: u32 = 48;
+
+// The label of a POOL cell, hashed as names are.
+function labelKey(pool: u32): u64 {
+  const cell = nextOfKind(pool, KIND_LABEL);
+  if (cell == 0) damaged("a pool in the index by name has no name");
+  return nameHash(imageBase() + cell + TEXT_AT, min<u32>(cellByte(cell, 5), TEXT_BYTES));
+}
 
 /**
- * Key of `cell` in an index: heads by owner, heads and MORE cells by address, NAME cells by name.
+ * Key of `cell` in an index: heads by owner, heads and MORE cells by address, NAME cells by name,
+ * POOL cells by their last address or their name.
  */
 export function keyOf(cell: u32, by: u32): u64 {
   cellAt(cell);
@@ -126,6 +140,8 @@ export function keyOf(cell: u32, by: u32): u64 {
     const bytes = nameText(cell);
     return nameHash(textAt, bytes);
   }
+  if (by == BY_LAST) return addressKey(word(cell + P_LAST), word(cell + P_LAST + 8));
+  if (by == BY_LABEL) return labelKey(cell);
   const family: u32 = by == BY_V4 ? 4 : 6;
   return addressKey(cellHi(cell, family), cellLo(cell, family));
 }

@@ -3,7 +3,7 @@
 // all.
 //
 //   0    | "BERTHLOG" | version u32 | - | key of the image, 16 B | generation u64 | - | checksum |
-//   64   | entry | entry | ...                                              1 MiB, preallocated
+//   64   | entry | entry | ...                         1 MiB, preallocated; the library's may grow
 //
 //   entry  0 "ENTR" | 4 bytes u32 | 8 generation u64 | 16 number u64 | 24 words u32 | 28 -
 //          32 checksum u64 | 40 words x (offset u32, value u64) | zeros up to a multiple of 8
@@ -41,8 +41,9 @@ import {
 import { scratchTake } from "../scratch";
 import { sipHash } from "../siphash";
 
-/** Size of berth.log (bytes). */
+/** Size of a new berth.log (bytes), and how large the library makes it. */
 export const LOG_BYTES: u32 = 1048576;
+export const LOG_BYTES_MAX: u32 = 16777216;
 export const LOG_HEADER_BYTES: u32 = 64;
 export const ENTRY_HEADER_BYTES: u32 = 40;
 /** Largest entry (bytes). */
@@ -55,7 +56,11 @@ const WORD_BYTES: u32 = 12;
 const PAGE_SHIFT: u32 = 12;
 const PAGE_SLOTS: u32 = 8192;
 const PAGES_FEW: u32 = 32;
+/** Pages that a checkpoint writes together at most. */
+const RUN_PAGES: u32 = 256;
 const EINVAL: i32 = -22;
+/** Bytes of a bit for each page of the largest image. */
+export const DIRTY_BYTES: u32 = 32768;
 
 /** `logCommit`: the entry is valid, but the image couldn't be written: nothing more may follow. */
 export const COMMITTED_IN_LOG: i32 = 1;
@@ -63,6 +68,12 @@ export const COMMITTED_IN_LOG: i32 = 1;
 /** Handles of the open files. */
 export let stateFile: i32 = -1;
 export let logFile: i32 = -1;
+
+/** Bytes of the open log. */
+export let logBytes: u32 = LOG_BYTES;
+
+// Bit per page of the image that a later checkpoint must write; 0: commits write pages at once.
+let dirty: usize = 0;
 
 let buffer: usize = 0;
 let pages: usize = 0;
@@ -76,6 +87,19 @@ let stateBytes: u32 = 0;
 export function logAttach(state: i32, log: i32): void {
   stateFile = state;
   logFile = log;
+}
+
+/** Tells how long the open log is. */
+export function logHas(bytes: u32): void {
+  logBytes = bytes;
+}
+
+/**
+ * From here on commits change the view only, and `checkpoint` writes the pages: `at` are
+ * DIRTY_BYTES zeroed bytes of memory. 0: commits write their pages again.
+ */
+export function logDefer(at: usize): void {
+  dirty = at;
 }
 
 /** Tells how many bytes of the state file are reserved on disk. */
@@ -230,7 +254,7 @@ export function logReserve(): void {
  * Writes an entry's words into the view (they may be there already) and the state file, page by
  * page, and last, in one pwrite with the header's words behind it, APPLIED: the entry at `at` of
  * the log is number `number` and ends at `tail`. 0 or -errno: then the entry stays in the log and
- * the next opening does it again.
+ * the next opening does it again. Deferred: into the view only.
  */
 export function entryApply(entry: usize, number: u64, at: u32, tail: u32, flags: u32): i32 {
   logReserve();
@@ -241,7 +265,12 @@ export function entryApply(entry: usize, number: u64, at: u32, tail: u32, flags:
     const offset = entryOffset(entry, n);
     if (offset > limit || offset & 7) return EINVAL;
     store<u64>(base + offset, entryValue(entry, n));
-    pageTouch(offset);
+    if (dirty != 0) dirtyTouch(offset);
+    else pageTouch(offset);
+  }
+  if (dirty != 0) {
+    appliedSet(number, appliedGeneration(), tail, at, flags);
+    return 0;
   }
   let failed = 0;
   let headerEnd = APPLIED + APPLIED_BYTES;
@@ -263,6 +292,40 @@ export function entryApply(entry: usize, number: u64, at: u32, tail: u32, flags:
   return host.write(stateFile, APPLIED, base + APPLIED, headerEnd - APPLIED);
 }
 
+function dirtyTouch(offset: u32): void {
+  const p = dirty + <usize>(offset >> (PAGE_SHIFT + 3));
+  store<u8>(p, load<u8>(p) | ((<u8>1) << (<u8>(offset >> PAGE_SHIFT) & 7)));
+}
+
+function isDirty(page: u32): bool {
+  return ((load<u8>(dirty + <usize>(page >> 3)) >> (<u8>page & 7)) & 1) != 0;
+}
+
+// Writes the pages that deferred commits have changed, neighbours together; of the first page what
+// lies behind APPLIED. 0 or -errno: the log still has all of it.
+function dirtyWrite(): i32 {
+  const end = imageLength() >> PAGE_SHIFT;
+  let page: u32 = 0;
+  while (page < end) {
+    if ((page & 63) == 0 && load<u64>(dirty + <usize>(page >> 3)) == 0) {
+      page += 64;
+      continue;
+    }
+    const first = page;
+    while (page < end && page - first < RUN_PAGES && isDirty(page)) page++;
+    if (page == first) {
+      page++;
+      continue;
+    }
+    const from = first == 0 ? H_LENGTH : first << PAGE_SHIFT;
+    const to = page << PAGE_SHIFT;
+    const status = host.write(stateFile, from, imageBase() + from, to - from);
+    if (status < 0) return status;
+  }
+  memory.fill(dirty, 0, DIRTY_BYTES);
+  return 0;
+}
+
 /** Writes APPLIED to the state file. 0 or -errno. */
 export function appliedWrite(): i32 {
   return host.write(stateFile, APPLIED, imageBase() + APPLIED, APPLIED_BYTES);
@@ -282,7 +345,8 @@ export function appliedDistrust(): void {
 
 /** Syncs the image and begins the next generation with an empty log. 0 or -errno. */
 export function checkpoint(synced: bool): i32 {
-  let status = synced ? host.sync(stateFile) : 0;
+  let status = dirty != 0 ? dirtyWrite() : 0;
+  if (status >= 0 && synced) status = host.sync(stateFile);
   if (status < 0) return status;
   const generation = appliedGeneration() + 1;
   appliedSet(appliedNumber(), generation, LOG_HEADER_BYTES, 0, 0);
@@ -316,6 +380,13 @@ function lengthens(): bool {
   return false;
 }
 
+/** Grows the state file to what the noted words need, on disk if `synced`. 0 or -errno. */
+export function logMakeRoom(synced: bool): i32 {
+  const status = logGrow(imageLength());
+  // A synced entry may name places behind the old end: after a power cut they must be there.
+  return status >= 0 && synced && lengthens() ? host.sync(stateFile) : status;
+}
+
 /**
  * Makes the noted words the next commit: grows the file, appends the entry, syncs it if `synced`,
  * applies it. 0, COMMITTED_IN_LOG, or -errno with nothing committed (the caller undoes). `durable`
@@ -324,12 +395,10 @@ function lengthens(): bool {
 export function logCommit(synced: bool, durable: bool): i32 {
   if (journalCount() == 0) return 0;
   const number = appliedNumber() + 1;
-  let status = logGrow(imageLength());
-  // A synced entry may name places behind the old end: after a power cut they must be there.
-  if (status >= 0 && synced && lengthens()) status = host.sync(stateFile);
+  let status = logMakeRoom(synced);
   if (status < 0) return status;
   let bytes = entryMake(number);
-  if (headerField(A_TAIL) + bytes > LOG_BYTES) {
+  if (headerField(A_TAIL) + bytes > logBytes) {
     // The view holds this commit's words, the file doesn't: the checkpoint is of the last commit.
     status = checkpoint(durable);
     if (status < 0) return status;

@@ -21,8 +21,10 @@ import {
   H_BOOT,
   H_CREATED,
   H_HELD,
+  H_INCOMPATIBLE,
   H_KEEP,
   H_KEY,
+  H_RESERVED,
   HEADER_BYTES,
   headerLoadKey,
   headerSeal,
@@ -55,14 +57,30 @@ import {
   KIND_MORE,
   KIND_NAME,
   KIND_OTHER,
+  KIND_POOL,
   KIND_TEXT,
   STATE_ALLOCATION,
   STATE_COOLING,
+  STATE_RESERVATION,
   TEXT_BYTES,
   TEXT_MAX,
 } from "../records/cell";
-import { coolingBegin, coolingEnd } from "../records/expiry";
+import {
+  coolingBegin,
+  coolingEnd,
+  DUE_RESERVED,
+  expiryAdd,
+  reservationEnd,
+} from "../records/expiry";
 import { CHAIN_MAX, idText, nameText, nextOfKind, textAt } from "../records/key";
+import {
+  isPool,
+  P_CURSOR,
+  poolDefine,
+  poolIsNew,
+  poolIsWhole,
+  poolRead,
+} from "../records/poolcell";
 import {
   recordAddAddress,
   recordByAddress,
@@ -82,18 +100,13 @@ import {
   openNew,
   writeImage,
 } from "./files";
+import { layLog } from "./lay";
 import {
-  ENTRY_HEADER_BYTES,
-  ENTRY_MAX,
-  entryBuffer,
-  entryOffset,
-  entrySound,
-  entryValue,
-  entryWords,
   LOG_BYTES,
+  LOG_BYTES_MAX,
   LOG_HEADER_BYTES,
   logAttach,
-  logHeaderIsOurs,
+  logHas,
   logRestart,
   stateFile,
   stateHas,
@@ -119,47 +132,6 @@ function useNew(): void {
   imageAttach(newBase, newBytes);
 }
 
-// Lays one entry over the old view, cell by cell, where the cell there isn't younger.
-function layOver(entry: usize): void {
-  const number = load<u64>(entry, 16);
-  const words = entryWords(entry);
-  for (let n: u32 = 0; n < words; n++) {
-    const offset = entryOffset(entry, n);
-    const cell = offset & ~(CELL_BYTES - 1);
-    if (cell < HEADER_BYTES || cell > oldBytes - CELL_BYTES) continue;
-    if (cellIsSound(cell) && cellNumber(cell) > number) continue;
-    store<u64>(oldBase + offset, entryValue(entry, n));
-  }
-}
-
-// Reads the whole log of another boot: entries may be torn, so every 8 bytes can begin one.
-function layLog(log: i32): void {
-  const mark = scratchMark();
-  const bytes = LOG_BYTES;
-  const at = scratchTake(<usize>bytes);
-  const have = host.read(log, 0, at, bytes);
-  if (have > <i32>LOG_HEADER_BYTES && logHeaderIsOurs(at)) {
-    youngest = max<u64>(youngest, load<u64>(at, 32));
-  }
-  let p: u32 = LOG_HEADER_BYTES;
-  let last: u64 = 0;
-  for (let step: u32 = 0; step < LOG_BYTES / 8; step++) {
-    if (<i32>(p + ENTRY_HEADER_BYTES) > have) break;
-    const entry = at + p;
-    const room = min<u32>(<u32>have - p, ENTRY_MAX);
-    const generation = load<u64>(entry, 8);
-    const old = generation < appliedGeneration();
-    const size = old ? 0 : entrySound(entry, room, generation, load<u64>(entry, 16));
-    // Behind the last entry lie those of the generation before: the checkpoint has them.
-    if (size != 0 && load<u64>(entry, 16) < last) break;
-    if (size != 0) last = load<u64>(entry, 16);
-    if (size != 0 && generation > youngest) youngest = generation;
-    if (size != 0) layOver(entry);
-    p += size != 0 ? size : 8;
-  }
-  scratchRewind(mark);
-}
-
 // Have the cells of a text, one by one sound, the length that the first of them tells? Cells of
 // different ages can follow each other: freed ones are taken again in the same places.
 function textIsWhole(head: u32, kind: u32, have: u32): bool {
@@ -181,7 +153,9 @@ function chainIsSound(head: u32): bool {
   let at = half(head + C_NEXT);
   for (let step: u32 = 0; step < CHAIN_MAX && at != 0; step++) {
     if (at & (CELL_BYTES - 1) || at < HEADER_BYTES || at > oldBytes - CELL_BYTES) return false;
-    if (!cellIsSound(at) || cellKind(at) < KIND_TEXT || half(at + C_SINCE) != head) return false;
+    const kind = cellKind(at);
+    if (!cellIsSound(at) || kind < KIND_TEXT || kind > KIND_MORE) return false;
+    if (half(at + C_SINCE) != head) return false;
     at = half(at + C_NEXT);
   }
   if (at != 0) return false;
@@ -189,7 +163,7 @@ function chainIsSound(head: u32): bool {
 }
 
 function survives(head: u32, keep: bool): bool {
-  if (cellByte(head, 5) == STATE_COOLING) return true;
+  if (cellByte(head, 5) != STATE_ALLOCATION) return true;
   return cellKind(head) != KIND_CONTAINER || keep;
 }
 
@@ -197,6 +171,10 @@ function survives(head: u32, keep: bool): bool {
 function evict(head: u32): void {
   if (cellByte(head, 5) == STATE_ALLOCATION) {
     release(head, 0, 0, cellNumber(head));
+    return;
+  }
+  if (cellByte(head, 5) == STATE_RESERVATION) {
+    reservationEnd(head, cellNumber(head));
     return;
   }
   let cell = head;
@@ -254,12 +232,13 @@ function makeWay(number: u64, sameOwner: u32): bool {
 // Moves the record at `head` of the old image into the new one. 0 or -errno.
 function move(head: u32, now: u32): i32 {
   const kind = cellKind(head);
-  const cooling = cellByte(head, 5) == STATE_COOLING;
+  const state = cellByte(head, 5);
   const number = cellNumber(head);
   const ifBytes = min<u32>(cellByte(head, 6), 15);
-  // A cool-down begins anew; one past the end of the clock ends there.
+  // A cool-down and a reservation begin anew; one past the end of the clock ends there.
+  const never = half(head + C_DUE) == u32.MAX_VALUE;
   const wait = max<u32>(half(head + C_DUE) - half(head + C_SINCE), 1);
-  const due = wait > u32.MAX_VALUE - now ? u32.MAX_VALUE : now + wait;
+  const due = never || wait > u32.MAX_VALUE - now ? u32.MAX_VALUE : now + wait;
   const idBytes = idText(head);
   const id = scratchTake(<usize>(idBytes + 16));
   memory.copy(id, textAt, idBytes);
@@ -271,19 +250,7 @@ function move(head: u32, now: u32): i32 {
   memory.copy(name, textAt, nameBytes);
   collectAddresses(head);
   useNew();
-  const status = put(
-    kind,
-    id,
-    idBytes,
-    ifname,
-    ifBytes,
-    name,
-    nameBytes,
-    cooling,
-    now,
-    due,
-    number,
-  );
+  const status = put(kind, id, idBytes, ifname, ifBytes, name, nameBytes, state, now, due, number);
   useOld();
   return status;
 }
@@ -296,7 +263,7 @@ function put(
   ifBytes: u32,
   name: usize,
   nameBytes: u32,
-  cooling: bool,
+  state: u32,
   now: u32,
   due: u32,
   number: u64,
@@ -304,14 +271,14 @@ function put(
   if (count == 0) return 0;
   const status = imageRoom(RECORD_ROOM);
   if (status < 0) return status;
+  const held = state == STATE_ALLOCATION;
   const same = recordByOwner(kind, id, idBytes, ifname, ifBytes);
-  if (!makeWay(number, cooling ? 0 : same)) return 0;
-  // A cooling record has no entry by owner; while it is made, an allocation of the owner must not
-  // see it.
-  const state = cooling ? STATE_COOLING : STATE_ALLOCATION;
+  if (!makeWay(number, held ? same : 0)) return 0;
+  // Only an allocation has an entry by owner; while another record is made, an allocation of the
+  // owner must not see it.
   const head = recordMake(kind, state, id, idBytes, ifname, ifBytes, now, number);
   if (head == 0) return ENOMEM;
-  if (cooling) recordDropOwner(head);
+  if (!held) recordDropOwner(head);
   if (nameBytes != 0 && !recordPutName(head, name, nameBytes, number)) return ENOMEM;
   for (let i: u32 = 0; i < count; i++) {
     const p = addresses + <usize>(i * ADDRESS_BYTES);
@@ -322,11 +289,15 @@ function put(
     const set = load<u32>(p, 20);
     const cell = recordAddAddress(head, family, load<u64>(p), load<u64>(p, 8), set, number);
     if (cell == 0) return ENOMEM;
-    if (cooling && !coolingBegin(cell, family, due)) return ENOMEM;
+    if (state == STATE_COOLING && !coolingBegin(cell, family, due)) return ENOMEM;
     if (cell != head) cellSeal(cell, number);
   }
-  if (!cooling) putWord(H_HELD, word(H_HELD) + 1);
+  if (held) putWord(H_HELD, word(H_HELD) + 1);
   else if (half(head + C_DUE) == 0) putHalf(head + C_DUE, due);
+  if (state == STATE_RESERVATION) {
+    if (!expiryAdd(head, DUE_RESERVED, due)) return ENOMEM;
+    putWord(H_RESERVED, word(H_RESERVED) + 1);
+  }
   cellPutByte(head, 5, state);
   cellSeal(head, number);
   return 0;
@@ -349,7 +320,8 @@ export function rebuild(boot: usize, keep: bool): i32 {
   youngest = appliedGeneration();
   let log = openFile("berth.log", 1);
   if (log >= 0 && host.size(log) < <i64>LOG_BYTES) log = -1;
-  if (log >= 0) layLog(log);
+  logHas(log < 0 ? LOG_BYTES : <u32>min<i64>(host.size(log), <i64>LOG_BYTES_MAX));
+  if (log >= 0) youngest = layLog(log, oldBase, oldBytes);
   newBase = (oldBase + oldBytes + 65535) & ~65535;
   newBytes = GROWTH_STEP;
   if (<u64>newBase + newBytes > <u64>WINDOW_END) return ENOMEM;
@@ -359,6 +331,7 @@ export function rebuild(boot: usize, keep: bool): i32 {
   memory.copy(newBase + H_KEY, oldBase + H_KEY, 16);
   memory.copy(newBase + H_BOOT, boot, 16);
   memory.copy(newBase + H_CREATED, oldBase + H_CREATED, 8);
+  memory.copy(newBase + H_INCOMPATIBLE, oldBase + H_INCOMPATIBLE, 4);
   headerLoadKey();
   headerSeal();
   const generation = youngest + 1;
@@ -385,10 +358,38 @@ export function rebuild(boot: usize, keep: bool): i32 {
   return 0;
 }
 
+// Pools before records: what cools in a pool is listed under its cell. 0 or -errno.
+function movePools(): i32 {
+  for (let at: u32 = HEADER_BYTES; at <= oldBytes - CELL_BYTES; at += CELL_BYTES) {
+    if (cellKind(at) != KIND_POOL || !isPool(at) || !poolIsWhole(at)) continue;
+    const mark = scratchMark();
+    const spec = poolRead(at);
+    const number = cellNumber(at);
+    const cursorHi = word(at + P_CURSOR);
+    const cursorLo = word(at + P_CURSOR + 8);
+    useNew();
+    let status = imageRoom(RECORD_ROOM);
+    if (status == 0 && poolIsNew(spec)) {
+      const cell = poolDefine(spec, number);
+      if (cell == 0) status = ENOMEM;
+      else {
+        putWord(cell + P_CURSOR, cursorHi);
+        putWord(cell + P_CURSOR + 8, cursorLo);
+      }
+    }
+    useOld();
+    scratchRewind(mark);
+    if (status < 0) return status;
+  }
+  return 0;
+}
+
 // Scans the old image and moves what survives. 0 or -errno. Leaves the old image attached.
 function moveAll(keep: bool): i32 {
   const now = <u32>(host.clock(0) / 1000000000);
   imageAttach(oldBase, oldBytes);
+  const pools = movePools();
+  if (pools < 0) return pools;
   for (let at: u32 = HEADER_BYTES; at <= oldBytes - CELL_BYTES; at += CELL_BYTES) {
     const kind = cellKind(at);
     if (kind == 0 || kind > KIND_OTHER || !cellIsSound(at)) continue;

@@ -19,6 +19,7 @@ import {
   appliedGeneration,
   appliedNumber,
   appliedSet,
+  FEATURE_LIBRARY,
   FLAG_CHECKPOINT,
   H_ARENA,
   H_BOOT,
@@ -59,9 +60,12 @@ import {
   entryValue,
   entryWords,
   LOG_BYTES,
+  LOG_BYTES_MAX,
   LOG_HEADER_BYTES,
   logAttach,
+  logBytes,
   logFile,
+  logHas,
   logHeaderIsOurs,
   logHeaderIsSound,
   logReserve,
@@ -134,6 +138,7 @@ function create(): i32 {
   store<u64>(base, <u64>(host.clock(1) / 1000000000), H_CREATED);
   headerSeal();
   appliedSet(0, 1, LOG_HEADER_BYTES, 0, 0);
+  logHas(LOG_BYTES);
   const log = makeLog(1);
   if (log < 0) return log;
   const state = openNew("berth.state.new");
@@ -145,8 +150,8 @@ function create(): i32 {
   return STORE_OPEN;
 }
 
-// Maps berth.state and looks at its header. STORE_OPEN, STORE_FUTURE, or -errno.
-function viewState(state: i32): i32 {
+/** Maps berth.state and looks at its header. STORE_OPEN, STORE_FUTURE, or -errno. */
+export function viewState(state: i32): i32 {
   const size = host.size(state);
   if (size < 0) return <i32>size;
   if (size < <i64>HEADER_BYTES) damaged("berth.state is shorter than its header");
@@ -156,7 +161,7 @@ function viewState(state: i32): i32 {
   imageAttach(<usize>WINDOW_BASE, <u32>size);
   if (load<u64>(imageBase()) != MAGIC) damaged("berth.state doesn't begin with BERTHIMG");
   // Compatible features (16) are ignored; each of these asks for a release that knows them.
-  const features = headerField(H_INCOMPATIBLE) | headerField(H_READ_ONLY);
+  const features = (headerField(H_INCOMPATIBLE) & ~FEATURE_LIBRARY) | headerField(H_READ_ONLY);
   if (headerField(H_VERSION) > LAYOUT_VERSION || features != 0) return STORE_FUTURE;
   headerVerify();
   logAttach(state, -1);
@@ -164,15 +169,25 @@ function viewState(state: i32): i32 {
   return STORE_OPEN;
 }
 
-// Opens berth.log and compares its header with the image's.
-function openLog(): void {
-  const log = openFile("berth.log", 1);
+/** Opens berth.log (`mode` as host.open). Traps unless there is one of at least 1 MiB. */
+export function openLogFile(mode: i32): void {
+  const log = openFile("berth.log", mode);
   if (log == ENOENT) damaged("berth.log is missing");
   if (log < 0) damaged("berth.log can't be opened");
-  if (host.size(log) < <i64>LOG_BYTES) damaged("berth.log is shorter than 1 MiB");
+  const size = host.size(log);
+  if (size < <i64>LOG_BYTES) damaged("berth.log is shorter than 1 MiB");
   logAttach(stateFile, log);
+  logHas(<u32>min<i64>(size, <i64>LOG_BYTES_MAX));
+}
+
+// Opens berth.log and compares its header with the image's.
+function openLog(): void {
+  openLogFile(1);
   const at = entryBuffer();
-  if (host.read(log, 0, at, LOG_HEADER_BYTES) != <i32>LOG_HEADER_BYTES || !logHeaderIsOurs(at)) {
+  if (
+    host.read(logFile, 0, at, LOG_HEADER_BYTES) != <i32>LOG_HEADER_BYTES ||
+    !logHeaderIsOurs(at)
+  ) {
     damaged("the header of berth.log isn't that of berth.state's log");
   }
   const generation = load<u64>(at, 32);
@@ -185,8 +200,8 @@ function openLog(): void {
   if (logRestart(appliedGeneration(), false) < 0) damaged("berth.log can't be written");
 }
 
-// The length that the image has after this entry.
-function lengthAfter(at: usize): u32 {
+/** The length that the image has after this entry. */
+export function lengthAfter(at: usize): u32 {
   const words = entryWords(at);
   for (let n: u32 = 0; n < words; n++) {
     if (entryOffset(at, n) == H_LENGTH) return <u32>entryValue(at, n);
@@ -199,12 +214,12 @@ function entryFollows(at: usize, have: u32): bool {
   return have >= ENTRY_HEADER_BYTES && load<u64>(at, 8) == appliedGeneration();
 }
 
-// Applies the commits that a killed process left in the log. 0 or -errno.
-function replay(): i32 {
+/** Applies the commits that a killed process left in the log. 0 or -errno. */
+export function replay(): i32 {
   const buffer = entryBuffer();
   const last = headerField(A_LAST);
   const tail = headerField(A_TAIL);
-  if (tail < LOG_HEADER_BYTES || tail > LOG_BYTES || last > tail) damaged("the applied mark");
+  if (tail < LOG_HEADER_BYTES || tail > logBytes || last > tail) damaged("the applied mark");
   if (last != 0) {
     // The last applied entry must still be there: else the log isn't what it was. One read takes
     // the header of what may follow along.
@@ -216,10 +231,10 @@ function replay(): i32 {
     if (!entryFollows(buffer + bytes, have - bytes)) return 0;
   }
   // More than one can only wait after a library's group commit; the log bounds them.
-  for (let step: u32 = 0; step < LOG_BYTES / ENTRY_HEADER_BYTES; step++) {
+  for (let step: u32 = 0; step < logBytes / ENTRY_HEADER_BYTES; step++) {
     const at = headerField(A_TAIL);
     const number = appliedNumber() + 1;
-    const have = host.read(logFile, at, buffer, min<u32>(ENTRY_MAX, LOG_BYTES - at));
+    const have = host.read(logFile, at, buffer, min<u32>(ENTRY_MAX, logBytes - at));
     const bytes = entrySound(buffer, <u32>max(have, 0), appliedGeneration(), number);
     if (bytes == 0) return 0;
     imageAttach(imageBase(), lengthAfter(buffer));

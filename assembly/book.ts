@@ -1,0 +1,38 @@
+// The entry of book.wasm: a durable Ipam (src/ipam/). Its host functions are those of the plugin.
+import { faultText } from "./fault";
+
+/** Why the core trapped: address of an AssemblyScript string (UTF-16, its bytes at -4). */
+export function bookFault(): usize {
+  return changetype<usize>(faultText);
+}
+
+export {
+  bookBlock,
+  bookClose,
+  bookCollect,
+  bookEnter,
+  bookForget,
+  bookOpen,
+  bookRest,
+} from "./library/book";
+export { bookAllocate, bookRelease, bookReserve, bookUnreserve } from "./library/bookcalls";
+export {
+  bookExplain,
+  bookFindName,
+  bookFindOwner,
+  bookNext,
+  bookNextReserved,
+  bookOlder,
+  bookRecord,
+  bookStats,
+} from "./library/booklook";
+export { bookPool, bookPoolByName, bookPoolFrom, bookPoolRead } from "./library/bookpools";
+export { check, checkOffset, checkText } from "./pool/check";
+export { logFile } from "./store/log";
+export {
+  queueCheckpoint,
+  queueSafe,
+  queueVoid,
+  queueWaiting,
+  queueWrite,
+} from "./store/queue";

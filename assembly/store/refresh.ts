@@ -1,0 +1,216 @@
+// Refresh: how a long-lived library looks at a network's files again, and how a reader copies them.
+//
+// `storeRefresh` is for a handle that takes the lock for each call: what it has in memory is good if
+// key, boot and generation are those of berth.state; then the log holds every commit since, and
+// they are applied in memory only. Otherwise it opens as a new process does.
+// `storeCopy` takes no lock: it reads the image, then the log, and lays the log over the copy. A
+// word of a later commit that it met in the image is in the log by then, so the copy is whole as
+// long as no checkpoint came between; who finds the generation moved reads again.
+//
+// Invariant: memory behind the image is zero, so an image that grows meets nothing.
+
+import { damaged } from "../fault";
+import * as host from "../host";
+import { arenaAttach } from "../image/arena";
+import {
+  A_CHECK,
+  A_FLAGS,
+  A_GENERATION,
+  A_LAST,
+  A_NUMBER,
+  A_TAIL,
+  APPLIED,
+  APPLIED_BYTES,
+  appliedGeneration,
+  appliedNumber,
+  appliedSet,
+  checksum,
+  FEATURE_LIBRARY,
+  FLAG_CHECKPOINT,
+  H_ARENA,
+  H_CHECK,
+  H_INCOMPATIBLE,
+  H_KEY,
+  H_LENGTH,
+  H_READ_ONLY,
+  H_VERSION,
+  headerField,
+  LAYOUT_VERSION,
+  MAGIC,
+} from "../image/header";
+import {
+  imageAttach,
+  imageBase,
+  imageLength,
+  journalClear,
+  journalClose,
+  journalOpen,
+  word,
+} from "../image/image";
+import { scratchTake } from "../scratch";
+import { openFile } from "./files";
+import {
+  checkpoint,
+  ENTRY_HEADER_BYTES,
+  ENTRY_MAX,
+  entryApply,
+  entryBuffer,
+  entrySound,
+  LOG_HEADER_BYTES,
+  logAttach,
+  logBytes,
+  logFile,
+  logHeaderIsOurs,
+  stateFile,
+  stateHas,
+} from "./log";
+import { queueDefer } from "./queue";
+import {
+  lengthAfter,
+  openLogFile,
+  replay,
+  STORE_NONE,
+  STORE_OPEN,
+  storeOpen,
+  viewState,
+} from "./store";
+
+/** `storeCopy`: the files changed meanwhile. */
+export const STORE_AGAIN: i32 = 3;
+const ENOENT: i32 = -2;
+const HEAD: u32 = 128;
+
+let attached: bool = false;
+// End of the memory that an image has ever filled.
+let top: usize = 0;
+
+/** Forgets what is in memory: the next refresh reads everything. */
+export function storeForget(): void {
+  attached = false;
+}
+
+/** Closes the files that the last opening left open. */
+export function storeClose(): void {
+  if (stateFile >= 0) host.close(stateFile);
+  if (logFile >= 0) host.close(logFile);
+  logAttach(-1, -1);
+}
+
+/** Opens as a new process does, on memory that may have held another image. */
+export function storeOpenFresh(make: bool, keep: bool, durable: bool): i32 {
+  attached = false;
+  journalClear();
+  journalClose();
+  if (stateFile >= 0) storeClose();
+  if (imageLength() != 0) top = max<usize>(top, imageBase() + imageLength());
+  const status = storeOpen(make, keep, durable);
+  if (status != STORE_OPEN) return status;
+  clearBehind();
+  attached = true;
+  return status;
+}
+
+function clearBehind(): void {
+  const end = imageBase() + imageLength();
+  if (end < top) memory.fill(end, 0, top - end);
+  top = end;
+}
+
+// Is this the header of the image in memory, later or the same, with its log?
+function isLater(head: usize): bool {
+  const base = imageBase();
+  const features =
+    (load<u32>(head, H_INCOMPATIBLE) & ~FEATURE_LIBRARY) | load<u32>(head, H_READ_ONLY);
+  if (load<u64>(head) != MAGIC || load<u32>(head, H_VERSION) != LAYOUT_VERSION) return false;
+  if (features != 0 || memory.compare(head + H_KEY, base + H_KEY, 32) != 0) return false;
+  if (load<u64>(head, H_CHECK) != checksum(head, H_CHECK)) return false;
+  if (load<u32>(head, A_CHECK) != <u32>checksum(head + APPLIED, APPLIED_BYTES - 4)) return false;
+  return (
+    load<u64>(head, A_GENERATION) == appliedGeneration() &&
+    load<u64>(head, A_NUMBER) >= appliedNumber()
+  );
+}
+
+// Applies the entries up to number `last` in memory. false: the log doesn't hold them.
+function catchUp(last: u64): bool {
+  const buffer = entryBuffer();
+  for (let step: u32 = 0; step < logBytes / ENTRY_HEADER_BYTES; step++) {
+    const number = appliedNumber() + 1;
+    if (number > last) return true;
+    const at = headerField(A_TAIL);
+    const have = host.read(logFile, at, buffer, min<u32>(ENTRY_MAX, logBytes - at));
+    const bytes = entrySound(buffer, <u32>max(have, 0), appliedGeneration(), number);
+    if (bytes == 0) return false;
+    imageAttach(imageBase(), lengthAfter(buffer));
+    if (entryApply(buffer, number, at, at + bytes, headerField(A_FLAGS)) < 0) return false;
+  }
+  return appliedNumber() == last;
+}
+
+// The quick way; false: it must be opened anew.
+function refreshed(durable: bool): bool {
+  const state = openFile("berth.state", 1);
+  if (state < 0) return false;
+  logAttach(state, -1);
+  const head = scratchTake(<usize>HEAD);
+  if (host.read(state, 0, head, HEAD) != <i32>HEAD || !isLater(head)) return false;
+  const size = host.size(state);
+  if (size < <i64>imageLength() || size < <i64>load<u64>(head, H_LENGTH)) return false;
+  stateHas(<u32>size);
+  openLogFile(1);
+  const at = entryBuffer();
+  if (host.read(logFile, 0, at, LOG_HEADER_BYTES) != <i32>LOG_HEADER_BYTES) return false;
+  if (!logHeaderIsOurs(at) || load<u64>(at, 32) != appliedGeneration()) return false;
+  memory.copy(imageBase(), head, APPLIED);
+  queueDefer(true);
+  const whole = catchUp(load<u64>(head, A_NUMBER));
+  queueDefer(false);
+  if (!whole) return false;
+  const tail = load<u32>(head, A_TAIL);
+  const flags = load<u32>(head, A_FLAGS);
+  appliedSet(appliedNumber(), appliedGeneration(), tail, load<u32>(head, A_LAST), flags);
+  if (replay() < 0) return false;
+  return !(flags & FLAG_CHECKPOINT) || checkpoint(durable) >= 0;
+}
+
+/**
+ * Opens the files once more, under the lock, for a handle that had them open before. Answers as
+ * storeOpen.
+ */
+export function storeRefresh(make: bool, keep: bool, durable: bool): i32 {
+  if (attached && refreshed(durable)) return STORE_OPEN;
+  return storeOpenFresh(make, keep, durable);
+}
+
+/** Copies image and log into memory, without the lock. STORE_OPEN, _NONE, _FUTURE, _AGAIN, -errno. */
+export function storeCopy(): i32 {
+  journalClear();
+  journalClose();
+  if (stateFile >= 0) storeClose();
+  if (imageLength() != 0) top = max<usize>(top, imageBase() + imageLength());
+  arenaAttach(H_ARENA);
+  queueDefer(true);
+  const state = openFile("berth.state", 0);
+  if (state == ENOENT) return STORE_NONE;
+  if (state < 0) return state;
+  const status = viewState(state);
+  if (status != STORE_OPEN) return status;
+  openLogFile(0);
+  const at = entryBuffer();
+  if (host.read(logFile, 0, at, LOG_HEADER_BYTES) != <i32>LOG_HEADER_BYTES) return STORE_AGAIN;
+  if (!logHeaderIsOurs(at)) damaged("the header of berth.log isn't that of berth.state's log");
+  const begun = load<u64>(at, 32) == appliedGeneration();
+  // A checkpoint that isn't finished: the image is whole without the log.
+  if (!begun && headerField(A_TAIL) != LOG_HEADER_BYTES) return STORE_AGAIN;
+  const length = word(H_LENGTH);
+  if (length > <u64>imageLength()) return STORE_AGAIN;
+  imageAttach(imageBase(), <u32>length);
+  clearBehind();
+  if (begun && replay() < 0) return STORE_AGAIN;
+  const head = scratchTake(<usize>HEAD);
+  if (host.read(state, 0, head, HEAD) != <i32>HEAD) return STORE_AGAIN;
+  if (load<u64>(head, A_GENERATION) != appliedGeneration()) return STORE_AGAIN;
+  storeClose();
+  journalOpen();
+  return STORE_OPEN;
+}
