@@ -18,6 +18,18 @@ import {
 } from "./answer.ts";
 
 const V6_BITS_MAX = 16;
+const OPERATIONS = [
+  "create",
+  "allocateNext",
+  "allocateN",
+  "occupy",
+  "occupyIndices",
+  "release",
+  "releaseAll",
+  "cidrToIndex",
+  "indexToCidr",
+  "stats",
+];
 
 /** Throws "tooLarge" for a set that Kubernetes doesn't make. */
 export function checkBlocks(cidr: string, mask: number): void {
@@ -140,6 +152,8 @@ class CidrSet implements Player {
   }
 
   play(operation: Operation): Answer {
+    // Before the set is made, whose refusal would be an answer.
+    if (!OPERATIONS.includes(operation.op)) throw new Unknown(operation.op);
     return attempt(() => this.#play(operation));
   }
 
