@@ -17,8 +17,8 @@
 // nor held is excluded.
 //
 // Cost: take and give O(span) steps of a radix set, mostly on empty ones; at most 16 B of memory
-// for each free block that a split leaves, a bit to 16 B for a held one. Refused: levels and indexes
-// that don't exist, what isn't wholly free.
+// for each free block that a split leaves, a bit to 16 B for a held one. Refused: levels and
+// indexes that don't exist, what isn't wholly free.
 import { damaged } from "../fault";
 import { arenaExtend, arenaRoom } from "../image/arena";
 import { half, putWord, word } from "../image/image";

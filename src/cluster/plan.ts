@@ -166,8 +166,8 @@ function familyPlan(
 
 /**
  * Plans a cluster: lengths of the nodes' prefixes (IPv4 by prefixLengthFor, IPv6 /64 where that
- * fits, else what fits), how many nodes fit, what is wasted, what to look out for. Throws "invalid",
- * "hostBits", "overlap" (of two cluster prefixes, or two service prefixes).
+ * fits, else what fits), how many nodes fit, what is wasted, what to look out for. Throws
+ * "invalid", "hostBits", "overlap" (of two cluster prefixes, or two service prefixes).
  */
 export function planCluster(needs: ClusterNeeds): ClusterPlan {
   if (typeof needs !== "object" || needs === null)

@@ -1,7 +1,7 @@
 // What a plan may run into, from what users of Kubernetes' node and service ranges suffer. Limits
 // with their sources:
 //
-//   16 bits between cluster and node prefix   kube-controller-manager's cidrset (IPv6), kubeadm (both)
+//   16 bits from cluster to node prefix        kube-controller-manager (IPv6), kubeadm (both)
 //   20 bits of a service range                kube-apiserver, bitmap allocator: /12 and /108
 //   /64 of an IPv6 service range              kube-apiserver, allocator of IPAddress objects (1.33)
 //   5,000 nodes, 150,000 pods, 110 on a node  what Kubernetes is tested with; kubelet's default
@@ -122,8 +122,8 @@ function aboutService(p: Prefix, cluster: readonly Prefix[]): PlanWarning[] {
   else if (length < limit)
     say(
       "serviceTooLarge",
-      `services ${text}: a /${limit} is the most that kube-apiserver takes before its allocator of ` +
-        `IPAddress objects (default since 1.33)`,
+      `services ${text}: a /${limit} is the most that kube-apiserver takes without its allocator ` +
+        `of IPAddress objects (default since 1.33)`,
     );
   if (2 ** (width - length) < SERVICE_MIN)
     say("serviceTooSmall", `services ${text} have only ${2 ** (width - length)} addresses`);

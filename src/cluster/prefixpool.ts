@@ -1,6 +1,6 @@
 // Prefix pools: sub-prefixes of cluster prefixes for nodes and blocks, in memory. Which cluster
-// prefix serves a request is decided here: the families in the order in which they came, of a family
-// the first prefix that isn't draining and has room. Which sub-prefix of it: the core
+// prefix serves a request is decided here: the families in the order in which they came, of a
+// family the first prefix that isn't draining and has room. Which sub-prefix of it: the core
 // (ranges.ts, blockrange.ts).
 //
 // Cost: a call looks at each cluster prefix of the family (there are few) and then makes one call
@@ -14,6 +14,7 @@ import { ClusterPrefixes, checkOwner, exhausted, prefixOrAddress } from "./clust
 import { Owners } from "./owners.ts";
 import { type PrefixPoolOptions, type Rules, rulesOf } from "./prefixoptions.ts";
 import {
+  conflicted,
   explained,
   type FamilyStats,
   type OccupyReport,
@@ -25,8 +26,8 @@ import type { Occupied, PrefixExplanation, PrefixRequest } from "./prefixtypes.t
 import { type ClusterRange, SlotRange } from "./ranges.ts";
 
 /**
- * Sub-prefixes of one or several cluster prefixes. `S`: the type of a slot, for pools of one cluster
- * prefix and one length: number up to 2^53 sub-prefixes, bigint up to 2^64.
+ * Sub-prefixes of one or several cluster prefixes. `S`: the type of a slot, for pools of one
+ * cluster prefix and one length: number up to 2^53 sub-prefixes, bigint up to 2^64.
  */
 export class PrefixPool<S extends number | bigint = number> implements Disposable {
   readonly #rules: Rules;
@@ -178,8 +179,8 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
   }
 
   /**
-   * Takes everything back that is held in a prefix of any length, which may reach beyond the cluster
-   * prefixes. How many. Throws "invalid", "hostBits".
+   * Takes everything back that is held in a prefix of any length, which may reach beyond the
+   * cluster prefixes. How many. Throws "invalid", "hostBits".
    */
   releaseWithin(prefix: string): number {
     this.#open();
@@ -202,8 +203,8 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
    * Notes that somebody has a prefix: of a node that exists, of a service range. Kubernetes' rule
    * where the pool has one length: a wider prefix occupies every sub-prefix in it (kept-back ones
    * stay what they are), a narrower one the sub-prefix that holds it. With mixed lengths it is
-   * occupied as it is. The same once more changes nothing. Throws "outside" (no cluster prefix has a
-   * part of it), "tooLarge" (over 2^20 sub-prefixes; 2^24 without owner in a bitmap), "invalid",
+   * occupied as it is. The same once more changes nothing. Throws "outside" (no cluster prefix has
+   * a part of it), "tooLarge" (over 2^20 sub-prefixes; 2^24 without owner in a bitmap), "invalid",
    * "hostBits", "noSpace".
    */
   occupy(prefix: string, owner?: string): Occupied {
@@ -223,7 +224,7 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
       const part = range.clip(p);
       range.checkWidth(part, owner !== undefined);
       const fit = range.fit(part, isMine);
-      if (fit.status === "conflict") return this.#conflict(text, fit.held);
+      if (fit.status === "conflict") return conflicted(text, fit.held, this.#owners);
       if (fit.status === "free") free.push([range, part]);
     }
     if (!inside) throw this.#prefixes.outside(text);
@@ -235,17 +236,10 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
     return { status: free.length > 0 ? "added" : "same", owner };
   }
 
-  #conflict(text: string, held: Prefix | undefined): Occupied {
-    if (!held) return { status: "conflict", why: `${text} is kept back (head, tail or exclude)` };
-    const prefix = formatPrefix(held);
-    const owner = this.#owners.of(prefix);
-    const who = owner === undefined ? "somebody without a name" : shown(owner);
-    return { status: "conflict", owner, prefix, why: `${prefix} is held by ${who}` };
-  }
-
   /**
-   * occupy for a whole list, what a controller finds at its start: 150,000 entries in one call. A bad
-   * entry is reported and changes nothing; the others count. Throws "invalid" if it isn't a list.
+   * occupy for a whole list, what a controller finds at its start: 150,000 entries in one call. A
+   * bad entry is reported and changes nothing; the others count. Throws "invalid" if it isn't a
+   * list.
    */
   occupyAll(list: Iterable<{ prefix: string; owner?: string }>): OccupyReport {
     this.#open();
@@ -393,13 +387,17 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
     return formatPrefix(range.prefixAt(BigInt(slot)));
   }
 
-  /** Everything that the pool knows, but holds (they count as allocated), as bytes of one version. */
+  /**
+   * Everything that the pool knows, but holds (they count as allocated), as bytes of one version.
+   */
   toBytes(): Uint8Array<ArrayBuffer> {
     this.#open();
     return writePrefixPool(this.#rules.options, this.#prefixes.all(), this.#owners);
   }
 
-  /** A pool from toBytes; `options` may give clock and seed. Throws "damaged", "newer", "invalid". */
+  /**
+   * A pool from toBytes; `options` may give clock and seed. Throws "damaged", "newer", "invalid".
+   */
   static fromBytes<S extends number | bigint = number>(
     bytes: Uint8Array,
     options: Pick<PrefixPoolOptions, "clock" | "seed"> = {},
@@ -432,10 +430,10 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
 }
 
 /**
- * A pool of sub-prefixes of the cluster prefixes (any number of each family, which may not overlap),
- * none of them held: of one length per family, or of mixed ones. A list in which families take turns
- * counts by first appearance. Throws "invalid", "hostBits", "overlap", "tooSmall", "tooLarge",
- * "noSpace".
+ * A pool of sub-prefixes of the cluster prefixes (any number of each family, which may not
+ * overlap), none of them held: of one length per family, or of mixed ones. A list in which families
+ * take turns counts by first appearance. Throws "invalid", "hostBits", "overlap", "tooSmall",
+ * "tooLarge", "noSpace".
  */
 export function createPrefixPool<S extends number | bigint = number>(
   prefixes: string | readonly string[],

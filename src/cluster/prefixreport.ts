@@ -82,6 +82,15 @@ export function explained(
   return { state: "held", ...known, until, why: `${prefix} is on hold${by}, not confirmed` };
 }
 
+/** The answer for a prefix that can't be occupied; `held` is in the way, undefined: kept back. */
+export function conflicted(text: string, held: Prefix | undefined, owners: Owners): Occupied {
+  if (!held) return { status: "conflict", why: `${text} is kept back (head, tail or exclude)` };
+  const prefix = formatPrefix(held);
+  const owner = owners.of(prefix);
+  const who = owner === undefined ? "somebody without a name" : shown(owner);
+  return { status: "conflict", owner, prefix, why: `${prefix} is held by ${who}` };
+}
+
 /** What `occupyAll` answers. Each entry of the list is counted or listed exactly once. */
 export interface OccupyReport {
   /** Entries that are held now and weren't, and those that the same owner had already. */
