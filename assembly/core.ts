@@ -55,6 +55,7 @@ export {
   slotsNext,
   slotsState,
   slotsStateF,
+  slotsSweep,
   slotsTake,
   slotsTake32,
   slotsTakeAt,
@@ -84,6 +85,7 @@ export {
   snapshotLoad,
   snapshotSettle,
   snapshotWords,
+  yieldsSet,
 } from "./library/snapshot";
 export { scratchAssign, scratchAssignAll, scratchTake } from "./scratch";
 export {

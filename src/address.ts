@@ -126,15 +126,22 @@ export function overlaps(a: Prefix, b: Prefix): boolean {
   return a.length <= b.length ? holdsPrefix(a, b) : holdsPrefix(b, a);
 }
 
+// Both ends of `first-last`; errors have the whole text as their value.
+function endsOf(text: string): [Address, Address] {
+  const [from, to, more] = text.split("-");
+  try {
+    if (more === undefined) return [parseAddress(from), parseAddress(to)];
+  } catch {}
+  throw new IpamError("invalid", `${shown(text)} is not first-last: 10.0.0.1-10.0.0.9`, text);
+}
+
 /**
  * Reads what `exclude` takes: an address, a prefix (host bits allowed, as in a CNI config), or
  * `first-last`. Both ends are included. Throws "invalid" or "family".
  */
 export function parseInterval(text: unknown): { family: Family; first: bigint; last: bigint } {
   if (typeof text === "string" && text.includes("-")) {
-    const [from = "", to = ""] = text.split("-", 2);
-    const first = parseAddress(from);
-    const last = parseAddress(to);
+    const [first, last] = endsOf(text);
     if (first.family !== last.family)
       throw new IpamError("family", `${text} begins and ends in different families`, text);
     if (last.value < first.value)

@@ -39,7 +39,8 @@ export class Hold<T = string> implements Disposable {
 
   /** Gives it back. Nothing happens after confirm, or when it has lapsed. */
   abort(): void {
-    if (!this.#done) this.#ends.abort();
+    if (this.#done || this.lapsed) return;
+    this.#ends.abort();
     this.#done = true;
   }
 

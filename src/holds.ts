@@ -24,7 +24,7 @@ interface Entry<T> {
 
 /** Seconds from the options. Throws "invalid". */
 export function ttlOf(options: HoldOptions | undefined): number {
-  const ttl = options?.ttl ?? HOLD_TTL;
+  const ttl = options?.ttl === undefined ? HOLD_TTL : options.ttl;
   if (typeof ttl !== "number" || !(ttl > 0 && ttl <= TTL_MAX))
     throw new IpamError("invalid", `ttl ${ttl} is not a number of seconds up to ${TTL_MAX}`, ttl);
   return ttl;

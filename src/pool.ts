@@ -5,6 +5,7 @@
 //
 // Cost: take and give are one call into the core; allocate and release read or write a text besides.
 import {
+  type Address,
   type Family,
   formatAddress,
   formatFour,
@@ -12,44 +13,19 @@ import {
   lastOf,
   type Prefix,
   parseAddress,
-  parseInterval,
   parsePrefix,
   widthOf,
 } from "./address.ts";
-import { IpamError, shown } from "./errors.ts";
+import { IpamError } from "./errors.ts";
 import { FREE } from "./heap.ts";
 import { Hold } from "./hold.ts";
 import { type HoldOptions, Holds, ttlOf } from "./holds.ts";
+import { checkOptions, excludedOf, type PoolOptions } from "./pooloptions.ts";
 import { attachHeap, type HeapToken, shareHeap } from "./share.ts";
-import {
-  type ExistingCell,
-  makeSlots,
-  POLICIES,
-  type Policy,
-  type SlotArray,
-  type Slots,
-  TICK,
-} from "./slots.ts";
+import { type ExistingCell, makeSlots, type SlotArray, type Slots, TICK } from "./slots.ts";
 import { readPool, writePool } from "./snapshot.ts";
 
-/** Options of createPool; all may be left out. */
-export interface PoolOptions {
-  /** `next` (round robin, the default), `first` (the lowest), `random`. */
-  policy?: Policy;
-  /** Never given: addresses, prefixes, or `first-last`, all inside the pool. */
-  exclude?: readonly string[];
-  /**
-   * Seconds in which a released address is given to nobody, as long as another is free: 0 (the
-   * default) to 31,536,000; never shorter, up to 0.1 s longer.
-   */
-  cooldown?: number;
-  /** The lowest `band` addresses are given last, or to who asks for one (services); default 0. */
-  band?: number;
-  /** Start of policy `random`, for tests that repeat. */
-  seed?: bigint;
-  /** Seconds that only grow; default: the process's own clock. For tests. */
-  clock?: () => number;
-}
+export { checkOptions, type PoolOptions };
 
 /** What `explain` answers. */
 export interface Explanation {
@@ -69,7 +45,8 @@ export interface PoolToken {
   options: PoolOptions;
 }
 
-const COOLDOWN_MAX = 31_536_000;
+/** First of ::ffff:0:0/96. */
+const MAPPED = 0xffffn << 32n;
 
 /** Seconds that only grow, the same for all threads of a process. */
 export function seconds(): number {
@@ -83,25 +60,6 @@ function randomSeed(): bigint {
   return word[0]!;
 }
 
-/** Throws "invalid" for options that aren't as PoolOptions says. */
-export function checkOptions(options: PoolOptions): void {
-  const { policy = "next", cooldown = 0, band = 0 } = options;
-  if (!POLICIES.includes(policy))
-    throw new IpamError(
-      "invalid",
-      `policy ${shown(policy)} is none of next, first, random`,
-      policy,
-    );
-  if (typeof cooldown !== "number" || !(cooldown >= 0 && cooldown <= COOLDOWN_MAX))
-    throw new IpamError(
-      "invalid",
-      `cooldown ${shown(cooldown)} is not a number of seconds from 0 to ${COOLDOWN_MAX}`,
-      cooldown,
-    );
-  if (!Number.isSafeInteger(band) || band < 0)
-    throw new IpamError("invalid", `band ${shown(band)} is not a number of addresses`, band);
-}
-
 /** The addresses of one prefix. `S` is number up to 2^53 addresses, bigint up to 2^64. */
 export class Pool<S extends number | bigint = number> implements Disposable {
   /** The prefix, in canonical text. */
@@ -111,6 +69,7 @@ export class Pool<S extends number | bigint = number> implements Disposable {
   readonly size: number;
   readonly #range: Prefix;
   readonly #first: number;
+  readonly #excluded: number;
   readonly #slots: Slots;
   // Made with the first hold: most pools of a large process have none.
   #holds: Holds<bigint> | undefined;
@@ -137,21 +96,17 @@ export class Pool<S extends number | bigint = number> implements Disposable {
       seed: seed ?? (policy === "random" ? randomSeed() : 1n),
       band: BigInt(band),
     };
-    const intervals = existing ? [] : this.#intervals(options.exclude ?? []);
+    const intervals = excludedOf(range, options.exclude ?? []);
+    this.#excluded = Number(intervals.reduce((sum, [from, to]) => sum + to - from + 1n, 0n));
     this.#slots = makeSlots(bits, made, ticks === 0 ? undefined : clock, existing);
     this.#clock = clock;
-    for (const [from, to] of intervals) this.#slots.exclude(from, to);
-  }
-
-  #intervals(exclude: readonly string[]): [bigint, bigint][] {
-    if (!Array.isArray(exclude))
-      throw new IpamError("invalid", `exclude ${shown(exclude)} is not a list`, exclude);
-    return exclude.map((text) => {
-      const { family, first, last } = parseInterval(text);
-      if (family !== this.family || first < this.#range.base || last > lastOf(this.#range))
-        throw new IpamError("outside", `exclude ${text} is not inside ${this.prefix}`, text);
-      return [first - this.#range.base, last - this.#range.base];
-    });
+    if (existing) return;
+    try {
+      for (const [from, to] of intervals) this.#slots.exclude(from, to);
+    } catch (error) {
+      this.#slots.close();
+      throw error;
+    }
   }
 
   /** Addresses that callers hold (allocated, taken, or on hold). */
@@ -162,12 +117,15 @@ export class Pool<S extends number | bigint = number> implements Disposable {
 
   /** Released addresses that cool. */
   get cooling(): number {
-    return this.#open().count(1);
+    const slots = this.#open();
+    slots.sweep();
+    return slots.count(1);
   }
 
   /** Addresses that are never given. */
   get excluded(): number {
-    return this.#open().count(2);
+    this.#open();
+    return this.#excluded;
   }
 
   /** Addresses that can be given now: size - used - cooling - excluded. Rounded above 2^53. */
@@ -187,9 +145,19 @@ export class Pool<S extends number | bigint = number> implements Disposable {
     return this.#slots;
   }
 
+  // A mapped address (::ffff:0:0/96) is IPv4, but in an IPv6 pool that has them.
+  #read(text: unknown): Address {
+    const read = parseAddress(text);
+    if (read.family === this.family || this.family === 4) return read;
+    const value = MAPPED | read.value;
+    const { base } = this.#range;
+    const isOurs = String(text).includes(":") && value >= base && value <= lastOf(this.#range);
+    return isOurs ? { family: 6, value } : read;
+  }
+
   // Slot of an address: throws "invalid", "family", "outside".
   #keyOf(text: unknown): bigint {
-    const { family, value } = parseAddress(text);
+    const { family, value } = this.#read(text);
     if (family !== this.family)
       throw new IpamError("family", `${text} is IPv${family}, ${this.prefix} isn't`, text);
     const key = value - this.#range.base;
@@ -208,8 +176,8 @@ export class Pool<S extends number | bigint = number> implements Disposable {
    */
   allocate(address?: string): string {
     if (address === undefined) return this.#next();
-    const key = this.#keyOf(address);
     const slots = this.#open();
+    const key = this.#keyOf(address);
     if (slots.takeKey(key) !== 0) this.#refuse(key, address);
     return this.#textOf(key);
   }
@@ -245,8 +213,8 @@ export class Pool<S extends number | bigint = number> implements Disposable {
 
   /** Takes an address back. Throws "notAllocated" (also for a second time), "outside" ... */
   release(address: string): void {
-    const key = this.#keyOf(address);
     const slots = this.#open();
+    const key = this.#keyOf(address);
     this.#released(slots.giveKey(key), key, address);
   }
 
@@ -261,8 +229,8 @@ export class Pool<S extends number | bigint = number> implements Disposable {
 
   /** Does a caller hold this address? false for addresses elsewhere. Throws "invalid". */
   has(address: string): boolean {
-    const { family, value } = parseAddress(address);
     const slots = this.#open();
+    const { family, value } = this.#read(address);
     const key = value - this.#range.base;
     if (family !== this.family || key < 0n || value > lastOf(this.#range)) return false;
     return slots.stateOf(key) === "held";
@@ -271,7 +239,7 @@ export class Pool<S extends number | bigint = number> implements Disposable {
   /** Takes a slot by the policy. Throws "exhausted"; "tooLarge" for pools above 2^64. */
   take(): S {
     const slots = this.#slots;
-    if (slots.cell === 0) this.#open();
+    if (slots.cell === 0 || this.#holds !== undefined) this.#open();
     return slots.take() as S;
   }
 
@@ -285,7 +253,7 @@ export class Pool<S extends number | bigint = number> implements Disposable {
   /** Gives a slot back. Throws "notAllocated", "invalid". */
   give(slot: S): void {
     const slots = this.#slots;
-    if (slots.cell === 0) this.#open();
+    if (slots.cell === 0 || this.#holds !== undefined) this.#open();
     slots.check(slot);
     const status = slots.giveRaw(slot);
     if (status !== 0 || this.#holds !== undefined) this.#released(status, slots.keyOf(slot), slot);
@@ -301,16 +269,17 @@ export class Pool<S extends number | bigint = number> implements Disposable {
 
   /** Gives slots back. How many: it stops at the first that isn't held. */
   giveMany(slots: SlotArray): number {
-    const open = this.#open();
-    for (const slot of slots) open.check(slot);
-    return open.giveMany(slots);
+    const given = this.#open().giveMany(slots);
+    if (this.#holds !== undefined)
+      for (const slot of slots.subarray(0, given)) this.#holds.forget(String(slot));
+    return given;
   }
 
   /** Slot of an address. Throws "outside", "family", "invalid", "tooLarge". */
   slotOf(address: string): S {
-    const key = this.#keyOf(address);
     const { bits } = this.#open();
-    if (bits > 64) this.#slots.check(0n);
+    const key = this.#keyOf(address);
+    if (bits > 64) this.#slots.check(address);
     return (bits <= 53 ? Number(key) : key) as S;
   }
 
@@ -363,8 +332,8 @@ export class Pool<S extends number | bigint = number> implements Disposable {
 
   /** Says why an address can or can't be given. Throws "invalid" only. */
   explain(address: string): Explanation {
-    const { family, value } = parseAddress(address);
-    this.#open();
+    this.#open().sweep();
+    const { family, value } = this.#read(address);
     if (family !== this.family || value < this.#range.base || value > lastOf(this.#range))
       return { state: "outside", why: `${address} is not in ${this.prefix}` };
     return this.#state(value - this.#range.base);
@@ -372,7 +341,9 @@ export class Pool<S extends number | bigint = number> implements Disposable {
 
   /** Everything that the pool knows, but holds (they count as allocated), as bytes of one version. */
   toBytes(): Uint8Array<ArrayBuffer> {
-    return writePool(this.#open(), this.#range, this.#options, this.#clock());
+    const slots = this.#open();
+    slots.sweep();
+    return writePool(slots, this.#range, this.#options, this.#clock());
   }
 
   /** A pool from toBytes; `options` may give clock and seed. Throws "damaged", "newer", "invalid". */

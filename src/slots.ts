@@ -41,7 +41,10 @@ export const TICK = 0.1;
 const MASK64 = (1n << 64n) - 1n;
 const NONE = -1;
 const BUSY_SLOT = -2;
+const COOLING = 2;
 const NO_SPACE = 5;
+/** Clocks that begin later than this are counted from where they begin: ticks are 32 bits. */
+const LATE = 2 ** 27;
 const MANY = TRANSFER_BYTES / 8;
 
 function noSpace(): IpamError {
@@ -55,6 +58,8 @@ export abstract class Slots {
   /** Offset of the core's cell; 0 = closed. */
   cell: number;
   readonly clock: (() => number) | undefined;
+  /** Second at which the ticks begin. */
+  readonly #epoch: number;
   /** Slots, as a number. */
   protected readonly limit: number;
   protected readonly core: CoreExports;
@@ -73,6 +78,8 @@ export abstract class Slots {
     this.bits = bits;
     this.limit = 2 ** bits;
     this.clock = clock;
+    const begin = clock?.() ?? 0;
+    this.#epoch = begin > LATE ? Math.floor(begin) : 0;
     this.#attached = existing !== undefined;
     this.cell = existing?.cell ?? this.#make(options);
   }
@@ -91,7 +98,24 @@ export abstract class Slots {
 
   /** The clock in ticks, 0 where the pool has no cool-down. */
   protected now(): number {
-    return this.clock === undefined ? 0 : Math.floor(this.clock() / TICK);
+    return this.clock === undefined ? 0 : this.ticks(this.clock());
+  }
+
+  /** A time of the clock in ticks, as the core counts them. */
+  ticks(seconds: number): number {
+    return Math.floor((seconds - this.#epoch) / TICK);
+  }
+
+  /** Seconds of the clock at a tick. */
+  seconds(ticks: number): number {
+    return this.#epoch + ticks * TICK;
+  }
+
+  /** Frees what has cooled long enough: counts and states are exact then. */
+  sweep(): void {
+    if (this.clock === undefined) return;
+    const now = this.now();
+    this.heap.patiently(() => this.core.slotsSweep!(this.cell, now) as number, BUSY);
   }
 
   /** Takes a slot by the policy. Throws "exhausted" or "noSpace". */
@@ -116,17 +140,21 @@ export abstract class Slots {
   /** Fills the array from the front. How many slots it took: fewer when the pool is exhausted. */
   takeMany(into: SlotArray): number {
     const width = this.widthOf(into);
-    return this.#inParts(into, (from, n) => {
+    const taken = this.#inParts(into, (from, n) => {
       const at = this.heap.transfer;
       const got = this.core.slotsTakeMany!(this.cell, this.now(), at, n, width) as number;
       this.#copy(into, from, got, width, false);
       return got;
     });
+    if (taken === 0 && into.length > 0 && this.core.manyStatus!() === NO_SPACE) throw noSpace();
+    return taken;
   }
 
   /** Gives the slots back from the front. How many: it stops at one that isn't held. */
   giveMany(slots: SlotArray): number {
     const width = this.widthOf(slots);
+    const narrow = this.bits <= 53;
+    for (const slot of slots) this.check(narrow ? Number(slot) : slot);
     return this.#inParts(slots, (from, n) => {
       this.#copy(slots, from, n, width, true);
       const at = this.heap.transfer;
@@ -159,10 +187,14 @@ export abstract class Slots {
 
   /** Takes the slot of a key: 0, or why not. */
   takeKey(key: bigint): number {
-    const status = this.heap.patiently(
-      () => this.core.slotsTakeAt!(this.cell, key >> 64n, key & MASK64, this.now()) as number,
-      BUSY,
-    );
+    const take = () =>
+      this.core.slotsTakeAt!(this.cell, key >> 64n, key & MASK64, this.now()) as number;
+    let status = this.heap.patiently(take, BUSY);
+    if (status === COOLING) {
+      // Its time may be over: a take collects only some of what is due.
+      this.sweep();
+      status = this.heap.patiently(take, BUSY);
+    }
     if (status === NO_SPACE) throw noSpace();
     return status;
   }
@@ -201,7 +233,7 @@ export abstract class Slots {
 
   /** When a cooling slot is free again (seconds of the pool's clock). */
   until(key: bigint): number {
-    return (this.core.slotsUntil!(this.cell, key >> 64n, key & MASK64) >>> 0) * TICK;
+    return this.seconds(this.core.slotsUntil!(this.cell, key >> 64n, key & MASK64) >>> 0);
   }
 
   /** Excludes the keys first..last. Throws "taken" (the pool is in use) or "noSpace". */
@@ -306,9 +338,11 @@ export class NarrowSlots extends Slots {
   }
 
   override check(slot: unknown): void {
-    if ((slot as number) >>> 0 === slot && slot < this.limit) return;
-    if (this.bits > 32 && Number.isInteger(slot) && (slot as number) >= 0)
-      if ((slot as number) < this.limit) return;
+    // The first comparison is the fast one, for all but wide pools.
+    if (typeof slot === "number") {
+      if (slot >>> 0 === slot && slot < this.limit) return;
+      if (Number.isInteger(slot) && slot >= 0 && slot < this.limit) return;
+    }
     throw new IpamError("invalid", `${shown(slot)} is not a slot: 0 to ${this.limit - 1}`, slot);
   }
 
@@ -362,15 +396,16 @@ export class HugeSlots extends BigSlots {
     return this.check();
   }
 
-  override check(): never {
+  override check(slot?: unknown): never {
     throw new IpamError(
       "tooLarge",
       `this pool has 2^${this.bits} addresses: slots end at 2^64, use allocate and release`,
+      slot,
     );
   }
 
-  protected override widthOf(): never {
-    return this.check();
+  protected override widthOf(array: unknown): never {
+    return this.check(array);
   }
 }
 

@@ -16,6 +16,7 @@ import {
   plainTake,
   poolBand,
   poolClose,
+  poolCollect,
   poolCooling,
   poolExclude,
   poolExcluded,
@@ -152,6 +153,16 @@ export function slotsState(cell: u32, hi: u64, lo: u64): i32 {
 /** The same with a number of up to 2^53. */
 export function slotsStateF(cell: u32, slot: f64): i32 {
   return slotsState(cell, 0, <u64>slot);
+}
+
+/** Frees every slot whose cool-down is over, some under each lock: counts and states are exact then. */
+export function slotsSweep(cell: u32, now: u32): i32 {
+  for (let more = true; more; ) {
+    if (!enter()) return BUSY;
+    more = poolCollect(cell, now);
+    leave();
+  }
+  return OK;
 }
 
 /** When a cooling slot is free again (the pool's clock, seconds). Looks through all that cool. */

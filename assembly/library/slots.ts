@@ -306,6 +306,12 @@ function collect(cell: u32, now: u32): void {
   }
 }
 
+/** Frees some slots whose cool-down is over. Are there more? */
+export function poolCollect(cell: u32, now: u32): bool {
+  collect(cell, now);
+  return coolingDue(cell + COOLING) <= now;
+}
+
 // Where the heap lies: always at the window's begin.
 const BASE: usize = <usize>WINDOW_BASE;
 
@@ -349,20 +355,26 @@ export function poolTake(cell: u32, now: u32): i32 {
     if (!heapReady()) return NO_SPACE;
     if (!pickRadix(cell)) return cools ? yieldOne(cell, now) : FREE;
     if (radixTake(cell + SET, slotHi, slotLo) != RADIX_OK) return NO_SPACE;
-    putWord(cell + CURSOR, slotLo + 1 == 0 ? slotHi + 1 : slotHi);
   }
+  given(cell);
+  return OK;
+}
+
+// The policy has given slotHi, slotLo: counts it and puts the cursor behind it.
+function given(cell: u32): void {
+  if (!isBitmap(cell)) putWord(cell + CURSOR, slotLo + 1 == 0 ? slotHi + 1 : slotHi);
   putWord(cell + CURSOR + 8, slotLo + 1);
   putWord(cell + HELD, word(cell + HELD) + 1);
-  return OK;
 }
 
 // Nothing else is free: the slot that would be due first yields.
 function yieldOne(cell: u32, now: u32): i32 {
+  const due = coolingDue(cell + COOLING);
   if (!coolingPop(cell + COOLING)) return FREE;
-  if (coolingDue(cell + COOLING) > now) putWord(cell + YIELDS, word(cell + YIELDS) + 1);
+  if (due > now) putWord(cell + YIELDS, word(cell + YIELDS) + 1);
   slotHi = cooledHi;
   slotLo = cooledLo;
-  putWord(cell + HELD, word(cell + HELD) + 1);
+  given(cell);
   return OK;
 }
 

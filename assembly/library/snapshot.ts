@@ -16,6 +16,7 @@ const GROUP: usize = 24;
 const FULL: u64 = 0xffffffffffffffff;
 const CURSOR: u32 = 32;
 const COOLING: u32 = 80;
+const YIELDS: u32 = 112;
 const BLOCK_HEAD: u32 = 16;
 const COOLING_ENTRY: u32 = 24;
 
@@ -138,6 +139,11 @@ export function snapshotCool(cell: u32, hi: u64, lo: u64, due: u32): bool {
   if (!heapReady() || !coolingPush(cell + COOLING, hi, lo, due)) return false;
   heldAdd(cell, -1);
   return true;
+}
+
+/** Sets how many had to yield. */
+export function yieldsSet(cell: u32, count: u64): void {
+  putWord(cell + YIELDS, count);
 }
 
 /** Upper half of the cursor. */
