@@ -1,11 +1,12 @@
 // The cluster prefixes of a pool: families in the order in which they came, of each its prefixes in
 // the order in which they came. None overlaps another. Which of them serves a request is decided
-// here. Cost: a look at each prefix of a family.
+// here. Cost: O(log) of the prefixes to find the one around an address; to give, a look at each
+// that is full before the first with room.
 import {
   type Family,
   formatPrefix,
   holdsPrefix,
-  overlaps,
+  lastOf,
   type Prefix,
   parseAddress,
   parsePrefix,
@@ -17,6 +18,12 @@ import { lengthFrom, type Rules } from "./prefixoptions.ts";
 import type { PrefixRequest } from "./prefixtypes.ts";
 import { type ClusterRange, SlotRange } from "./ranges.ts";
 
+/** Texts in a message: at most four of them. */
+function few(texts: readonly string[]): string {
+  const rest = texts.length > 4 ? ` and ${texts.length - 4} more` : "";
+  return (texts.slice(0, 4).join(", ") || "no prefixes") + rest;
+}
+
 /** Throws "exhausted": none of the prefixes has room. */
 export function exhausted(ranges: readonly ClusterRange[], length: number): never {
   const texts = ranges.map((range) => {
@@ -24,7 +31,7 @@ export function exhausted(ranges: readonly ClusterRange[], length: number): neve
     const kept = excluded > 0 ? `, ${excluded} kept back` : "";
     return `${range.text} (${used} of ${size} used${kept}${range.draining ? ", draining" : ""})`;
   });
-  throw new IpamError("exhausted", `no /${length} is free in ${texts.join(", ")}`, length);
+  throw new IpamError("exhausted", `no /${length} is free in ${few(texts)}`, length);
 }
 
 /** Throws "invalid" unless an owner is a text that isn't empty, or undefined. */
@@ -44,6 +51,8 @@ export function prefixOrAddress(text: string): Prefix {
 export class ClusterPrefixes {
   readonly #rules: Rules;
   readonly #families = new Map<Family, ClusterRange[]>();
+  /** The same, by address. */
+  #sorted: Record<Family, ClusterRange[]> = { 4: [], 6: [] };
 
   constructor(rules: Rules) {
     this.#rules = rules;
@@ -65,22 +74,34 @@ export class ClusterPrefixes {
     return all.length === 1 && all[0] instanceof SlotRange ? all[0] : undefined;
   }
 
-  /** The one that `p` lies in. */
-  around(p: Prefix): ClusterRange | undefined {
-    return this.#families.get(p.family)?.find((range) => holdsPrefix(range.prefix, p));
+  // How many of the family begin at or before an address: they are apart, so their order is clear.
+  #upTo(family: Family, base: bigint): number {
+    const sorted = this.#sorted[family];
+    let [low, high] = [0, sorted.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (sorted[middle]!.prefix.base <= base) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 
-  /** Those that have a part in common with `p`. */
+  /** The one that `p` lies in. */
+  around(p: Prefix): ClusterRange | undefined {
+    const range = this.#sorted[p.family][this.#upTo(p.family, p.base) - 1];
+    return range && holdsPrefix(range.prefix, p) ? range : undefined;
+  }
+
+  /** Those that have a part in common with `p`, from low to high. */
   touching(p: Prefix): ClusterRange[] {
-    return this.#families.get(p.family)?.filter((range) => overlaps(range.prefix, p)) ?? [];
+    const around = this.around(p);
+    if (around) return [around];
+    const from = this.#upTo(p.family, p.base - 1n);
+    return this.#sorted[p.family].slice(from, this.#upTo(p.family, lastOf(p)));
   }
 
   #texts(): string {
-    return (
-      this.all()
-        .map((range) => range.text)
-        .join(", ") || "no prefixes"
-    );
+    return few(this.all().map((range) => range.text));
   }
 
   /** The cluster prefix of this very text. Throws "notFound", "invalid", "hostBits". */
@@ -101,14 +122,15 @@ export class ClusterPrefixes {
   /** Adds one. Errors as PrefixPool.add. */
   add(text: string): ClusterRange {
     const p = parsePrefix(text);
-    const family = this.#families.get(p.family);
-    const other = family?.find((range) => overlaps(range.prefix, p));
+    const [other] = this.touching(p);
     if (other) throw new IpamError("overlap", `${text} overlaps ${other.text}`, text);
     const range = this.#rules.mixed
       ? new BlockRange(p, this.#rules)
       : new SlotRange(p, this.#rules);
+    const family = this.#families.get(p.family);
     if (family) family.push(range);
     else this.#families.set(p.family, [range]);
+    this.#sorted[p.family].splice(this.#upTo(p.family, p.base), 0, range);
     return range;
   }
 
@@ -125,6 +147,7 @@ export class ClusterPrefixes {
     const rest = this.#families.get(family)!.filter((each) => each !== range);
     if (rest.length > 0) this.#families.set(family, rest);
     else this.#families.delete(family);
+    this.#sorted[family].splice(this.#sorted[family].indexOf(range), 1);
     range.close();
   }
 
@@ -156,5 +179,6 @@ export class ClusterPrefixes {
   close(): void {
     for (const range of this.all()) range.close();
     this.#families.clear();
+    this.#sorted = { 4: [], 6: [] };
   }
 }

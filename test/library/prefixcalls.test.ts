@@ -204,6 +204,22 @@ describe("prefix pools", () => {
     wide.close();
   });
 
+  it("find their way among a thousand cluster prefixes, in whatever order those came", () => {
+    const text = (i: number, low = 0, length = 22) =>
+      `10.${i >> 6}.${(i & 63) * 4 + low}.0/${length}`;
+    const order = Array.from({ length: 1000 }, (_, i) => (i * 617) % 1000);
+    const pool = createPrefixPool(order.map((i) => text(i)));
+    expect(pool.allocate()[0]).toBe(text(0, 0, 24));
+    for (const i of order) expect(pool.occupy(text(i, 3, 24), `n${i}`).status).toBe("added");
+    for (const i of order) expect(pool.ownerOf(text(i, 3, 26))).toBe(`n${i}`);
+    expect(codeOf(() => pool.add("10.3.0.0/16"))).toBe("overlap");
+    expect(pool.releaseWithin("10.0.0.0/12")).toBe(1001);
+    for (const i of order.slice(1)) pool.remove(text(i));
+    expect(pool.prefixes).toEqual([text(0)]);
+    expect(pool.explain(text(617)).state).toBe("outside");
+    pool.close();
+  });
+
   it("policy random gives each sub-prefix once, the same for the same seed", () => {
     const all = (seed: bigint) => {
       const pool = createPrefixPool("10.0.0.0/18", { policy: "random", seed });

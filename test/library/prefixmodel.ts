@@ -179,7 +179,9 @@ export class PrefixModel {
 
   occupy(text: string, owner?: string): Answer {
     const p = parsePrefix(text);
-    const touched = this.ranges.filter((range) => overlaps(range, p));
+    const touched = this.ranges
+      .filter((range) => overlaps(range, p))
+      .sort((a, b) => (a.base < b.base ? -1 : 1));
     if (touched.length === 0) return "!outside";
     const wanted = touched.flatMap((range) => this.#parts(range, p));
     const holders = this.inOrder().filter((each) => wanted.some((part) => overlaps(each, part)));
