@@ -419,7 +419,7 @@ describe("slots of prefix pools", () => {
     expect(pool.prefixesOf("a")).toEqual([two]);
     expect(pool.giveMany(Uint32Array.of(pool.slotOf(two), 200))).toBe(1);
     expect(pool.prefixesOf("a")).toEqual([]);
-    for (const slot of [-1, 256, 1.5, Number.NaN, "3", undefined])
+    for (const slot of [-1, 256, 1.5, Number.NaN, "3", 3n, undefined])
       expect([slot, codeOf(() => pool.give(slot as number))]).toEqual([slot, "invalid"]);
     expect(codeOf(() => pool.giveMany(Uint32Array.of(256)))).toBe("invalid");
     expect(codeOf(() => pool.takeMany(new Uint8Array(4) as never))).toBe("invalid");
