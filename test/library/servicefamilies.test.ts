@@ -152,6 +152,20 @@ describe("update", () => {
     expect(one.update("a/b", {}).ipFamilies).toEqual(["IPv4"]);
     expect(one.update("a/b", { ipFamilyPolicy: "PreferDualStack" }).ipFamilies).toEqual(["IPv4"]);
     expect(look(one)).toEqual(before);
+    const two = make([V4, V6]);
+    two.allocate({ ...dual, ipFamilyPolicy: "PreferDualStack" });
+    two.release("fd00:96::5");
+    expect(two.update("a/b", {}).clusterIPs).toEqual(["10.96.0.5"]);
+    expect(two.update("a/b", { ipFamilyPolicy: "RequireDualStack" }).clusterIPs.length).toBe(2);
+  });
+
+  it("has nothing to change when the last address was released", () => {
+    const pool = make([V4, V6]);
+    pool.allocate(dual);
+    pool.release(["fd00:96::5", "10.96.0.5"]);
+    expect(pool.find("a/b")).toBeUndefined();
+    expect(refusal(() => pool.update("a/b", {}))).toBe("notFound");
+    expect(pool.allocate(dual).clusterIPs).toEqual(dual.clusterIPs);
   });
 
   it("turns to ExternalName and back", () => {
