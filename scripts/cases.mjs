@@ -1,7 +1,7 @@
-// npm run cases -- FILE...: replays files of the format of ../shared/cases/kubernetes.json against the
-// library, which `npm run build` has built before. The adapter (test/cases) is compiled beside it, to
-// build/js/test/cases. Ends with "N passed, M failed" for each file; exit status 1 if a case failed,
-// a file can't be read or the adapter doesn't compile.
+// npm run cases -- FILE...: replays files of the format of ../shared/cases/kubernetes.json against
+// the library, which `npm run build` has built before. The adapter (test/cases) is compiled beside
+// it, to build/js/test/cases. Ends with "N passed, M failed" for each file; exit status 1 if a case
+// failed, a file can't be read or the adapter doesn't compile.
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";

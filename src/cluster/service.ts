@@ -1,23 +1,18 @@
 // Service addresses: who has which, for both families. What a service is to have is decided in
-// servicespec.ts, which address it gets in the core (servicerange.ts, pool.ts).
+// servicespec.ts, which address it gets in the core (serviceranges.ts, pool.ts).
 //
 //   name ---> ServiceRecord ---> addresses        #services
 //   address ---> name                             #owners; addresses without a name aren't in it
-//   family ---> ranges in their order ---> pools
+//   address, or name of a headless one ---> hold  #holds; what is allocated but not confirmed
 //
 // Cost: of the pools, and two entries of a Map for each service. toBytes: O(services).
-import { type Family, formatAddress, parseAddress, parseInterval } from "../address.ts";
-import { type IpamCode, IpamError, shown } from "../errors.ts";
-import { checkOptions, type Explanation, type PoolOptions } from "../pool.ts";
-import {
-  type IpFamily,
-  ipFamilyOf,
-  type SavedRange,
-  ServiceRange,
-  type ServiceRangeStats,
-  spansTouch,
-  type Usable,
-} from "./servicerange.ts";
+import { formatAddress, parseAddress } from "../address.ts";
+import { IpamError, shown } from "../errors.ts";
+import { Hold } from "../hold.ts";
+import { type HoldOptions, Holds, ttlOf } from "../holds.ts";
+import { checkOptions, type Explanation, type PoolOptions, seconds } from "../pool.ts";
+import type { IpFamily, SavedRange, ServiceRangeStats, Usable } from "./servicerange.ts";
+import { ServiceRanges } from "./serviceranges.ts";
 import { readServices, writeServices } from "./servicesnapshot.ts";
 import {
   addressesOf,
@@ -40,8 +35,8 @@ export interface ServicePoolOptions extends PoolOptions {
    */
   usable?: Usable;
   /**
-   * Lowest usable addresses of each range, given last or to who asks for one. Default: Kubernetes'
-   * min(max(16, n/16), 256) with `services`, 0 with `all`.
+   * Lowest usable addresses of each range (at most all), given last or to who asks for one.
+   * Default: Kubernetes' min(max(16, n/16), 256) with `services`, 0 with `all`.
    */
   band?: number;
 }
@@ -52,21 +47,13 @@ export interface ServiceExplanation extends Explanation {
   owner?: string;
 }
 
-const CODES: Partial<Record<Explanation["state"], IpamCode>> = {
-  allocated: "taken",
-  held: "held",
-  cooling: "cooling",
-  excluded: "excluded",
-};
-
 /** Addresses of services, by Kubernetes' rules. Use createServicePool or ServicePool.fromBytes. */
 export class ServicePool implements Disposable {
-  /** The families that are configured; the first is the default. */
-  readonly families: readonly IpFamily[];
-  readonly #ranges: ServiceRange[] = [];
+  readonly #ranges: ServiceRanges;
   readonly #options: ServicePoolOptions;
   readonly #services = new Map<string, ServiceRecord>();
   readonly #owners = new Map<string, string>();
+  readonly #holds: Holds<string>;
   #closed = false;
 
   /** Use createServicePool. */
@@ -78,74 +65,44 @@ export class ServicePool implements Disposable {
     checkServiceOptions(options);
     this.#options = options;
     const { usable = "services", band, exclude = [], ...rest } = options;
-    const spans = exclude.map(parseInterval);
     const list = typeof cidrs === "string" ? [cidrs] : cidrs;
-    if (!Array.isArray(list) || list.length === 0)
-      throw new IpamError("invalid", `${shown(cidrs)} is not a range or a list of them`, cidrs);
-    try {
-      for (const [i, text] of list.entries()) {
-        const range = new ServiceRange(text, { ...rest, usable, band }, spans, saved?.[i]);
-        this.#ranges.push(range);
-        this.#apart(range);
-      }
-      for (const [i, span] of spans.entries())
-        if (!this.#ranges.some(({ whole }) => spansTouch(whole, span)))
-          throw new IpamError(
-            "outside",
-            `exclude ${exclude[i]} is in none of ${this.#texts()}`,
-            exclude[i],
-          );
-    } catch (error) {
-      this.close();
-      throw error;
+    this.#ranges = new ServiceRanges(list, { ...rest, usable, band }, exclude, saved);
+    this.#holds = new Holds(options.clock ?? seconds);
+  }
+
+  // Before every call that reads or changes: closed pools refuse, lapsed holds are given back.
+  #open(): ServiceRanges {
+    if (!this.#closed) {
+      this.#holds.sweep();
+      return this.#ranges;
     }
-    this.families = [...new Set(this.#ranges.map(({ family }) => ipFamilyOf(family)))];
+    const texts = this.#ranges.texts();
+    throw new IpamError("closed", `the service pool ${texts} is closed`, texts);
   }
 
-  #apart(range: ServiceRange): void {
-    for (const other of this.#ranges)
-      if (other !== range && spansTouch(other.whole, range.whole))
-        throw new IpamError("overlap", `${range.text} overlaps ${other.text}`, range.text);
-  }
-
-  #texts(family?: IpFamily): string {
-    const some = this.#ranges.filter((r) => !family || ipFamilyOf(r.family) === family);
-    return some.map(({ text }) => text).join(", ");
-  }
-
-  #open(): void {
-    if (this.#closed)
-      throw new IpamError("closed", `the service pool ${this.#texts()} is closed`, this.#texts());
-  }
-
-  #of(family: IpFamily): ServiceRange[] {
-    return this.#ranges.filter((range) => ipFamilyOf(range.family) === family);
-  }
-
-  #rangeOf(family: Family, value: bigint): ServiceRange | undefined {
-    return this.#ranges.find((range) => range.holds(family, value));
+  /** The families that are configured; the first is the default. */
+  get families(): readonly IpFamily[] {
+    return this.#ranges.families;
   }
 
   /** Addresses that services have. */
   get used(): number {
-    this.#open();
-    return this.#ranges.reduce((sum, range) => sum + range.used, 0);
+    return this.#open().sum("used");
   }
 
   /** Addresses that can be given. Rounded above 2^53. */
   get free(): number {
-    this.#open();
-    return this.#ranges.reduce((sum, range) => sum + range.free, 0);
+    return this.#open().sum("free");
   }
 
   /**
    * Gives a new service what the API server would: an address for each of its families, both or
    * none. Throws "invalid", "family", "duplicate" (the name), "exhausted", "outside", "taken",
-   * "cooling", "excluded", "noSpace"; then nothing has changed.
+   * "held", "cooling", "excluded", "noSpace"; then nothing has changed.
    */
   allocate(spec: ServiceSpec = {}): ServiceAllocation {
-    this.#open();
-    const plan = planService(spec, this.families);
+    const { families } = this.#open();
+    const plan = planService(spec, families);
     const { name } = spec;
     if (name !== undefined) this.#checkName(name);
     return this.#settle(name, plan, []);
@@ -163,17 +120,42 @@ export class ServicePool implements Disposable {
   }
 
   /**
+   * The first of two steps, for who must write elsewhere before it counts: confirm() keeps it,
+   * abort() or the end of `ttl` seconds gives all of it back, the name too. Errors as allocate.
+   */
+  hold(spec: ServiceSpec = {}, options?: HoldOptions): Hold<ServiceAllocation> {
+    const ttl = ttlOf(options);
+    const given = this.allocate(spec);
+    const { name } = spec;
+    const addresses = addressesOf(given);
+    const keys = addresses.length > 0 || name === undefined ? addresses : [name];
+    const back = (key: string) => {
+      if (this.#closed) return;
+      if (addresses.length > 0) this.#lose(key);
+      else this.#services.delete(key);
+    };
+    const ids = keys.map((key) => [key, this.#holds.add(key, key, ttl, back)] as const);
+    const has = () => !this.#closed && ids.every(([key, id]) => this.#holds.has(key, id));
+    return new Hold(given, {
+      has,
+      confirm: () => has() && ids.every(([key, id]) => this.#holds.end(key, id)),
+      abort: () => {
+        for (const [key, id] of ids) if (this.#holds.end(key, id)) back(key);
+      },
+    });
+  }
+
+  /**
    * Changes a service: from one family to two and back, to and from ExternalName. Fields that
    * aren't written stay; its first address and family do in any case. Throws "notFound",
    * "conflict" (what may not change), and as allocate; then nothing has changed.
    */
   update(name: string, spec: ServiceSpec): ServiceAllocation {
-    this.#open();
+    const { families } = this.#open();
     const now = this.#named(name);
     if (spec?.name !== undefined && spec.name !== name)
       throw new IpamError("conflict", `${name} can't be renamed to ${spec.name}`, spec.name);
-    const plan = planUpdate(now, spec, this.families);
-    return this.#settle(name, plan, addressesOf(now));
+    return this.#settle(name, planUpdate(now, spec, families), addressesOf(now));
   }
 
   #named(name: string): ServiceRecord {
@@ -182,22 +164,23 @@ export class ServicePool implements Disposable {
     throw new IpamError("notFound", `no service is named ${shown(name)}`, name);
   }
 
-  // Gives what the plan wants and `has` lacks, both or none; then gives back what it lacks of `has`.
+  // Gives what the plan wants and `has` lacks, both or none; then takes the rest of `has` back.
   #settle(name: string | undefined, plan: Plan, has: readonly string[]): ServiceAllocation {
     const { headless, type, selectorless, ipFamilyPolicy, ipFamilies } = plan;
     const wishes = headless ? [] : plan.clusterIPs.map((ip, i) => [ip, ipFamilies[i]!] as const);
     const isNew = (ip: string | undefined) => ip === undefined || !has.includes(ip);
-    for (const [ip, family] of wishes) if (isNew(ip)) this.#check(ip, family);
+    for (const [ip, family] of wishes)
+      if (isNew(ip)) this.#ranges.check(ip, family, this.#heldBy(ip));
     const taken: string[] = [];
     const clusterIPs: string[] = headless ? ["None"] : [];
     try {
       for (const [ip, family] of wishes) {
-        const address = ip !== undefined && !isNew(ip) ? ip : this.#take(ip, family);
+        const address = ip !== undefined && !isNew(ip) ? ip : this.#ranges.take(ip, family);
         if (isNew(ip)) taken.push(address);
         clusterIPs.push(address);
       }
     } catch (error) {
-      for (const address of taken) this.#drop(address);
+      for (const address of taken) this.#ranges.drop(address);
       throw error;
     }
     for (const address of has) if (!clusterIPs.includes(address)) this.#drop(address);
@@ -209,65 +192,30 @@ export class ServicePool implements Disposable {
     return answerOf(record);
   }
 
-  // Throws unless the address (any, if undefined) can be given.
-  #check(address: string | undefined, family: IpFamily): void {
-    if (address === undefined) {
-      const ranges = this.#of(family);
-      if (ranges.some((range) => range.free > 0 || range.cooling > 0)) return;
-      ranges[0]?.failed();
-      throw this.#exhausted(family);
-    }
-    const { family: own, value } = parseAddress(address);
-    const range = this.#rangeOf(own, value);
-    if (!range) {
-      this.#of(family)[0]?.failed();
-      throw new IpamError("outside", this.#elsewhere(address, own, value), address);
-    }
-    const { state, why } = range.explain(value);
-    if (state === "free") return;
-    range.failed();
+  // Who has an address, as an error says it. Throws "held" for one that is on hold.
+  #heldBy(address: string | undefined): string | undefined {
+    if (address === undefined) return undefined;
     const owner = this.#owners.get(address);
-    throw new IpamError(CODES[state] ?? "outside", owner ? `${why} to ${owner}` : why, address);
-  }
-
-  #exhausted(family: IpFamily): IpamError {
-    const texts = this.#texts(family);
-    const used = this.#of(family).reduce((sum, range) => sum + range.used, 0);
-    return new IpamError("exhausted", `nothing is free in ${texts}: ${used} are in use`, texts);
-  }
-
-  // Why an address is none of ours.
-  #elsewhere(address: string, family: Family, value: bigint): string {
-    const whole = this.#ranges.find((r) =>
-      spansTouch(r.whole, { family, first: value, last: value }),
-    );
-    if (!whole) return `${address} is not in ${this.#texts()}`;
-    const end = value < whole.span.first ? "network" : "broadcast";
-    return `${address} is the ${end} address of ${whole.text}: services can't have it`;
-  }
-
-  #take(address: string | undefined, family: IpFamily): string {
-    if (address !== undefined) {
-      const { family: own, value } = parseAddress(address);
-      return this.#rangeOf(own, value)!.allocateAt(value);
-    }
-    const ranges = this.#of(family);
-    // Of several ranges one with something above its band comes first, one that cools last.
-    const range =
-      ranges.length === 1
-        ? ranges[0]
-        : (ranges.find((r) => r.upperFree) ??
-          ranges.find((r) => r.free > 0) ??
-          ranges.find((r) => r.cooling > 0));
-    const given = range?.allocate();
-    if (given === undefined) throw this.#exhausted(family);
-    return given;
+    if (this.#holds.due(address) === undefined) return owner;
+    throw new IpamError("held", this.explain(address).why, address);
   }
 
   #drop(address: string): void {
-    const { family, value } = parseAddress(address);
-    this.#rangeOf(family, value)!.release(value);
+    this.#ranges.drop(address);
     this.#owners.delete(address);
+    this.#holds.forget(address);
+  }
+
+  // Takes one address back; its service is forgotten with the last.
+  #lose(address: string): void {
+    const name = this.#owners.get(address);
+    this.#drop(address);
+    if (name === undefined) return;
+    const record = this.#services.get(name)!;
+    const at = record.clusterIPs.indexOf(address);
+    record.clusterIPs.splice(at, 1);
+    record.ipFamilies.splice(at, 1);
+    if (record.clusterIPs.length === 0) this.#services.delete(name);
   }
 
   /**
@@ -281,6 +229,7 @@ export class ServicePool implements Disposable {
       const record = this.#named(target);
       for (const address of addressesOf(record)) this.#drop(address);
       this.#services.delete(target);
+      this.#holds.forget(target);
       return;
     }
     const list = typeof target === "string" ? [target] : target;
@@ -290,32 +239,10 @@ export class ServicePool implements Disposable {
         `${shown(target)} is not a name or a list of addresses`,
         target,
       );
-    const texts = list.map((text) => this.#releasable(text));
-    if (new Set(texts).size !== texts.length)
+    const addresses = list.map((text) => this.#ranges.given(text));
+    if (new Set(addresses).size !== addresses.length)
       throw new IpamError("invalid", `${shown(target)} has an address twice`, target);
-    for (const address of texts) {
-      const owner = this.#owners.get(address);
-      this.#drop(address);
-      if (owner !== undefined) this.#lose(owner, address);
-    }
-  }
-
-  #releasable(text: unknown): string {
-    const { family, value } = parseAddress(text);
-    const address = formatAddress(family, value);
-    const range = this.#rangeOf(family, value);
-    if (!range) throw new IpamError("outside", this.#elsewhere(address, family, value), text);
-    const { state, why } = range.explain(value);
-    if (state === "allocated" || state === "held") return address;
-    throw new IpamError("notAllocated", `${why}: it can't be released`, text);
-  }
-
-  #lose(name: string, address: string): void {
-    const record = this.#services.get(name)!;
-    const at = record.clusterIPs.indexOf(address);
-    record.clusterIPs.splice(at, 1);
-    record.ipFamilies.splice(at, 1);
-    if (record.clusterIPs.length === 0) this.#services.delete(name);
+    for (const address of addresses) this.#lose(address);
   }
 
   /** What the service of this name has; undefined: it isn't here. */
@@ -332,29 +259,30 @@ export class ServicePool implements Disposable {
     return this.#owners.get(formatAddress(family, value));
   }
 
-  /** Is the address given? false for addresses elsewhere. Throws "invalid". */
+  /** Is the address given (also on hold)? false for addresses elsewhere. Throws "invalid". */
   has(address: string): boolean {
-    this.#open();
-    const { family, value } = parseAddress(address);
-    const state = this.#rangeOf(family, value)?.explain(value).state;
-    return state === "allocated" || state === "held";
+    return this.#open().explain(address).state === "allocated";
   }
 
   /** Says why an address can or can't be given, and whose it is. Throws "invalid" only. */
   explain(address: string): ServiceExplanation {
-    this.#open();
+    const plain = this.#open().explain(address);
+    if (plain.state !== "allocated") return plain;
     const { family, value } = parseAddress(address);
-    const range = this.#rangeOf(family, value);
-    if (!range) return { state: "outside", why: this.#elsewhere(address, family, value) };
-    const plain = range.explain(value);
-    const owner = this.#owners.get(formatAddress(family, value));
-    return owner === undefined ? plain : { ...plain, owner, why: `${plain.why} to ${owner}` };
+    const text = formatAddress(family, value);
+    const owner = this.#owners.get(text);
+    const until = this.#holds.due(text);
+    const own = owner === undefined ? {} : { owner };
+    if (until === undefined)
+      return owner === undefined ? plain : { ...plain, owner, why: `${plain.why} to ${owner}` };
+    const whose = owner === undefined ? "" : ` for ${owner}`;
+    const why = `${text} is on hold${whose}, neither confirmed nor aborted`;
+    return { state: "held", until, ...own, why };
   }
 
   /** For each range, in the order of createServicePool: what it has and gave. */
   stats(): ServiceRangeStats[] {
-    this.#open();
-    return this.#ranges.map((range) => range.stats());
+    return this.#open().all.map((range) => range.stats());
   }
 
   /** Names of the services, in the order in which they came. */
@@ -365,20 +293,15 @@ export class ServicePool implements Disposable {
 
   /** Given addresses: IPv4 before IPv6, each in order. */
   *[Symbol.iterator](): IterableIterator<string> {
-    this.#open();
-    const inOrder = this.#ranges.toSorted(
-      (a, b) => a.family - b.family || (a.span.first < b.span.first ? -1 : 1),
-    );
-    for (const range of inOrder) yield* range;
+    yield* this.#open().addresses();
   }
 
-  /** Everything the pool knows, as bytes of one version. */
+  /** Everything the pool knows, but holds (they count as allocated), as bytes of one version. */
   toBytes(): Uint8Array<ArrayBuffer> {
-    this.#open();
-    return writeServices(this.#ranges, this.#options, this.#services);
+    return writeServices(this.#open().all, this.#options, this.#services);
   }
 
-  /** A pool from toBytes; `options` may give clock and seed. Throws "damaged", "newer", "invalid". */
+  /** A pool from toBytes; options may give clock and seed. Throws "damaged", "newer", "invalid". */
   static fromBytes(
     bytes: Uint8Array,
     options: Pick<ServicePoolOptions, "clock" | "seed"> = {},
@@ -403,7 +326,8 @@ export class ServicePool implements Disposable {
   /** Gives the memory back; everything but close throws "closed" from now on. */
   close(): void {
     this.#closed = true;
-    for (const range of this.#ranges) range.close();
+    this.#ranges.close();
+    this.#holds.clear();
     this.#services.clear();
     this.#owners.clear();
   }
@@ -437,7 +361,7 @@ function checkServiceOptions(options: ServicePoolOptions): void {
 /**
  * A pool of service addresses. `cidrs`: one range or several ("10.96.0.0/12", "fd00:96::/108"); the
  * first one's family is the default. Throws "invalid", "hostBits", "overlap", "outside" (exclude),
- * "noSpace".
+ * "family" (a range of two), "noSpace".
  */
 export function createServicePool(
   cidrs: string | readonly string[],

@@ -33,7 +33,7 @@ const SLACK = 4n;
 /** IP family as Kubernetes writes it. */
 export type IpFamily = "IPv4" | "IPv6";
 
-/** `services`: a prefix as Kubernetes counts it; `all`: every address of a prefix or `first-last`. */
+/** `services`: a prefix as Kubernetes counts it; `all`: all of a prefix or of `first-last`. */
 export type Usable = "services" | "all";
 
 /** What a range is made of; the rest of PoolOptions goes to its pools. */

@@ -1,7 +1,7 @@
 // Service pools as bytes: the frame of snapshot.ts.
 //
-//   head   JSON: ranges, options, services with their names, of each range the lengths of its pools'
-//          bytes and its running totals
+//   head   JSON: ranges, options, services with their names, of each range the lengths of its
+//          pools' bytes and its running totals
 //   set    the bytes of all pools, one behind the other
 import { IpamError } from "../errors.ts";
 import { heap } from "../heap.ts";

@@ -1,6 +1,6 @@
 // Answers of the adapter, and how they are compared with what a case expects: only in the keys that
-// the case names (../shared/cases/README.md), in which `distinct`, `inRange`, `within` and `indices`
-// speak of the results that an operation gave.
+// the case names (../shared/cases/README.md), of which `distinct`, `inRange`, `within` and
+// `indices` speak of the results that an operation gave.
 import { formatAddress, formatPrefix, maskPrefix, parseAddress } from "../../src/address.ts";
 import { type IpamCode, IpamError } from "../../src/errors.ts";
 

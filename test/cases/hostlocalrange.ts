@@ -1,6 +1,6 @@
 // Suite "host-local-range": what the plugin makes of a range. The plugin's own core is asked
-// (build/cni.wasm on files in memory), so that assembly/protocol/ranges.ts stays the only place that
-// knows what a range is. It is asked by configs whose answer shows it:
+// (build/cni.wasm on files in memory), so that assembly/protocol/ranges.ts stays the only place
+// that knows what a range is. It is asked by configs whose answer shows it:
 //
 //   canonicalize   a set that has the range twice: "subnets START-END and START-END overlap";
 //                  the gateway: of the result of an ADD

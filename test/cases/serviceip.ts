@@ -1,7 +1,7 @@
 // Suite "service-ip": one range of service addresses, a service pool.
 //
-// Upstream's bitmap allocator ends an IPv6 range after 2^16 addresses, its object allocator doesn't,
-// nor does the library: for `bitmap` the range is cut here.
+// Upstream's bitmap allocator ends an IPv6 range after 2^16 addresses, its object allocator
+// doesn't, nor does the library: for `bitmap` the range is cut here.
 import { formatPrefix, maskPrefix } from "../../src/address.ts";
 import { createServicePool, ServicePool } from "../../src/cluster/service.ts";
 import { staticBandFor, usableAddresses } from "../../src/cluster/servicerange.ts";

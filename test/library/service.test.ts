@@ -236,6 +236,57 @@ describe("wrong input", () => {
   });
 });
 
+describe("holds", () => {
+  const name = "a/b";
+  const both = { name, ipFamilyPolicy: "RequireDualStack" } as const;
+
+  it("keep both addresses and the name when confirmed, none when aborted or too late", () => {
+    let now = 100;
+    const pool = make([V4, V6], { clock: () => now });
+    const one = pool.hold(both, { ttl: 10 });
+    const [address] = one.address.clusterIPs;
+    expect(pool.explain(address!)).toEqual({
+      state: "held",
+      until: 110,
+      owner: name,
+      why: `${address} is on hold for a/b, neither confirmed nor aborted`,
+    });
+    expect(refusal(() => pool.allocate({ clusterIP: address! }))).toBe("held");
+    expect(refusal(() => pool.allocate(both))).toBe("duplicate");
+    expect(one.confirm()).toEqual(pool.find(name));
+    now = 200;
+    expect(pool.used).toBe(2);
+    expect(pool.explain(address!).state).toBe("allocated");
+    pool.release(name);
+    for (const end of [
+      (held: typeof one) => held.abort(),
+      () => {
+        now += 10;
+      },
+    ]) {
+      for (const spec of [both, {}, { name, clusterIP: "None" }]) {
+        const held = pool.hold(spec, { ttl: 10 });
+        end(held);
+        if (held.address.clusterIPs[0] !== "None" || "name" in spec)
+          expect(refusal(() => held.confirm())).toBe("lapsed");
+        expect([pool.names(), pool.used]).toEqual([[], 0]);
+      }
+    }
+  });
+
+  it("end with a release by somebody else, and give back nothing of the next owner", () => {
+    let now = 0;
+    const pool = make([V4, V6], { clock: () => now });
+    const first = pool.hold({ ...both, clusterIPs: ["10.96.0.5", "fd00:96::5"] }, { ttl: 10 });
+    pool.release(name);
+    pool.allocate({ clusterIP: "10.96.0.5" });
+    first.abort();
+    now = 20;
+    expect([...pool]).toEqual(["10.96.0.5"]);
+    expect(first.lapsed).toBe(true);
+  });
+});
+
 describe("snapshots", () => {
   it("bring everything back, and go on where the pool was", () => {
     const pool = make([V4, V6], { exclude: ["10.96.0.99"], policy: "next" });
