@@ -20,6 +20,7 @@ export {
   bookExplain,
   bookFindName,
   bookFindOwner,
+  bookMarkOut,
   bookNext,
   bookNextReserved,
   bookOlder,

@@ -224,3 +224,9 @@ export function bookStats(): void {
   output(10, load<u64>(imageBase(), A_NUMBER));
   output(11, appliedGeneration());
 }
+
+/** Out 0, 1: tail of the log and its generation. */
+export function bookMarkOut(): void {
+  output(0, headerField(A_TAIL));
+  output(1, appliedGeneration());
+}

@@ -14,6 +14,7 @@ import * as host from "../host";
 import {
   A_FLAGS,
   A_TAIL,
+  appliedGeneration,
   appliedNumber,
   FEATURE_LIBRARY,
   H_CHECK,
@@ -41,6 +42,7 @@ import {
   stateFile,
 } from "./log";
 
+const EIO: i32 = -5;
 /** Bytes of entries that wait at most. */
 const QUEUE_BYTES: u32 = 524288;
 
@@ -131,7 +133,11 @@ export function queueReady(durable: bool): i32 {
 export function queueCheckpoint(durable: bool): i32 {
   let status = queueWrite();
   if (status >= 0 && durable) status = host.sync(logFile);
-  if (status >= 0) status = checkpoint(durable);
+  if (status < 0) return status;
+  const generation = appliedGeneration();
+  status = checkpoint(durable);
+  // Stopped in the middle, memory and files are of different generations: not for another try.
+  if (status < 0 && generation != appliedGeneration()) return EIO;
   if (status >= 0) safeTo = LOG_HEADER_BYTES;
   return status;
 }

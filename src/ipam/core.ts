@@ -1,0 +1,187 @@
+// The core of one Ipam: book.wasm on a memory of its own, with the host functions of the plugin.
+// Owns the block through which the two talk (assembly/library/booknumbers.ts draws it), and turns a
+// trap into the IpamError "damaged", after which the core isn't asked again.
+//
+// Cost: about 1 ms for an instance; the memory is address space until something is touched.
+import { readFileSync } from "node:fs";
+import {
+  BLOCK_BYTES,
+  IFNAME_AT,
+  IFNAME_BYTES,
+  NAME_AT,
+  OUT_AT,
+  OUT_WORDS,
+  OWNER_AT,
+  OWNER_BYTES,
+} from "../../assembly/library/booknumbers.ts";
+import { IpamError } from "../errors.ts";
+import { type Host, makeHost } from "../host.ts";
+import { buildPath, type Exports, MEMORY_PAGES } from "../wasm.ts";
+import { bootSeconds } from "./clock.ts";
+
+/** What a test puts in the place of the machine. */
+export interface Around {
+  /** Seconds of CLOCK_BOOTTIME. */
+  clock?: () => number;
+  /** The kernel's boot id. */
+  boot?: string;
+}
+
+const BOOT_PATH = "/proc/sys/kernel/random/boot_id";
+const NAME_MAX = 512;
+const encoder = new TextEncoder();
+
+let compiled: WebAssembly.Module | undefined;
+
+/** One instance of book.wasm. */
+export class Core {
+  readonly exports: Exports;
+  readonly host: Host;
+  readonly clock: () => number;
+  /** The block as 64-bit words, and as bytes. */
+  readonly words: BigUint64Array;
+  readonly bytes: Uint8Array;
+  readonly #out: number = OUT_AT / 8;
+  readonly #memory: WebAssembly.Memory;
+
+  constructor(around: Around) {
+    compiled ??= new WebAssembly.Module(readFileSync(buildPath("book.wasm")));
+    const pages = { initial: MEMORY_PAGES, maximum: MEMORY_PAGES, shared: true };
+    this.#memory = new WebAssembly.Memory(pages);
+    this.clock = around.clock ?? bootSeconds;
+    this.host = makeHost({ env: {}, argv: [], stdin: new Uint8Array(0), write: () => {} });
+    const all = new Uint8Array(this.#memory.buffer);
+    this.host.attach(all);
+    const imports = { ...this.host.imports, ...this.#replaced(around, all) };
+    const instance = new WebAssembly.Instance(compiled, {
+      env: { memory: this.#memory },
+      host: imports,
+    });
+    this.exports = instance.exports as unknown as Exports;
+    const block = this.exports.bookBlock!() >>> 0;
+    this.words = new BigUint64Array(this.#memory.buffer, block, OUT_AT / 8 + OUT_WORDS);
+    this.bytes = new Uint8Array(this.#memory.buffer, block, BLOCK_BYTES);
+  }
+
+  #replaced(around: Around, all: Uint8Array): WebAssembly.ModuleImports {
+    const made: WebAssembly.ModuleImports = {};
+    const { clock, boot } = around;
+    const { imports } = this.host;
+    if (clock)
+      made.clock = (which: number) =>
+        which === 0 ? BigInt(Math.floor(clock())) * 1_000_000_000n : imports.clock!(which);
+    if (boot !== undefined)
+      made.slurp = (at: number, length: number, into: number, cap: number) => {
+        if (Buffer.from(all.subarray(at, at + length)).toString() !== BOOT_PATH)
+          return imports.slurp!(at, length, into, cap);
+        const text = encoder.encode(`${boot}\n`).subarray(0, cap);
+        all.set(text, into);
+        return text.length;
+      };
+    return made;
+  }
+
+  /** Whole seconds of CLOCK_BOOTTIME. */
+  now(): number {
+    return Math.floor(this.clock()) >>> 0;
+  }
+
+  /** Number `n` that the last call put out. */
+  out(n: number): bigint {
+    return this.words[this.#out + n]!;
+  }
+
+  /** The same where it fits 53 bits. */
+  outNumber(n: number): number {
+    return Number(this.words[this.#out + n]!);
+  }
+
+  /** Runs a call of the core. A trap becomes "damaged". */
+  run<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      if (!(error instanceof WebAssembly.RuntimeError)) throw error;
+      throw new IpamError(
+        "damaged",
+        `the state contradicts itself: ${this.#why() || error.message}; nothing more is given ` +
+          "from it, and nothing was deleted (docs: when the state is damaged)",
+      );
+    } finally {
+      this.exports.bookRest!();
+    }
+  }
+
+  #why(): string {
+    return this.literal(this.exports.bookFault!() >>> 0);
+  }
+
+  /** An AssemblyScript string: UTF-16, its bytes counted 4 bytes before it. */
+  literal(at: number): string {
+    if (at === 0) return "";
+    const length = new DataView(this.#memory.buffer).getUint32(at - 4, true);
+    return Buffer.from(new Uint8Array(this.#memory.buffer, at, length)).toString("utf16le");
+  }
+
+  #put(at: number, text: string, cap: number, what: string): number {
+    // Most texts are short and plain: no call into the encoder for them.
+    if (text.length < 96 && text.length <= cap) {
+      let i = 0;
+      for (; i < text.length; i++) {
+        const c = text.charCodeAt(i);
+        if (c > 127) break;
+        this.bytes[at + i] = c;
+      }
+      if (i === text.length) return i;
+    }
+    const encoded = encoder.encode(text);
+    if (encoded.length > cap)
+      throw new IpamError("invalid", `${what} has ${encoded.length} bytes: at most ${cap}`, text);
+    this.bytes.set(encoded, at);
+    return encoded.length;
+  }
+
+  /** Puts an owner (1 to 4,096 bytes) into the block; its bytes. */
+  putOwner(owner: unknown): number {
+    return this.#put(OWNER_AT, textOf(owner, "an owner"), 4096, "the owner");
+  }
+
+  /** Puts the directory's path into the block; its bytes. */
+  putPath(path: string): number {
+    return this.#put(OWNER_AT, path, OWNER_BYTES, "the path");
+  }
+
+  /** Puts an interface name (at most 15 bytes) into the block; its bytes. */
+  putInterface(name: string | undefined): number {
+    if (name === undefined || name === "") return 0;
+    return this.#put(IFNAME_AT, textOf(name, "an interface"), 15, "the interface");
+  }
+
+  /** Puts a name (1 to `cap` bytes) into the block; its bytes, 0 for undefined. */
+  putName(name: string | undefined, cap = NAME_MAX): number {
+    if (name === undefined) return 0;
+    return this.#put(NAME_AT, textOf(name, "a name"), cap, "the name");
+  }
+
+  #text(at: number, length: number): string {
+    return Buffer.from(this.bytes.subarray(at, at + length)).toString();
+  }
+
+  /** The texts that bookRecord and bookPoolRead leave in the block. */
+  ownerText(length: number): string {
+    return this.#text(OWNER_AT, length);
+  }
+
+  interfaceText(length: number): string {
+    return this.#text(IFNAME_AT, Math.min(length, IFNAME_BYTES));
+  }
+
+  nameText(length: number): string {
+    return this.#text(NAME_AT, length);
+  }
+}
+
+function textOf(value: unknown, what: string): string {
+  if (typeof value === "string" && value !== "") return value;
+  throw new IpamError("invalid", `${what} is a text that isn't empty`, value);
+}

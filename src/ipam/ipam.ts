@@ -1,0 +1,360 @@
+// openIpam: addresses with owners, names and durable state in the plugin's own files. One image with
+// many pools; everything is decided in the core (book.wasm), this file says when.
+//
+//   exclusive   calls change memory at once and queue their commits; flush() promises; close()
+//               checkpoints. Nobody else can open the directory meanwhile.
+//   per call    every call: lock | look what others did | work | commit | unlock
+//
+// Cost: an exclusive call 3 to 6 us; opening reads the whole image (no walk over it).
+import {
+  MODE_EXCLUSIVE,
+  MODE_PER_CALL,
+  POOL_CONFLICT,
+  POOL_NAMED,
+  POOL_OVERLAP,
+} from "../../assembly/library/booknumbers.ts";
+import { formatAddress, formatPrefix, parsePrefix } from "../address.ts";
+import { IpamError, shown } from "../errors.ts";
+import { type Around, Core } from "./core.ts";
+import { Flusher } from "./flush.ts";
+import { IpamPool, putPool, takePool } from "./ipampool.ts";
+import { DirectoryLock } from "./lock.ts";
+import {
+  allocateError,
+  nameError,
+  putWish,
+  releaseError,
+  systemError,
+  ttlOf,
+  type Wish,
+  wishOf,
+} from "./requests.ts";
+import { IpamView, kindNumber } from "./view.ts";
+import type {
+  AllocateRequest,
+  Allocation,
+  IpamOptions,
+  IpamPoolOptions,
+  OwnerKind,
+  ReserveRequest,
+} from "./words.ts";
+
+const STORE_FUTURE = 2;
+const EXCLUSIVE_WAIT_MS = 2000;
+const PER_CALL_WAIT_MS = 60_000;
+const WAIT_MAX_MS = 3_600_000;
+const KEEP = { release: 0, keep: 1 } as const;
+
+function choice<T extends string>(value: T | undefined, allowed: readonly T[], what: string): T {
+  const chosen = value ?? allowed[0]!;
+  if (allowed.includes(chosen)) return chosen;
+  throw new IpamError("invalid", `${what} ${shown(value)} is none of ${allowed.join(", ")}`, value);
+}
+
+/** Durable allocations of one directory. */
+export class Ipam extends IpamView {
+  /** "exclusive" or "per-call". */
+  readonly lock: "exclusive" | "per-call";
+  readonly #sync: boolean;
+  readonly #keep: number;
+  readonly #timeout: number;
+  readonly #patient: boolean;
+  #core: Core | undefined;
+  #held: DirectoryLock | undefined;
+  #flusher: Flusher | undefined;
+  #broken: IpamError | undefined;
+
+  /** Use openIpam. */
+  constructor(path: string, options: IpamOptions, around: Around) {
+    super(path);
+    this.lock = choice(options.lock, ["exclusive", "per-call"], "lock");
+    this.#sync = choice(options.sync, ["always", "never"], "sync") === "always";
+    const { reboot, lockTimeout } = options;
+    this.#keep = reboot === undefined ? 2 : KEEP[choice(reboot, ["release", "keep"], "reboot")];
+    const wait = lockTimeout ?? (this.lock === "exclusive" ? EXCLUSIVE_WAIT_MS : PER_CALL_WAIT_MS);
+    if (!(wait >= 0 && wait <= WAIT_MAX_MS))
+      throw new IpamError("invalid", `lockTimeout ${shown(lockTimeout)} is not milliseconds`);
+    this.#timeout = wait;
+    this.#patient = this.lock === "per-call" || lockTimeout !== undefined;
+    this.#core = new Core(around);
+    if (this.lock === "exclusive") this.#openForGood(this.#core);
+    else this.ask(() => {});
+  }
+
+  #openForGood(core: Core): void {
+    try {
+      this.#enter(core);
+      this.#held = DirectoryLock.take(core.host, this.path, this.#timeout, this.#patient);
+      this.#held.sign();
+      this.#openFiles(core, MODE_EXCLUSIVE);
+      this.#flusher = new Flusher(core, this.#sync, (error) => {
+        this.#broken ??= error;
+      });
+    } catch (error) {
+      this.#letGo();
+      throw error;
+    }
+  }
+
+  #enter(core: Core): void {
+    const length = core.putPath(this.path);
+    const status: number = core.exports.bookEnter!(length, 1);
+    if (status < 0) throw systemError(this.path, status);
+  }
+
+  #openFiles(core: Core, mode: number): void {
+    const status = core.run<number>(() =>
+      core.exports.bookOpen!(mode, this.#sync ? 1 : 0, this.#keep),
+    );
+    if (status === STORE_FUTURE)
+      throw new IpamError(
+        "newer",
+        `berth.state in ${this.path} was written by a newer release: it is left untouched`,
+        this.path,
+      );
+    if (status !== 0) throw systemError(this.path, status);
+  }
+
+  #alive(): Core {
+    if (!this.#core) throw new IpamError("closed", `the Ipam of ${this.path} is closed`, this.path);
+    if (this.#broken) throw this.#broken;
+    return this.#core;
+  }
+
+  protected ask<T>(work: (core: Core) => T): T {
+    const core = this.#alive();
+    if (this.lock === "per-call") return this.#once(core, work);
+    try {
+      return core.run(() => work(core));
+    } catch (error) {
+      if (error instanceof IpamError && (error.code === "damaged" || error.code === "io"))
+        this.#broken ??= error;
+      throw error;
+    }
+  }
+
+  // One call under the lock of its own.
+  #once<T>(core: Core, work: (core: Core) => T): T {
+    let lock: DirectoryLock | undefined;
+    try {
+      this.#enter(core);
+      lock = DirectoryLock.take(core.host, this.path, this.#timeout, true);
+      this.#openFiles(core, MODE_PER_CALL);
+      return core.run(() => work(core));
+    } catch (error) {
+      core.exports.bookForget!();
+      throw error;
+    } finally {
+      core.exports.bookClose!();
+      lock?.free();
+      core.host.closeAll();
+    }
+  }
+
+  protected collect(core: Core): number {
+    const count: number = core.exports.bookCollect!(core.now());
+    if (count < 0) throw systemError(this.path, count);
+    return count;
+  }
+
+  /**
+   * Defines a durable pool, or finds the one of this prefix: then what `options` names must agree
+   * with it. Pools are never removed and never overlap. Throws "hostBits", "invalid", "outside",
+   * "family", "conflict", "overlap", "duplicate" (another pool has the name), "noSpace".
+   */
+  pool(prefix: string, options: IpamPoolOptions = {}): IpamPool {
+    const range = parsePrefix(prefix);
+    return this.ask((core) => {
+      const [nameBytes, given] = putPool(core, range, options);
+      const status: number = core.exports.bookPool!(nameBytes, given, core.now());
+      if (status < 0) throw systemError(this.path, status);
+      const cell = core.outNumber(0);
+      core.exports.bookPoolRead!(cell);
+      const there = new IpamPool(this, takePool(core), cell);
+      const text = formatPrefix(range);
+      if (status === POOL_OVERLAP)
+        throw new IpamError("overlap", `${text} overlaps the pool ${there.prefix}`, prefix);
+      if (status === POOL_NAMED)
+        throw new IpamError("duplicate", `${there.prefix} is called ${there.name}`, options.name);
+      if (status === POOL_CONFLICT)
+        throw new IpamError("conflict", `${text} is defined otherwise: ${told(there)}`, prefix);
+      return this.keep(there);
+    });
+  }
+
+  /**
+   * One address from each pool for an owner, all or none; in the order of the pools. What is
+   * reserved for `name` in them comes back. On disk after `flush` (per call: at once). Throws
+   * "duplicate", "exhausted", "taken", "reserved", "cooling", "excluded", "outside", "notFound",
+   * "invalid", "noSpace", "io".
+   */
+  allocate(request: AllocateRequest): Allocation {
+    const wish = wishOf(request.pools, request.addresses);
+    const kind = kindNumber(request.kind);
+    return this.ask((core) => {
+      putWish(core, wish, (pool) => this.cellOf(core, pool));
+      const status: number = core.exports.bookAllocate!(
+        kind,
+        core.putOwner(request.owner),
+        core.putInterface(request.interface),
+        core.putName(request.name),
+        wish.pools.length,
+        wish.wanted.length,
+        core.now(),
+      );
+      if (status !== 0) {
+        const error = allocateError(core, this.path, wish, status);
+        if (error.code !== "duplicate") throw error;
+        const who = `${request.kind ?? "other"} ${shown(request.owner)}`;
+        throw new IpamError("duplicate", `${who} holds addresses already`, request.owner);
+      }
+      return {
+        owner: request.owner,
+        kind: request.kind ?? "other",
+        ...(request.interface ? { interface: request.interface } : {}),
+        ...(request.name === undefined ? {} : { name: request.name }),
+        addresses: this.#given(core, wish),
+        since: new Date(),
+      };
+    });
+  }
+
+  #given(core: Core, wish: Wish): string[] {
+    return wish.pools.map((_, n) => {
+      const value = (core.out(2 * n) << 64n) | core.out(2 * n + 1);
+      return formatAddress(this.familyOf(core, wish.pools[n]!), value);
+    });
+  }
+
+  /**
+   * Releases what an owner holds; with `reserveFor` (seconds) into a reservation for its name, or
+   * for `name` if it has none. Addresses cool for the longest cool-down of their pools. Throws
+   * "notAllocated", "invalid", "noSpace" (reserveFor only), "io".
+   */
+  release(
+    owner: string,
+    options: { kind?: OwnerKind; interface?: string; reserveFor?: number; name?: string } = {},
+  ): void {
+    const kind = kindNumber(options.kind);
+    const { reserveFor } = options;
+    const ttl = reserveFor === undefined ? 0 : ttlOf(reserveFor, "reserveFor");
+    this.ask((core) => {
+      const status: number = core.exports.bookRelease!(
+        kind,
+        core.putOwner(owner),
+        core.putInterface(options.interface),
+        core.putName(options.name),
+        ttl,
+        core.now(),
+      );
+      if (status !== 0) throw releaseError(this.path, owner, status);
+    });
+  }
+
+  /**
+   * Keeps one address from each pool for a name, for `ttl` seconds (a new boot begins them anew);
+   * who allocates with that name gets them. The addresses, in the order of the pools. Throws as
+   * allocate; "duplicate": the name has a reservation.
+   */
+  reserve(name: string, request: ReserveRequest): string[] {
+    const wish = wishOf(request.pools, request.addresses);
+    const ttl = ttlOf(request.ttl, "ttl");
+    return this.ask((core) => {
+      putWish(core, wish, (pool) => this.cellOf(core, pool));
+      const nameBytes = core.putName(name);
+      if (nameBytes === 0) throw new IpamError("invalid", "a reservation has a name", name);
+      const { length } = wish.wanted;
+      const status: number = core.exports.bookReserve!(
+        nameBytes,
+        wish.pools.length,
+        length,
+        ttl >>> 0,
+        core.now(),
+      );
+      if (status > 0 && status < 10) throw allocateError(core, this.path, wish, status);
+      if (status !== 0) throw nameError(this.path, name, status);
+      return this.#given(core, wish);
+    });
+  }
+
+  /** Ends the reservations of a name. Throws "notFound", "io". */
+  unreserve(name: string): void {
+    this.ask((core) => {
+      const bytes = core.putName(name);
+      const status: number = core.exports.bookUnreserve!(bytes, core.now());
+      if (status !== 0) throw nameError(this.path, name, status);
+    });
+  }
+
+  /**
+   * Resolves when everything that was allocated, released, reserved or defined before this call is
+   * on disk (with sync "never": given to the kernel). Callers at the same time share one fdatasync.
+   * Rejects with "io": then nothing more is given until the directory is opened again.
+   */
+  flush(): Promise<void> {
+    try {
+      this.#alive();
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    return this.#flusher?.flush() ?? Promise.resolve();
+  }
+
+  /**
+   * Writes everything to disk, checkpoints, gives lock and memory back. Calling it again does
+   * nothing. Throws "io" if the state couldn't be written; it is closed all the same.
+   */
+  close(): void {
+    const core = this.#core;
+    if (!core) return;
+    const sound = this.lock === "exclusive" && !this.#broken;
+    try {
+      if (!sound) return;
+      const status = core.run<number>(() => core.exports.queueCheckpoint!(this.#sync ? 1 : 0));
+      if (status < 0) throw systemError(this.path, status);
+    } finally {
+      this.#letGo();
+    }
+  }
+
+  #letGo(): void {
+    const core = this.#core;
+    this.#core = undefined;
+    this.#held?.free();
+    this.#held = undefined;
+    if (this.#flusher?.busy) void this.#flusher.close().then(() => core?.host.closeAll());
+    else {
+      void this.#flusher?.close();
+      core?.host.closeAll();
+    }
+    this.forgetPools();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+function told(pool: IpamPool): string {
+  const parts = [`policy ${pool.policy}`, `cooldown ${pool.cooldown}`];
+  if (pool.gateway !== undefined) parts.push(`gateway ${pool.gateway}`);
+  if (pool.exclude.length > 0) parts.push(`exclude ${pool.exclude.join(", ")}`);
+  if (pool.name !== undefined) parts.push(`name ${pool.name}`);
+  return parts.join(", ");
+}
+
+/**
+ * Opens the durable state in the directory `path` (made if it isn't there): berth.lock, berth.state,
+ * berth.log, the files of the plugin. Throws "locked" (with who holds it), "damaged" (nothing is
+ * deleted), "newer", "io", "noSpace", "invalid".
+ */
+export function openIpam(path: string, options: IpamOptions = {}): Ipam {
+  return openIpamAround(path, options, {});
+}
+
+/** The same on another clock and boot, for tests. */
+export function openIpamAround(path: string, options: IpamOptions, around: Around): Ipam {
+  if (typeof path !== "string" || path === "")
+    throw new IpamError("invalid", "path is the directory of the state", path);
+  return new Ipam(path, options, around);
+}

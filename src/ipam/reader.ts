@@ -1,0 +1,87 @@
+// readIpam: a copy of a directory's state, read without its lock, to be asked and never changed.
+// Owns the tries: a writer that checkpoints while the copy is made makes it begin again.
+import { MODE_READER } from "../../assembly/library/booknumbers.ts";
+import { IpamError } from "../errors.ts";
+import { type Around, Core } from "./core.ts";
+import { systemError } from "./requests.ts";
+import { IpamView } from "./view.ts";
+
+const STORE_NONE = 1;
+const STORE_FUTURE = 2;
+const STORE_AGAIN = 3;
+const TRIES = 20;
+const PAUSE_MS = 5;
+
+/** A copy of the state as it was when it was read. */
+export class IpamCopy extends IpamView {
+  #core: Core | undefined;
+
+  /** Use readIpam. */
+  constructor(path: string, around: Around) {
+    super(path);
+    const core = new Core(around);
+    try {
+      this.#read(core);
+    } finally {
+      core.host.closeAll();
+    }
+    this.#core = core;
+  }
+
+  #read(core: Core): void {
+    let last: unknown;
+    for (let n = 0; n < TRIES; n++) {
+      if (n > 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE_MS);
+      const entered: number = core.exports.bookEnter!(core.putPath(this.path), 0);
+      if (entered < 0) throw systemError(this.path, entered);
+      try {
+        const status = core.run<number>(() => core.exports.bookOpen!(MODE_READER, 0, 2));
+        if (status === 0) return;
+        if (status === STORE_AGAIN) continue;
+        if (status === STORE_NONE)
+          throw new IpamError("notFound", `there is no state in ${this.path}`, this.path);
+        if (status === STORE_FUTURE)
+          throw new IpamError("newer", `the state in ${this.path} is of a newer release`);
+        throw systemError(this.path, status);
+      } catch (error) {
+        // What a writer was just changing can look like damage: it doesn't a moment later.
+        if (!(error instanceof IpamError) || error.code !== "damaged") throw error;
+        last = error;
+      }
+    }
+    throw last ?? new IpamError("io", `${this.path} changes faster than it can be read`);
+  }
+
+  protected ask<T>(work: (core: Core) => T): T {
+    const core = this.#core;
+    if (!core) throw new IpamError("closed", `the copy of ${this.path} is closed`, this.path);
+    return core.run(() => work(core));
+  }
+
+  protected collect(core: Core): number {
+    return core.exports.bookCollect!(core.now());
+  }
+
+  /** Gives the memory back. */
+  close(): void {
+    this.#core = undefined;
+    this.forgetPools();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+/**
+ * Reads a copy of the state in `path` without taking the lock: it shows what was committed (of an
+ * exclusive Ipam: flushed) by now. Throws "notFound", "damaged", "newer", "io".
+ */
+export function readIpam(path: string): IpamCopy {
+  return readIpamAround(path, {});
+}
+
+/** The same on another clock, for tests. */
+export function readIpamAround(path: string, around: Around): IpamCopy {
+  return new IpamCopy(path, around);
+}
