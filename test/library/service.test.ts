@@ -87,6 +87,18 @@ describe("ranges of services", () => {
     expect(refusal(() => pool.allocate({ clusterIP: "10.96.0.10" }))).toBe("taken");
   });
 
+  it("are walked IPv4 before IPv6, each in order, however the ranges were written", () => {
+    const pool = make(["fd00::/120", "10.1.0.0/24", "10.0.0.0/24"]);
+    const inOrder = ["10.0.0.7", "10.0.0.9", "10.1.0.1", "fd00::2", "fd00::a"];
+    for (const clusterIP of inOrder.toReversed()) pool.allocate({ clusterIP });
+    expect([...pool]).toEqual(inOrder);
+    expect(pool.stats().map(({ range }) => range)).toEqual([
+      "fd00::/120",
+      "10.1.0.0/24",
+      "10.0.0.0/24",
+    ]);
+  });
+
   it("are counted as upstream does: 2^64 - 1 is the most", () => {
     expect(usableAddresses("0.0.0.0/0")).toBe(4294967294n);
     expect(usableAddresses("fd00::/64")).toBe(18446744073709551615n);
