@@ -91,7 +91,9 @@ export { scratchAssign, scratchAssignAll, scratchTake } from "./scratch";
 export {
   bitmapBytes,
   bitmapCheck,
+  bitmapClear,
   bitmapCount,
+  bitmapFill,
   bitmapGive,
   bitmapHas,
   bitmapNextFree,
@@ -99,7 +101,7 @@ export {
   bitmapTake,
   bitmapTakeNext,
 } from "./sets/bitmap";
-export { quickGive, quickTakeNext } from "./sets/bitmapquick";
+export { quickGive, quickSettle, quickTakeNext } from "./sets/bitmapquick";
 export {
   foundHi,
   foundLo,
