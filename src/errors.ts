@@ -46,6 +46,7 @@ export class IpamError extends Error {
 /** A value as an error shows it: short, quoted where it is a text. */
 export function shown(value: unknown): string {
   if (typeof value === "bigint") return `${value}n`;
+  if (typeof value === "object" && value !== null) return Object.prototype.toString.call(value);
   const text = typeof value === "string" ? JSON.stringify(value) : String(value);
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }

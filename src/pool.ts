@@ -270,7 +270,7 @@ export class Pool<S extends number | bigint = number> implements Disposable {
   /** Gives slots back. How many: it stops at the first that isn't held. */
   giveMany(slots: SlotArray): number {
     const given = this.#open().giveMany(slots);
-    if (this.#holds !== undefined)
+    if (this.#holds !== undefined && given > 0)
       for (const slot of slots.subarray(0, given)) this.#holds.forget(String(slot));
     return given;
   }

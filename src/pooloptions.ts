@@ -54,7 +54,7 @@ export function checkOptions(options: PoolOptions): void {
 
 /**
  * The slots that `exclude` names, in order and joined where they meet: so each counts once. Throws
- * "invalid", "family", "outside".
+ * "invalid", "outside".
  */
 export function excludedOf(range: Prefix, exclude: readonly string[]): [bigint, bigint][] {
   if (!Array.isArray(exclude))

@@ -153,8 +153,10 @@ export abstract class Slots {
   /** Gives the slots back from the front. How many: it stops at one that isn't held. */
   giveMany(slots: SlotArray): number {
     const width = this.widthOf(slots);
-    const narrow = this.bits <= 53;
-    for (const slot of slots) this.check(narrow ? Number(slot) : slot);
+    if (slots.length === 0) return 0;
+    // A bigint is a slot of any pool here: arrays of them may be used for all.
+    const end = width === 9 ? 1n << BigInt(this.bits) : 0n;
+    for (const slot of slots) if (typeof slot !== "bigint" || slot >= end) this.check(slot);
     return this.#inParts(slots, (from, n) => {
       this.#copy(slots, from, n, width, true);
       const at = this.heap.transfer;
