@@ -1,16 +1,66 @@
-// berth-ipam: pools, prefixes and owners for controllers of huge clusters.
+// berth-ipam: pools, prefixes and owners for controllers of huge clusters. docs/LIBRARY.md says
+// what each is for.
+
+// Addresses of a prefix.
 export type { Family } from "./address.ts";
-export type { PrefixPoolOptions } from "./cluster/prefixoptions.ts";
+// Planning a cluster.
+export {
+  type ClusterNeeds,
+  type ClusterPlan,
+  type FamilyPlan,
+  planCluster,
+  prefixLengthFor,
+  type ServicePlan,
+} from "./cluster/plan.ts";
+export type { PlanWarning } from "./cluster/planwarnings.ts";
+// Sub-prefixes for nodes and blocks.
+export type { PerFamily, PrefixPoolOptions } from "./cluster/prefixoptions.ts";
 export { createPrefixPool, PrefixPool } from "./cluster/prefixpool.ts";
-export type { FamilyStats, OccupyReport } from "./cluster/prefixreport.ts";
+export type { ClusterPrefixStats, FamilyStats, OccupyReport } from "./cluster/prefixreport.ts";
+export type { Occupied, PrefixExplanation, PrefixRequest } from "./cluster/prefixtypes.ts";
+// Services and load balancers.
+export {
+  createServicePool,
+  type ServiceExplanation,
+  ServicePool,
+  type ServicePoolOptions,
+} from "./cluster/service.ts";
+export {
+  type IpFamily,
+  type ServiceRangeStats,
+  staticBandFor,
+  type Usable,
+  usableAddresses,
+} from "./cluster/servicerange.ts";
 export type {
-  Occupied,
-  PrefixExplanation,
-  PrefixRequest,
-} from "./cluster/prefixtypes.ts";
+  IpFamilyPolicy,
+  ServiceAllocation,
+  ServiceRecord,
+  ServiceSpec,
+  ServiceType,
+} from "./cluster/servicespec.ts";
+// What all have in common.
 export { type IpamCode, IpamError } from "./errors.ts";
 export { heapBytes } from "./heap.ts";
 export { Hold } from "./hold.ts";
 export type { HoldOptions } from "./holds.ts";
-export { createPool, type Explanation, Pool, type PoolOptions, type PoolToken } from "./pool.ts";
+// Durable state.
+export { type Ipam, openIpam } from "./ipam/ipam.ts";
+export type { IpamPool } from "./ipam/ipampool.ts";
+export { readIpam } from "./ipam/reader.ts";
+export { type AttachedIpam, attachIpam, type IpamToken, shareIpam } from "./ipam/share.ts";
+export type {
+  AllocateRequest,
+  Allocation,
+  IpamExplanation,
+  IpamOptions,
+  IpamPoolOptions,
+  IpamStats,
+  OwnerKind,
+  OwnerOf,
+  Reservation,
+  ReserveRequest,
+} from "./ipam/words.ts";
+export { createPool, type Explanation, Pool, type PoolToken } from "./pool.ts";
+export type { PoolOptions } from "./pooloptions.ts";
 export type { Policy, SlotArray } from "./slots.ts";

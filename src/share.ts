@@ -27,7 +27,7 @@ function files(): Files | undefined {
 }
 
 /** This thread's number: the kernel's where it can be read, else a random one. */
-function ownTag(): number {
+export function threadTag(): number {
   try {
     const path = files()?.readlinkSync("/proc/thread-self") ?? "";
     const number = Number(path.split("/").at(-1));
@@ -36,7 +36,8 @@ function ownTag(): number {
   return 1 + Math.floor(Math.random() * 0x7fff_fffe);
 }
 
-function lives(tag: number): boolean {
+/** Does the thread with this tag still run? Always true where that can't be asked. */
+export function threadLives(tag: number): boolean {
   const fs = files();
   if (!fs?.existsSync("/proc/self/task")) return true;
   return fs.existsSync(`/proc/self/task/${tag}`);
@@ -47,8 +48,8 @@ export function shareHeap(heap: Heap): HeapToken {
   let id = ids.get(heap);
   if (id === undefined) {
     id = crypto.randomUUID();
-    heap.exports.deskShare!(ownTag());
-    heap.lives = lives;
+    heap.exports.deskShare!(threadTag());
+    heap.lives = threadLives;
     remember(id, heap);
   }
   return { id, memory: heap.memory, module: coreModule() };
@@ -67,7 +68,7 @@ function clearDesks(heap: {
 }) {
   for (let i = 1; i < DESKS; i++) {
     const tag = heap.deskTag(i);
-    if (tag !== 0 && heap.deskHolder() !== i && !lives(tag)) heap.deskFree(i);
+    if (tag !== 0 && heap.deskHolder() !== i && !threadLives(tag)) heap.deskFree(i);
   }
 }
 
@@ -76,7 +77,7 @@ export function attachHeap(token: HeapToken): Heap {
   const known = attached.get(token.id);
   if (known) return known;
   const exports = coreInstance(token.memory, token.module);
-  const tag = ownTag();
+  const tag = threadTag();
   let desk = exports.deskClaim!(tag) as number;
   if (desk === 0) {
     clearDesks(exports as never);
@@ -88,7 +89,7 @@ export function attachHeap(token: HeapToken): Heap {
   exports.heapAttach!();
   exports.deskShare!(tag);
   const heap = new Heap(token.memory, exports, desk);
-  heap.lives = lives;
+  heap.lives = threadLives;
   remember(token.id, heap);
   return heap;
 }

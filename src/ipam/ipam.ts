@@ -115,6 +115,11 @@ export class Ipam extends IpamView {
     if (status !== 0) throw systemError(this.path, status);
   }
 
+  /** Has it been closed? */
+  get closed(): boolean {
+    return this.#core === undefined;
+  }
+
   #alive(): Core {
     if (!this.#core) throw new IpamError("closed", `the Ipam of ${this.path} is closed`, this.path);
     if (this.#broken) throw this.#broken;
