@@ -69,7 +69,9 @@ export class Heap {
     throw new IpamError("locked", `the pools are locked by thread ${tag} for over 10 s`, tag);
   }
 
-  /** Puts a text of at most `cap` latin characters into the transfer area; its length, -1: too long. */
+  /**
+   * Puts a text of at most `cap` latin characters into the transfer area; its length, -1: too long.
+   */
   putText(text: string, cap: number): number {
     if (text.length > cap) return -1;
     for (let i = 0; i < text.length; i++) {

@@ -30,7 +30,7 @@ export class Hold<T = string> implements Disposable {
     if (this.#done || !this.#ends.confirm())
       throw new IpamError(
         "lapsed",
-        `the hold on ${String(this.address)} has ended: it was aborted, confirmed, or its time passed`,
+        `the hold on ${String(this.address)} has ended: aborted, confirmed, or its time passed`,
         this.address,
       );
     this.#done = true;

@@ -21,7 +21,9 @@ export function coreBytes(): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
 }
 
-/** core.wasm, compiled once (about 2 ms). A browser's main thread may ask for more time than that. */
+/**
+ * core.wasm, compiled once (about 2 ms). A browser's main thread may ask for more time than that.
+ */
 export function coreModule(): WebAssembly.Module {
   compiled ??= new WebAssembly.Module(coreBytes());
   return compiled;

@@ -3,7 +3,8 @@
 //
 //   address = first address of the prefix + slot
 //
-// Cost: take and give are one call into the core; allocate and release read or write a text besides.
+// Cost: take and give are one call into the core; allocate and release read or write a text
+// besides.
 import {
   type Address,
   type Family,
@@ -339,14 +340,18 @@ export class Pool<S extends number | bigint = number> implements Disposable {
     return this.#state(value - this.#range.base);
   }
 
-  /** Everything that the pool knows, but holds (they count as allocated), as bytes of one version. */
+  /**
+   * Everything that the pool knows, but holds (they count as allocated), as bytes of one version.
+   */
   toBytes(): Uint8Array<ArrayBuffer> {
     const slots = this.#open();
     slots.sweep();
     return writePool(slots, this.#range, this.#options, this.#clock());
   }
 
-  /** A pool from toBytes; `options` may give clock and seed. Throws "damaged", "newer", "invalid". */
+  /**
+   * A pool from toBytes; `options` may give clock and seed. Throws "damaged", "newer", "invalid".
+   */
   static fromBytes<S extends number | bigint = number>(
     bytes: Uint8Array,
     options: Pick<PoolOptions, "clock" | "seed"> = {},
@@ -375,8 +380,8 @@ export class Pool<S extends number | bigint = number> implements Disposable {
 
   /**
    * The pool that another thread has shared. Its close() only ends the use here. When a thread ends
-   * in the middle of a call, the next one that waits for the lock undoes that call (Linux; elsewhere
-   * it throws "locked" after 10 s). Throws "invalid", "noSpace" (64 threads at one heap).
+   * in the middle of a call, the next one that waits for the lock undoes that call (Linux;
+   * elsewhere it throws "locked" after 10 s). Throws "invalid", "noSpace" (64 threads at one heap).
    */
   static attach<S extends number | bigint = number>(token: PoolToken): Pool<S> {
     if (token?.berth !== "pool")

@@ -2,7 +2,8 @@
 // desk.ts); here is who sits at which desk, and whether that thread still lives.
 //
 // A desk's tag is the kernel's number of its thread. A thread that is gone has no directory under
-// /proc/self/task: that can be asked at once, in the middle of a call, without waiting for an event.
+// /proc/self/task: that can be asked at once, in the middle of a call, without waiting for an
+// event.
 import { IpamError } from "./errors.ts";
 import { Heap } from "./heap.ts";
 import { coreInstance, coreModule } from "./module.ts";

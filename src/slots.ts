@@ -36,7 +36,9 @@ export interface ExistingCell {
 export const STATES = ["free", "held", "cooling", "excluded", "outside"] as const;
 export type SlotState = (typeof STATES)[number];
 
-/** Seconds that the core counts in: a cool-down is never shorter than asked, at most this longer. */
+/**
+ * Seconds that the core counts in: a cool-down is never shorter than asked, at most this longer.
+ */
 export const TICK = 0.1;
 const MASK64 = (1n << 64n) - 1n;
 const NONE = -1;

@@ -76,7 +76,9 @@ export function arenaBump(): u32 {
   return half(root);
 }
 
-/** Goes on in [first, limit), a zeroed piece elsewhere; what was left of the old one is given up. */
+/**
+ * Goes on in [first, limit), a zeroed piece elsewhere; what was left of the old one is given up.
+ */
 export function arenaExtend(first: u32, limit: u32): void {
   putWord(root, <u64>first | ((<u64>limit) << 32));
 }

@@ -5,6 +5,7 @@
 import { bitmapClear, bitmapFill, NONE } from "../sets/bitmap";
 import { heapReady } from "./buddy";
 import { enter, leave, shared } from "./desk";
+import { plainGive, plainTake } from "./plain";
 import {
   cooldownOf,
   FREE,
@@ -12,8 +13,6 @@ import {
   isBitmap,
   NO_SPACE,
   OK,
-  plainGive,
-  plainTake,
   poolBand,
   poolClose,
   poolCollect,
@@ -155,7 +154,9 @@ export function slotsStateF(cell: u32, slot: f64): i32 {
   return slotsState(cell, 0, <u64>slot);
 }
 
-/** Frees every slot whose cool-down is over, some under each lock: counts and states are exact then. */
+/**
+ * Frees every slot whose cool-down is over, some under each lock: counts and states are exact then.
+ */
 export function slotsSweep(cell: u32, now: u32): i32 {
   for (let more = true; more; ) {
     if (!enter()) return BUSY;

@@ -1,6 +1,6 @@
-// Cooling slots of one pool: released, not to be given before their time. All of a pool cool equally
-// long, so they become due in the order in which they came: a queue; a radix set answers whether a
-// slot is in it.
+// Cooling slots of one pool: released, not to be given before their time. All of a pool cool
+// equally long, so they become due in the order in which they came: a queue; a radix set answers
+// whether a slot is in it.
 //
 //   at      | queue: first block u32, last block u32 | root of the set, 16 B |     COOLING_BYTES
 //   block   | next u32 | - | from u32 | to u32 | 22 x (hi u64, lo u64, due u32, -) |   544 of 552 B

@@ -1,8 +1,10 @@
 // Desks: several instances (worker threads) on one heap. One lock for the whole heap; each instance
-// works at a desk of its own, where its notes lie so that others can undo a call that was cut short.
+// works at a desk of its own, where its notes lie so that others can undo a call that was cut
+// short.
 //
 //   header   512  lock: 0 free, else desk + 1 | CONTENDED i32 | -
-//            576  64 desks: | tag u32 (0 = nobody) | notes made u32 | address of the notes u32 | - |
+//            576  64 desks: | tag u32 (0 = nobody) | notes made u32 | address of the notes u32 | -
+//            |
 //   scratch  64 pieces of DESK_BYTES, one for each desk: journal, transfer area
 //
 // Until the heap is shared nothing locks and nothing is noted. A call that doesn't get the lock in

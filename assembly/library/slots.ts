@@ -17,7 +17,6 @@
 // Cost: bitmap and radix as they say; plus one look at each exclusion in `give` and in radix pools.
 import { arenaFree, arenaTake } from "../image/arena";
 import { half, putWord, word } from "../image/image";
-import { WINDOW_BASE } from "../numbers";
 import {
   bitmapBytes,
   bitmapFill,
@@ -28,7 +27,6 @@ import {
   bitmapTake,
   NONE,
 } from "../sets/bitmap";
-import { quickGive, quickTakeNext } from "../sets/bitmapquick";
 import {
   foundHi,
   foundLo,
@@ -64,10 +62,10 @@ export const CELL: u32 = 128;
 const POLICY: u32 = 1;
 const BITS: u32 = 2;
 const COOLDOWN: u32 = 4;
-const SET: u32 = 8;
-const SLOTS: u32 = 12;
-const HELD: u32 = 24;
-const CURSOR: u32 = 32;
+export const SET: u32 = 8;
+export const SLOTS: u32 = 12;
+export const HELD: u32 = 24;
+export const CURSOR: u32 = 32;
 const RANDOM: u32 = 48;
 const BAND: u32 = 56;
 const EXCLUSIONS: u32 = 64;
@@ -79,8 +77,8 @@ const YIELDS: u32 = 112;
 const KIND_BITMAP: u64 = 1;
 const KIND_RADIX: u64 = 2;
 /** A bitmap whose take (give) needs nothing but the bitmap: no band, policy next; no exclusions. */
-const PLAIN_TAKE: u64 = 1 << 24;
-const PLAIN_GIVE: u64 = 1 << 25;
+export const PLAIN_TAKE: u64 = 1 << 24;
+export const PLAIN_GIVE: u64 = 1 << 25;
 const BITMAP_BITS: u32 = 30;
 const ARENA_BITS: u32 = 12;
 const FIRST: u32 = 1;
@@ -312,35 +310,9 @@ export function poolCollect(cell: u32, now: u32): bool {
   return coolingDue(cell + COOLING) <= now;
 }
 
-// Where the heap lies: always at the window's begin.
-const BASE: usize = <usize>WINDOW_BASE;
-
 /**
- * poolTake where it is simple: a plain bitmap. The slot, or NONE: ask poolTake. Not for shared heaps:
- * nothing is noted.
- */
-export function plainTake(cell: u32): u32 {
-  const c = BASE + cell;
-  if ((load<u64>(c) & PLAIN_TAKE) == 0) return NONE;
-  const from = load<u32>(c, CURSOR + 8);
-  const slot = quickTakeNext(BASE + load<u32>(c, SET), load<u32>(c, SLOTS), from);
-  if (slot == NONE) return NONE;
-  store<u32>(c, slot + 1, CURSOR + 8);
-  store<u64>(c, load<u64>(c, HELD) + 1, HELD);
-  return slot;
-}
-
-/** poolGive where it is simple; false: ask poolGive. Not for shared heaps. */
-export function plainGive(cell: u32, slot: u32): bool {
-  const c = BASE + cell;
-  if ((load<u64>(c) & PLAIN_GIVE) == 0) return false;
-  if (!quickGive(BASE + load<u32>(c, SET), load<u32>(c, SLOTS), slot)) return false;
-  store<u64>(c, load<u64>(c, HELD) - 1, HELD);
-  return true;
-}
-
-/**
- * Picks and takes a slot by the pool's policy: slotHi, slotLo. OK, FREE (nothing is free), NO_SPACE.
+ * Picks and takes a slot by the pool's policy: slotHi, slotLo. OK, FREE (nothing is free),
+ * NO_SPACE.
  */
 export function poolTake(cell: u32, now: u32): i32 {
   const cools = half(cell + COOLDOWN) != 0;

@@ -20,8 +20,8 @@ const YIELDS: u32 = 112;
 const BLOCK_HEAD: u32 = 16;
 const COOLING_ENTRY: u32 = 24;
 
-// Odd constants with mixed bits (the primes of xxHash64): four lanes of multiply and rotate, 32 bytes
-// a step, which is ten times as fast as SipHash; a snapshot has nobody's chosen keys in it.
+// Odd constants with mixed bits (the primes of xxHash64): four lanes of multiply and rotate, 32
+// bytes a step, which is ten times as fast as SipHash; a snapshot has nobody's chosen keys in it.
 const P1: u64 = 0x9e3779b185ebca87;
 const P2: u64 = 0xc2b2ae3d27d4eb4f;
 const P3: u64 = 0x165667b19e3779f9;

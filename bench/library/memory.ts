@@ -1,5 +1,5 @@
-// Memory and snapshots: 100,000 pools in one process; 10 M held addresses as bytes, written and read
-// back beside plain bytes on the same disk.
+// Memory and snapshots: 100,000 pools in one process; 10 M held addresses as bytes, written and
+// read back beside plain bytes on the same disk.
 import { spawnSync } from "node:child_process";
 import { closeSync, fdatasyncSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";

@@ -2,13 +2,14 @@
 // one writer; what workers share is a mailbox in a SharedArrayBuffer.
 //
 //   0     bell: counts requests i32 | closed i32 | -
-//   64    64 boxes of BOX bytes: | state i32 | tag of the thread i32 | bytes i32 | - | JSON, UTF-8 |
+//   64    64 boxes of BOX bytes: | state i32 | tag of the thread i32 | bytes i32 | - | JSON, UTF-8
+//   |
 //
 //   state   0 nobody's   1 idle   2 request   3 answer   4 error
 //
 // A worker writes its request, rings the bell and waits; the opener's event loop wakes up, works,
-// answers. So a request is done whole or not at all, whenever its worker ends: there is no half-done
-// call and no lock to free. The box of a thread that is gone is given to the next one.
+// answers. So a request is done whole or not at all, whenever its worker ends: there is no
+// half-done call and no lock to free. The box of a thread that is gone is given to the next one.
 // Cost: 20 to 60 us a call, beside the 100 to 200 of an fdatasync.
 import { IpamError, shown } from "../errors.ts";
 import { threadLives, threadTag } from "../share.ts";

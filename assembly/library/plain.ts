@@ -1,0 +1,34 @@
+// Plain pools: take and give where they are simple, a bitmap that no other thread uses, without band,
+// exclusions or cool-down. Loads and stores instead of the journal's functions, which are twice as
+// slow. Whatever isn't simple is answered with "ask poolTake", "ask poolGive" (slots.ts).
+import { WINDOW_BASE } from "../numbers";
+import { NONE } from "../sets/bitmap";
+import { quickGive, quickTakeNext } from "../sets/bitmapquick";
+import { CURSOR, HELD, PLAIN_GIVE, PLAIN_TAKE, SET, SLOTS } from "./slots";
+
+// Where the heap lies: always at the window's begin.
+const BASE: usize = <usize>WINDOW_BASE;
+
+/**
+ * poolTake where it is simple: a plain bitmap. The slot, or NONE: ask poolTake. Not for shared
+ * heaps: nothing is noted.
+ */
+export function plainTake(cell: u32): u32 {
+  const c = BASE + cell;
+  if ((load<u64>(c) & PLAIN_TAKE) == 0) return NONE;
+  const from = load<u32>(c, CURSOR + 8);
+  const slot = quickTakeNext(BASE + load<u32>(c, SET), load<u32>(c, SLOTS), from);
+  if (slot == NONE) return NONE;
+  store<u32>(c, slot + 1, CURSOR + 8);
+  store<u64>(c, load<u64>(c, HELD) + 1, HELD);
+  return slot;
+}
+
+/** poolGive where it is simple; false: ask poolGive. Not for shared heaps. */
+export function plainGive(cell: u32, slot: u32): bool {
+  const c = BASE + cell;
+  if ((load<u64>(c) & PLAIN_GIVE) == 0) return false;
+  if (!quickGive(BASE + load<u32>(c, SET), load<u32>(c, SLOTS), slot)) return false;
+  store<u64>(c, load<u64>(c, HELD) - 1, HELD);
+  return true;
+}
