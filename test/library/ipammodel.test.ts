@@ -78,7 +78,7 @@ class Model {
 
 const owner = fc.integer({ min: 0, max: 9 }).map((n) => `owner-${n}`);
 const name = fc.integer({ min: 0, max: 3 }).map((n) => `ns/pod-${n}`);
-const pools = fc.constantFrom([0], [1], [2], [0, 2], [1, 2], [2, 1], [0, 1, 2]);
+const pools = fc.constantFrom<number[]>([0], [1], [2], [0, 2], [1, 2], [2, 1], [0, 1, 2]);
 const step = fc.oneof(
   {
     weight: 8,
