@@ -107,6 +107,9 @@ describe("the heap", { timeout: 90_000 }, () => {
     expect(outcome(() => createPool("10.0.0.0/8", { exclude: ["10.0.0.1"] }))).toEqual({
       code: "noSpace",
     });
+    // One cell at most goes to the arena's free list, however often it is tried.
+    for (let i = 0; i < 500; i++) outcome(() => createPool("10.0.0.0/8"));
+    expect(heapBytes() - before).toBeLessThan(500);
     const bytes = old.toBytes();
     expect(outcome(() => Pool.fromBytes(bytes))).toEqual({ code: "noSpace" });
     const scattered = (i: number) => BigInt(i) * 0x1_0001_0001_0001n + 77_777n;
@@ -128,7 +131,7 @@ describe("the heap", { timeout: 90_000 }, () => {
     cold.give(0);
     expect([old.used, cold.used]).toEqual([taken, 0]);
     expect([...old].every((address) => old.has(address))).toBe(true);
-    expect(heapBytes()).toBeLessThanOrEqual(before);
+    expect(heapBytes() - before).toBeLessThan(MIB);
     large.shift()!.close();
     const again = createPool("10.0.0.0/8", { exclude: ["10.0.0.1"] });
     expect([again.free, again.take()]).toEqual([2 ** 24 - 1, 0]);

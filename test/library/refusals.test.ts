@@ -361,6 +361,20 @@ describe("cool-down", () => {
     }
   });
 
+  it("that yields moves the place where `next` goes on", () => {
+    for (const prefix of ["10.0.0.0/29", "fd00::/97"]) {
+      const p = pool(prefix, {
+        cooldown: 100,
+        exclude: prefix < "f" ? [] : ["fd00::8-fd00::7fff:ffff"],
+      });
+      expect(p.takeMany(new Uint32Array(8))).toBe(8);
+      for (const slot of [4, 1, 6]) p.give(slot);
+      expect([p.take(), p.yields]).toEqual([4, 1]);
+      now += 101;
+      expect([p.take(), p.take(), p.yields]).toEqual([6, 1, 1]);
+    }
+  });
+
   it("counts in a clock of Unix time as in one that begins at 0", () => {
     for (const begin of [0, 1_800_000_000.05, 2 ** 40]) {
       let time = begin;
