@@ -2,7 +2,8 @@
 // one range. What a pool may give are all addresses of its prefix but the gateway and what is
 // excluded.
 //
-// Cost: defining and finding, a walk of the pools' tree and indexes; handing over, what it excludes.
+// Cost: defining and finding, a walk of the pools' tree and indexes; handing over, what it
+// excludes.
 
 import { TREE4, TREE6 } from "../image/header";
 import { journalUndo, word } from "../image/image";

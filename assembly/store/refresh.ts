@@ -1,11 +1,11 @@
 // Refresh: how a long-lived library looks at a network's files again, and how a reader copies them.
 //
-// `storeRefresh` is for a handle that takes the lock for each call: what it has in memory is good if
-// key, boot and generation are those of berth.state; then the log holds every commit since, and
-// they are applied in memory only. Otherwise it opens as a new process does.
-// `storeCopy` takes no lock: it reads the image, then the log, and lays the log over the copy. A
-// word of a later commit that it met in the image is in the log by then, so the copy is whole as
-// long as no checkpoint came between; who finds the generation moved reads again.
+// `storeRefresh` is for a handle that takes the lock for each call: what it has in memory is good
+// if key, boot and generation are those of berth.state; then the log holds every commit since, and
+// they are applied in memory only. Otherwise it opens as a new process does. `storeCopy` takes no
+// lock: it reads the image, then the log, and lays the log over the copy. A word of a later commit
+// that it met in the image is in the log by then, so the copy is whole as long as no checkpoint
+// came between; who finds the generation moved reads again.
 //
 // Invariant: memory behind the image is zero, so an image that grows meets nothing.
 
@@ -182,7 +182,9 @@ export function storeRefresh(make: bool, keep: bool, durable: bool): i32 {
   return storeOpenFresh(make, keep, durable);
 }
 
-/** Copies image and log into memory, without the lock. STORE_OPEN, _NONE, _FUTURE, _AGAIN, -errno. */
+/**
+ * Copies image and log into memory, without the lock. STORE_OPEN, _NONE, _FUTURE, _AGAIN, -errno.
+ */
 export function storeCopy(): i32 {
   journalClear();
   journalClose();

@@ -1,7 +1,7 @@
-// Durable allocations: what `allocate` and `await flush()` reach with 1 and 64 callers at once, beside
-// a bare log of the same bytes (append, fdatasync, the same batching) and, if asked, SQLite and LMDB
-// doing the same work. And how long an image with many owners takes to open, beside the mere reading
-// of its bytes.
+// Durable allocations: what `allocate` and `await flush()` reach with 1 and 64 callers at once,
+// beside a bare log of the same bytes (append, fdatasync, the same batching) and, if asked, SQLite
+// and LMDB doing the same work. And how long an image with many owners takes to open, beside the
+// mere reading of its bytes.
 //
 // All of them take turns; one sample is a round of operations. Every store gives the same addresses
 // in the same order, which the hash shows.
@@ -156,8 +156,10 @@ function ownerOf(round: number, n: number): string {
   return `owner-${String(round).padStart(6, "0")}-${String(n).padStart(7, "0")}`;
 }
 
-const per = (m: Measured) =>
-  `${digits(m.median / 1000)} us, p99 ${digits(m.p99 / 1000)}, spread ${Math.round(m.spread * 100)} %`;
+function per(m: Measured): string {
+  const spread = Math.round(m.spread * 100);
+  return `${digits(m.median / 1000)} us, p99 ${digits(m.p99 / 1000)}, spread ${spread} %`;
+}
 
 async function durable(
   dir: string,

@@ -1,6 +1,7 @@
-// SQLite (better-sqlite3: WAL, synchronous=FULL) and LMDB doing what a durable allocation does: find
-// the next address, write down who has it, on disk before the answer. They live in bench/peers/js
-// with a package.json of their own and are installed here, when the bench is asked to.
+// SQLite (better-sqlite3: WAL, synchronous=FULL) and LMDB doing what a durable allocation does:
+// find the next address, write down who has it, on disk before the answer. They live in
+// bench/peers/js with a package.json of their own and are installed here, when the bench is asked
+// to.
 //
 // Both are given their best shape: one process, prepared statements, one transaction for each batch
 // of callers, and no more than two tables.

@@ -1,5 +1,6 @@
-// Seconds of CLOCK_BOOTTIME, as the image counts: the monotonic clock plus the time that the machine
-// slept. /proc/uptime tells that; it is read once a second at most, since reading it costs 10 us.
+// Seconds of CLOCK_BOOTTIME, as the image counts: the monotonic clock plus the time that the
+// machine slept. /proc/uptime tells that; it is read once a second at most, since reading it costs
+// 10 us.
 import { readFileSync } from "node:fs";
 
 const LOOK_MS = 1000;

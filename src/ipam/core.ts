@@ -25,6 +25,8 @@ export interface Around {
   clock?: () => number;
   /** The kernel's boot id. */
   boot?: string;
+  /** Stands between the core and the host functions. */
+  between?: (imports: Host["imports"]) => WebAssembly.ModuleImports;
 }
 
 const BOOT_PATH = "/proc/sys/kernel/random/boot_id";
@@ -41,6 +43,8 @@ export class Core {
   /** The block as 64-bit words, and as bytes. */
   readonly words: BigUint64Array;
   readonly bytes: Uint8Array;
+  /** The same as halves of words, low one first: no BigInt is made for a small number. */
+  readonly halves: Uint32Array;
   readonly #out: number = OUT_AT / 8;
   readonly #memory: WebAssembly.Memory;
 
@@ -52,7 +56,8 @@ export class Core {
     this.host = makeHost({ env: {}, argv: [], stdin: new Uint8Array(0), write: () => {} });
     const all = new Uint8Array(this.#memory.buffer);
     this.host.attach(all);
-    const imports = { ...this.host.imports, ...this.#replaced(around, all) };
+    const between = around.between?.(this.host.imports);
+    const imports = { ...this.host.imports, ...between, ...this.#replaced(around, all) };
     const instance = new WebAssembly.Instance(compiled, {
       env: { memory: this.#memory },
       host: imports,
@@ -61,6 +66,7 @@ export class Core {
     const block = this.exports.bookBlock!() >>> 0;
     this.words = new BigUint64Array(this.#memory.buffer, block, OUT_AT / 8 + OUT_WORDS);
     this.bytes = new Uint8Array(this.#memory.buffer, block, BLOCK_BYTES);
+    this.halves = new Uint32Array(this.#memory.buffer, block, 2 * (OUT_AT / 8 + OUT_WORDS));
   }
 
   #replaced(around: Around, all: Uint8Array): WebAssembly.ModuleImports {
@@ -93,7 +99,8 @@ export class Core {
 
   /** The same where it fits 53 bits. */
   outNumber(n: number): number {
-    return Number(this.words[this.#out + n]!);
+    const at = 2 * (this.#out + n);
+    return this.halves[at]! + this.halves[at + 1]! * 2 ** 32;
   }
 
   /** Runs a call of the core. A trap becomes "damaged". */

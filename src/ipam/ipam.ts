@@ -1,5 +1,5 @@
-// openIpam: addresses with owners, names and durable state in the plugin's own files. One image with
-// many pools; everything is decided in the core (book.wasm), this file says when.
+// openIpam: addresses with owners, names and durable state in the plugin's own files. One image
+// with many pools; everything is decided in the core (book.wasm), this file says when.
 //
 //   exclusive   calls change memory at once and queue their commits; flush() promises; close()
 //               checkpoints. Nobody else can open the directory meanwhile.
@@ -13,7 +13,7 @@ import {
   POOL_NAMED,
   POOL_OVERLAP,
 } from "../../assembly/library/booknumbers.ts";
-import { formatAddress, formatPrefix, parsePrefix } from "../address.ts";
+import { formatAddress, formatFour, formatPrefix, parsePrefix } from "../address.ts";
 import { IpamError, shown } from "../errors.ts";
 import { type Around, Core } from "./core.ts";
 import { Flusher } from "./flush.ts";
@@ -156,6 +156,10 @@ export class Ipam extends IpamView {
     }
   }
 
+  protected override get moves(): boolean {
+    return this.lock === "per-call";
+  }
+
   protected collect(core: Core): number {
     const count: number = core.exports.bookCollect!(core.now());
     if (count < 0) throw systemError(this.path, count);
@@ -197,7 +201,7 @@ export class Ipam extends IpamView {
     const wish = wishOf(request.pools, request.addresses);
     const kind = kindNumber(request.kind);
     return this.ask((core) => {
-      putWish(core, wish, (pool) => this.cellOf(core, pool));
+      const pools = this.#put(core, wish);
       const status: number = core.exports.bookAllocate!(
         kind,
         core.putOwner(request.owner),
@@ -213,22 +217,20 @@ export class Ipam extends IpamView {
         const who = `${request.kind ?? "other"} ${shown(request.owner)}`;
         throw new IpamError("duplicate", `${who} holds addresses already`, request.owner);
       }
-      return {
-        owner: request.owner,
-        kind: request.kind ?? "other",
-        ...(request.interface ? { interface: request.interface } : {}),
-        ...(request.name === undefined ? {} : { name: request.name }),
-        addresses: this.#given(core, wish),
-        since: new Date(),
-      };
+      return made(request, this.#given(core, pools));
     });
   }
 
-  #given(core: Core, wish: Wish): string[] {
-    return wish.pools.map((_, n) => {
-      const value = (core.out(2 * n) << 64n) | core.out(2 * n + 1);
-      return formatAddress(this.familyOf(core, wish.pools[n]!), value);
-    });
+  #put(core: Core, wish: Wish): IpamPool[] {
+    return putWish(core, wish, (pool) => this.poolOf(core, pool));
+  }
+
+  #given(core: Core, pools: readonly IpamPool[]): string[] {
+    return pools.map(({ family }, n) =>
+      family === 4
+        ? formatFour(core.outNumber(2 * n + 1))
+        : formatAddress(6, (core.out(2 * n) << 64n) | core.out(2 * n + 1)),
+    );
   }
 
   /**
@@ -265,7 +267,7 @@ export class Ipam extends IpamView {
     const wish = wishOf(request.pools, request.addresses);
     const ttl = ttlOf(request.ttl, "ttl");
     return this.ask((core) => {
-      putWish(core, wish, (pool) => this.cellOf(core, pool));
+      const pools = this.#put(core, wish);
       const nameBytes = core.putName(name);
       if (nameBytes === 0) throw new IpamError("invalid", "a reservation has a name", name);
       const { length } = wish.wanted;
@@ -278,7 +280,7 @@ export class Ipam extends IpamView {
       );
       if (status > 0 && status < 10) throw allocateError(core, this.path, wish, status);
       if (status !== 0) throw nameError(this.path, name, status);
-      return this.#given(core, wish);
+      return this.#given(core, pools);
     });
   }
 
@@ -340,6 +342,21 @@ export class Ipam extends IpamView {
   }
 }
 
+// What an allocation looks like to who asked for it.
+function made(request: AllocateRequest, addresses: string[]): Allocation {
+  const { owner, kind = "other", name } = request;
+  const since = new Date();
+  if (request.interface)
+    return named({ owner, kind, interface: request.interface, addresses, since }, name);
+  return name === undefined
+    ? { owner, kind, addresses, since }
+    : { owner, kind, name, addresses, since };
+}
+
+function named(allocation: Allocation, name: string | undefined): Allocation {
+  return name === undefined ? allocation : { ...allocation, name };
+}
+
 function told(pool: IpamPool): string {
   const parts = [`policy ${pool.policy}`, `cooldown ${pool.cooldown}`];
   if (pool.gateway !== undefined) parts.push(`gateway ${pool.gateway}`);
@@ -349,9 +366,9 @@ function told(pool: IpamPool): string {
 }
 
 /**
- * Opens the durable state in the directory `path` (made if it isn't there): berth.lock, berth.state,
- * berth.log, the files of the plugin. Throws "locked" (with who holds it), "damaged" (nothing is
- * deleted), "newer", "io", "noSpace", "invalid".
+ * Opens the durable state in the directory `path` (made if it isn't there): berth.lock,
+ * berth.state, berth.log, the files of the plugin. Throws "locked" (with who holds it), "damaged"
+ * (nothing is deleted), "newer", "io", "noSpace", "invalid".
  */
 export function openIpam(path: string, options: IpamOptions = {}): Ipam {
   return openIpamAround(path, options, {});

@@ -1,5 +1,5 @@
-// Requests on their way into the core, and what the core's refusals mean in words. The core decides;
-// this file knows which number is which sentence.
+// Requests on their way into the core, and what the core's refusals mean in words. The core
+// decides; this file knows which number is which sentence.
 import { constants } from "node:os";
 import {
   BOOK_NO_NAME,
@@ -25,6 +25,7 @@ const FAIL_TAKEN = 5;
 const FAIL_LEFTOVER = 6;
 const TTL_MAX = 2 ** 31 - 1;
 const NEVER = 2 ** 32 - 1;
+const NONE: Address[] = [];
 
 /** Seconds of a reservation as the core takes them. Throws "invalid". */
 export function ttlOf(ttl: unknown, what: string): number {
@@ -57,23 +58,32 @@ export function wishOf(pools: unknown, addresses: unknown = []): Wish {
       `addresses ${shown(addresses)} is not a list of at most ${WANTED_MAX} addresses`,
       addresses,
     );
+  if (addresses.length === 0) return { pools, wanted: NONE };
   return { pools, wanted: addresses.map((text) => parseAddress(text)) };
 }
 
 /** Puts pools and wanted addresses into the block. */
-export function putWish(core: Core, wish: Wish, cellOf: (pool: IpamPool | string) => number): void {
-  const { words } = core;
+export function putWish(core: Core, wish: Wish, poolOf: (pool: IpamPool | string) => IpamPool) {
+  const { words, halves: half } = core;
   // Names are resolved first: a look-up uses the block, too.
-  const cells = wish.pools.map(cellOf);
-  for (const [n, cell] of cells.entries()) words[n] = BigInt(cell);
-  // Odd numbers of 64 bits for the policy "random".
-  words[IN_WANTED - 2] = random64();
-  words[IN_WANTED - 1] = random64();
-  for (const [n, { family, value }] of wish.wanted.entries()) {
+  const pools = wish.pools.map(poolOf);
+  let random = false;
+  for (let n = 0; n < pools.length; n++) {
+    half[2 * n] = pools[n]!.cell;
+    half[2 * n + 1] = 0;
+    random ||= pools[n]!.policy === "random";
+  }
+  if (random) {
+    words[IN_WANTED - 2] = random64();
+    words[IN_WANTED - 1] = random64();
+  }
+  for (let n = 0; n < wish.wanted.length; n++) {
+    const { family, value } = wish.wanted[n]!;
     const at = IN_WANTED + 3 * n;
     [words[at], words[at + 1]] = halves(value);
     words[at + 2] = BigInt(family);
   }
+  return pools;
 }
 
 function random64(): bigint {

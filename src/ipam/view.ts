@@ -241,8 +241,7 @@ export abstract class IpamView implements PoolHome {
   /** For IpamPool. */
   poolNow(pool: IpamPool): PoolFacts {
     return this.ask((core) => {
-      const cell = this.cellOf(core, pool);
-      core.exports.bookPoolRead!(cell);
+      core.exports.bookPoolRead!(this.poolOf(core, pool).cell);
       return takePool(core);
     });
   }
@@ -265,17 +264,26 @@ export abstract class IpamView implements PoolHome {
     return pool;
   }
 
-  /** Where the definition of a pool lies. Throws "notFound". */
-  protected cellOf(core: Core, pool: IpamPool | string): number {
-    if (typeof pool === "string") return (this.#pools.get(pool) ?? this.#search(core, pool)).cell;
-    if (pool instanceof IpamPool && pool.isOf(this)) return pool.cell;
+  /** The pool that a request names. Throws "notFound". */
+  protected poolOf(core: Core, pool: IpamPool | string): IpamPool {
+    if (typeof pool === "string")
+      return this.#there(core, this.#pools.get(pool) ?? this.#search(core, pool));
+    if (pool instanceof IpamPool && pool.isOf(this)) return this.#there(core, pool);
     throw new IpamError("invalid", `${shown(pool)} is not a pool of this Ipam`, pool);
   }
 
-  /** Family of a pool of a request, after cellOf has found it. */
-  protected familyOf(core: Core, pool: IpamPool | string): Family {
-    if (typeof pool !== "string") return pool.family;
-    return (this.#pools.get(pool) ?? this.#search(core, pool)).family;
+  /** Is the image possibly another one at each call (the files were moved away meanwhile)? */
+  protected get moves(): boolean {
+    return false;
+  }
+
+  // The pool where its definition lies now.
+  #there(core: Core, pool: IpamPool): IpamPool {
+    if (!this.moves) return pool;
+    const at: number = core.exports.bookPoolFrom!(pool.family, ...halves(lastOf(pool.range)));
+    const now = at === 0 ? undefined : this.#poolAt(core, at);
+    if (now?.prefix === pool.prefix) return now;
+    throw new IpamError("notFound", `there is no pool ${pool.prefix} any more`, pool.prefix);
   }
 
   #search(core: Core, text: string): IpamPool {

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "vitest";
 import { IpamError } from "../../src/errors.ts";
+import { type Ipam, openIpam } from "../../src/ipam/ipam.ts";
 import { checkNetwork } from "../support/check.ts";
 
 const made: string[] = [];
@@ -41,4 +42,18 @@ export function refusal(work: () => unknown): IpamError {
     throw error;
   }
   throw new Error("nothing was refused");
+}
+
+/** Code and value of the IpamError that `work` throws. */
+export function codes(work: () => unknown): [string, unknown] {
+  const { code, value } = refusal(work);
+  return [code, value];
+}
+
+/** Opens a directory, works on it, finds no fault, closes it. */
+export function used<T>(path: string, work: (ipam: Ipam) => T, options = {}): T {
+  using ipam = openIpam(path, options);
+  const answer = work(ipam);
+  expect(ipam.check()).toEqual([]);
+  return answer;
 }
