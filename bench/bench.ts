@@ -1,7 +1,8 @@
 // npm run bench: the library's figures, each beside its target.
 //
-//     npm run bench -- [--quick] [--only SUITE ...] [--operations N] [--json FILE]
+//     npm run bench -- [--quick] [--only SUITE ...] [--operations N] [--peers] [--json FILE]
 //
+// --peers installs SQLite and LMDB under bench/peers and measures them beside the store.
 // Suites: hot (take and give by fill, V8 beside wasm2c), sparse (IPv6), prefixes, memory, threads,
 // store (durable commits). Whole plugin processes: npm run bench:plugin. Exits 0 when everything
 // ran, whether targets were met or not; 1 when something was wrong; 2 for wrong usage.
@@ -13,9 +14,10 @@ import type { Line } from "./library/measure.ts";
 import { measureMemory } from "./library/memory.ts";
 import { measurePrefixes } from "./library/prefixes.ts";
 import { measureSparse } from "./library/sparse.ts";
+import { measureStore } from "./library/store.ts";
 import { measureThreads } from "./library/threads.ts";
 
-type Suite = (quick: boolean, operations: number) => Line[] | Promise<Line[]>;
+type Suite = (quick: boolean, operations: number, peers: boolean) => Line[] | Promise<Line[]>;
 
 const SUITES: Record<string, Suite> = {
   hot: measureHot,
@@ -23,6 +25,7 @@ const SUITES: Record<string, Suite> = {
   prefixes: measurePrefixes,
   memory: measureMemory,
   threads: measureThreads,
+  store: measureStore,
 };
 
 function options() {
@@ -32,6 +35,7 @@ function options() {
         quick: { type: "boolean", default: false },
         only: { type: "string", multiple: true },
         operations: { type: "string", default: "0" },
+        peers: { type: "boolean", default: false },
         json: { type: "string" },
       },
     });
@@ -58,13 +62,13 @@ function print(lines: readonly Line[]): void {
   }
 }
 
-const { quick, only, operations, json } = options();
+const { quick, only, operations, peers, json } = options();
 const before = loadavg()[0]!;
 console.log(`node ${process.version}  ${platform()} ${release()} ${arch()}  ${cpus()[0]?.model}`);
 const all: Line[] = [];
 for (const [name, suite] of Object.entries(SUITES)) {
   if (only && !only.includes(name)) continue;
-  const lines = await suite(quick, operations);
+  const lines = await suite(quick, operations, peers);
   all.push(...lines);
   const sections = [...new Set(lines.map((line) => line.section))];
   for (const section of sections) print(lines.filter((line) => line.section === section));

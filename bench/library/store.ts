@@ -244,11 +244,11 @@ function opening(dir: string, owners: number): Line[] {
   ];
 }
 
-/** The suite "store". `peers` installs and measures SQLite and LMDB, too (BERTH_PEERS=1). */
+/** The suite "store". `peers` installs and measures SQLite and LMDB, too. */
 export async function measureStore(
   quick: boolean,
   _operations = 0,
-  peers = process.env.BERTH_PEERS === "1",
+  peers = false,
 ): Promise<Line[]> {
   const lines: Line[] = [];
   for (const callers of [1, 64]) {
