@@ -4,6 +4,7 @@ import { fstatSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSyn
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { type Ipam, openIpamAround } from "../../src/ipam/ipam.ts";
+import type { IpamPool } from "../../src/ipam/ipampool.ts";
 import { randomFrom } from "../support/world.ts";
 import { removeSpaces, sound, space } from "./ipamspace.ts";
 
@@ -13,10 +14,35 @@ const PAGE = 4096;
 const RUNS = Number(process.env.BERTH_RUNS ?? 12);
 type Random = (n: number) => number;
 
+const EIO = 5;
+const ENOSPC = 28;
+const LOG_WIDE = 4 << 20;
+
+/** Thrown out of a host function: the power is gone. */
+class Cut extends Error {}
+
 /** What of each file (by inode) is on disk for sure, and later versions that may be. */
 class Disk {
   readonly #versions = new Map<number, Buffer[]>();
   readonly #random: Random;
+  /** Operations until the power goes; the log grows beyond 1 MiB, or checkpoints instead. */
+  #left = Number.POSITIVE_INFINITY;
+  #narrow = false;
+  isCut = false;
+
+  /** From here on the power may go in the middle of anything. */
+  begin(narrow: boolean): void {
+    this.#narrow = narrow;
+    const spans = narrow ? [300, 30, 60] : [20, 100, 400];
+    this.#left = this.#random(2) === 0 ? 1 + this.#random(spans[this.#random(3)]!) : this.#left;
+  }
+
+  #step(): boolean {
+    if (this.isCut) return false;
+    if (--this.#left > 0) return true;
+    this.isCut = true;
+    throw new Cut("the power is gone");
+  }
 
   constructor(random: Random) {
     this.#random = random;
@@ -24,12 +50,19 @@ class Disk {
 
   /** Hears of every sync, and sometimes of a write, as if the kernel wrote back just then. */
   between = (imports: Record<string, (...values: number[]) => unknown>) => ({
+    allocate: (handle: number, length: number) => {
+      if (!this.#step()) return -EIO;
+      if (this.#narrow && length === LOG_WIDE) return -ENOSPC;
+      return imports.allocate!(handle, length) as number;
+    },
     sync: (handle: number) => {
+      if (!this.#step()) return -EIO;
       const status = imports.sync!(handle);
       this.synced(handle);
       return status as number;
     },
     write: (handle: number, at: number, from: number, length: number) => {
+      if (!this.#step()) return -EIO;
       const status = imports.write!(handle, at, from, length);
       if (this.#random(40) === 0) this.#of(handle).push(this.#content(handle));
       return status as number;
@@ -84,42 +117,52 @@ function stateOf(ipam: Ipam): Map<string, string> {
   return new Map([...ipam].map((one) => [one.owner, one.addresses.join(" ")]));
 }
 
-/** Some work; the owners that it touched since the last flush are in doubt. */
-async function work(
-  ipam: Ipam,
-  disk: Disk,
-  path: string,
-  random: Random,
-  held: Map<string, string>,
-) {
-  const pools = [
-    ipam.pool("10.0.0.0/16", { cooldown: 2 }),
-    ipam.pool("fd00::/64", { policy: "random" }),
-  ];
+interface Work {
+  ipam: Ipam;
+  disk: Disk;
+  path: string;
+  random: Random;
+  /** What every owner holds if all has gone well. */
+  held: Map<string, string>;
+  /** Owners that were touched since the last flush. */
+  doubt: Set<string>;
+}
+
+async function flush({ ipam, disk, path, doubt }: Work): Promise<void> {
   await ipam.flush();
   disk.syncedFile(join(path, "berth.log"));
-  const doubt = new Set<string>();
-  const wide = random(3) === 0 ? 3000 : 64;
-  for (let n = random(wide === 64 ? 1500 : 900); n > 0; n--) {
-    const owner = `o${random(300)}`.padEnd([3, 64, wide][random(3)]!, "x");
-    doubt.add(owner);
-    if (held.has(owner)) {
-      if (random(4) === 0)
-        ipam.release(owner, { reserveFor: 1000, name: `n/${owner.slice(0, 8)}` });
-      else ipam.release(owner);
-      held.delete(owner);
-    } else {
-      const which = [[0], [1], [0, 1]][random(3)]!.map((i) => pools[i]!);
-      const name = random(2) === 0 ? { name: `n/${owner.slice(0, 8)}` } : {};
-      ipam.allocate({ owner, pools: which, ...name });
-      held.set(owner, ipam.find({ owner })!.addresses.join(" "));
-    }
-    if (random(25) > 0) continue;
-    await ipam.flush();
-    disk.syncedFile(join(path, "berth.log"));
-    doubt.clear();
+  doubt.clear();
+}
+
+function step({ ipam, random, held, doubt }: Work, pools: IpamPool[], owner: string): void {
+  const name = `n/${owner.slice(0, 8)}`;
+  doubt.add(owner);
+  if (held.has(owner)) {
+    ipam.release(owner, random(4) === 0 ? { reserveFor: 1000, name } : {});
+    held.delete(owner);
+    return;
   }
-  return doubt;
+  const which = [[0], [1], [0, 1]][random(3)]!.map((i) => pools[i]!);
+  ipam.allocate({ owner, pools: which, ...(random(2) === 0 ? { name } : {}) });
+  held.set(owner, ipam.find({ owner })!.addresses.join(" "));
+}
+
+/** Works until it is enough or the power goes; with `narrow`, checkpoints come often. */
+async function work(w: Work, narrow: boolean): Promise<void> {
+  const { ipam, disk, random } = w;
+  const six = { policy: "random" as const };
+  const pools = [ipam.pool("10.0.0.0/16", { cooldown: 2 }), ipam.pool("fd00::/64", six)];
+  await flush(w);
+  disk.begin(narrow);
+  const wide = narrow || random(3) === 0 ? 3000 : 64;
+  try {
+    for (let n = random(wide === 64 ? 1500 : 900); n > 0; n--) {
+      step(w, pools, `o${random(300)}`.padEnd([3, 64, wide][random(3)]!, "x"));
+      if (random(25) === 0) await flush(w);
+    }
+  } catch (error) {
+    if (!disk.isCut) throw error;
+  }
 }
 
 describe("[crash] an exclusive Ipam and a power cut", () => {
@@ -139,9 +182,14 @@ describe("[crash] an exclusive Ipam and a power cut", () => {
             ipam.pools().map((p) => p.prefix),
             what,
           ).toEqual(["10.0.0.0/16", "fd00::/64"]);
-        const doubt = await work(ipam, disk, path, random, held);
+        const doubt = new Set<string>();
+        await work({ ipam, disk, path, random, held, doubt }, seed % 2 === 0);
         const left = disk.cut(path);
-        ipam.close();
+        try {
+          ipam.close();
+        } catch (error) {
+          if (!disk.isCut) throw error;
+        }
         const again = openIpamAround(left, {}, { boot: boot(life + 1) });
         expect(again.check(), what).toEqual([]);
         const found = stateOf(again);

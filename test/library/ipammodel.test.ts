@@ -28,14 +28,14 @@ function poolModel(prefix: string, base: string, options: IpamPoolOptions): Pool
   const fixed = new Map<string, string>();
   for (const one of options.exclude ?? []) fixed.set(one, "excluded");
   if (options.gateway) fixed.set(options.gateway, "gateway");
-  const addresses = list(base, 8).filter((one) => !fixed.has(one));
+  const addresses = list(base, /(29|125)$/.test(prefix) ? 8 : 4).filter((one) => !fixed.has(one));
   return { prefix, options, addresses, fixed };
 }
 
 const POOLS = [
   poolModel("10.0.0.0/29", "10.0.0.", { exclude: ["10.0.0.0", "10.0.0.7"], gateway: "10.0.0.1" }),
-  poolModel("10.9.0.0/29", "10.9.0.", { policy: "random", cooldown: 20, name: "nine" }),
-  poolModel("fd00::/125", "fd00::", { policy: "first", cooldown: 7, gateway: "fd00::1" }),
+  poolModel("10.9.0.0/30", "10.9.0.", { policy: "random", cooldown: 20, name: "nine" }),
+  poolModel("fd00::/126", "fd00::", { policy: "first", cooldown: 7, gateway: "fd00::1" }),
 ];
 
 interface Taken {
