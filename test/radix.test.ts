@@ -78,6 +78,24 @@ describe("radix", { timeout: 60_000 }, () => {
     fc.assert(fc.property(steps(25, [1, 2, 40, 200]), law), { numRuns: 200 });
   });
 
+  it("[model] what ends a node that is smaller than its place is followed by a free key", () => {
+    const bits = fc.integer({ min: 1, max: 127 });
+    const key = fc.tuple(fc.nat(3), bits, fc.nat(40)).map(([base, ones, back]) => {
+      const end = (BigInt(base) << BigInt(ones)) | ((1n << BigInt(ones)) - 1n);
+      return (end > back ? end - BigInt(back & 7 ? 0 : back) : end) & LAST_KEY;
+    });
+    const law = (keys: bigint[], run: number) => {
+      const list: Operation[] = [["R", BigInt(MIB)]];
+      for (const each of keys)
+        for (let i = 0n; i <= run && each >= i; i++) list.push(onKey("T", each - i));
+      for (const each of keys)
+        list.push(within("F", each, LAST_KEY), within("F", each && each - 1n, LAST_KEY));
+      agree([...list, ...CHECK]);
+    };
+    const all = fc.array(key, { minLength: 1, maxLength: 9 });
+    fc.assert(fc.property(all, fc.constantFrom(0, 0, 1, 70), law), { numRuns: 1500 });
+  });
+
   it("[model] where memory runs out, a take says so and changes nothing", () => {
     let refused = 0;
     const sequence = fc.tuple(steps(60, [1, 2, 17, 33, 80]), fc.integer({ min: 1, max: 6 }));

@@ -1,6 +1,6 @@
-// Plain pools: take and give where they are simple, a bitmap that no other thread uses, without band,
-// exclusions or cool-down. Loads and stores instead of the journal's functions, which are twice as
-// slow. Whatever isn't simple is answered with "ask poolTake", "ask poolGive" (slots.ts).
+// Plain pools: take and give where they are simple, a bitmap that no other thread uses, without
+// band, exclusions or cool-down. Loads and stores instead of the journal's functions, which are
+// twice as slow. Whatever isn't simple is answered with "ask poolTake", "ask poolGive" (slots.ts).
 import { WINDOW_BASE } from "../numbers";
 import { NONE } from "../sets/bitmap";
 import { quickGive, quickTakeNext } from "../sets/bitmapquick";

@@ -43,6 +43,10 @@ export let foundLo: u64 = 0;
 /** The place to go on from when the way down ends in nothing; node 0 = none. */
 let backNode: u32 = 0;
 let backChild: u32 = 0;
+/** Or a key: the first one behind a node that is smaller than its place, where nothing is taken. */
+let isGap: bool = false;
+let gapHi: u64 = 0;
+let gapLo: u64 = 0;
 
 const STEPS: u32 = 3 * LEVELS;
 
@@ -115,6 +119,18 @@ function runFrom(entry: u64, rest: u32, hi: u64, lo: u64): u64 {
   return <u64>((next << 6) + <u32>ctz(~word(block + AT_WORDS + (next << 3))) - from);
 }
 
+// Behind `node` (of 2^span keys) there may be more of its place (2^rest keys), all of it free: noted
+// as where to go on, for whoever finds all of the node from hi:lo on taken.
+function noteGap(span: u32, rest: u32, hi: u64, lo: u64): void {
+  const lastLo = lo | maskLo(span);
+  const nextLo = lastLo + 1;
+  const nextHi = (hi | maskHi(span)) + (nextLo == 0 ? 1 : 0);
+  if (((nextLo & maskLo(rest)) | (nextHi & maskHi(rest))) == 0) return;
+  isGap = true;
+  gapHi = nextHi;
+  gapLo = nextLo;
+}
+
 /**
  * The first key >= hi:lo and <= endHi:endLo that isn't in the set, in foundHi, foundLo. False: all
  * of them are.
@@ -123,6 +139,7 @@ export function radixNextFree(root: u32, hi: u64, lo: u64, endHi: u64, endLo: u6
   let at = root;
   let rest = KEY_BITS;
   backNode = 0;
+  isGap = false;
   for (let step: u32 = 0; step < STEPS; step++) {
     const entry = word(at);
     let run: u64 = 0;
@@ -130,6 +147,7 @@ export function radixNextFree(root: u32, hi: u64, lo: u64, endHi: u64, endLo: u6
       const node = entryBlock(entry);
       const shift = visitNode(node, rest);
       if (!holds(node, shift + 6, hi, lo)) return found(hi, lo, endHi, endLo);
+      if (shift + 6 < rest) noteGap(shift + 6, rest, hi, lo);
       const i = childOf(hi, lo, shift);
       const open = ~word(node + AT_FULL) & maskLo((<u32>1) << min<u32>(6, KEY_BITS - shift));
       const later = open & ((FULL << i) << 1);
@@ -137,6 +155,7 @@ export function radixNextFree(root: u32, hi: u64, lo: u64, endHi: u64, endLo: u6
         if (later != 0) {
           backNode = node;
           backChild = <u32>ctz(later);
+          isGap = false;
         }
         at = node + AT_WORDS + (i << 3);
         rest = shift;
@@ -145,6 +164,7 @@ export function radixNextFree(root: u32, hi: u64, lo: u64, endHi: u64, endLo: u6
       if (later != 0) {
         backNode = node;
         backChild = <u32>ctz(later);
+        isGap = false;
       } else {
         // All of the node from here on: the next key is the one behind its last.
         lo |= maskLo(shift + 6);
@@ -160,6 +180,7 @@ export function radixNextFree(root: u32, hi: u64, lo: u64, endHi: u64, endLo: u6
       if (lo < run) hi++;
       // Still below this entry? It holds nothing there. Else go on beside the way down.
       if (((lo & maskLo(rest)) | (hi & maskHi(rest))) != 0) return found(hi, lo, endHi, endLo);
+      if (isGap) return found(gapHi, gapLo, endHi, endLo);
       if (backNode == 0) return false;
     }
     const shift = visitNode(backNode, KEY_BITS);

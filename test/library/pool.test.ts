@@ -2,6 +2,7 @@
 // exclusions, band and cool-down, from one address to ::/0. What is refused: refusals.test.ts.
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { createPool } from "../../src/index.ts";
 import { type Plan, type Step, Twin } from "../support/poolmodel.ts";
 
 /** A prefix of every kind of pool: bitmap, radix set, numbers, bigints, addresses only. */
@@ -99,6 +100,14 @@ describe("a pool agrees with the model", { timeout: 60_000 }, () => {
         numRuns: bitsOf(prefix) === 30 ? 6 : 60,
       });
     });
+
+  it("goes on behind a held address that ends the block of all that is held", () => {
+    const exclude = ["fd00::-fd00::fff", "fd00::1001-fd00::3:fffe"];
+    for (const policy of ["next", "first"] as const) {
+      using pool = createPool<bigint>("fd00::/64", { policy, exclude });
+      expect([pool.take(), pool.take(), pool.take()]).toEqual([0x1000n, 0x3ffffn, 0x40000n]);
+    }
+  });
 
   for (const prefix of ["10.0.0.2/32", "10.0.0.0/31", "2001:db8::4/126", "10.0.0.0/30"])
     it(`[every] ${prefix}: all sequences of calls up to a length`, () => {
