@@ -75,7 +75,7 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
 
   /**
    * The cluster prefix gives nothing more and keeps what is held; occupy still works in it.
-   * `on` = false: it gives again. Throws "notFound".
+   * `on` = false: it gives again. Throws "notFound", "invalid", "hostBits".
    */
   drain(prefix: string, on = true): void {
     this.#open();
@@ -155,7 +155,7 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
 
   /**
    * Takes a held sub-prefix back, its owner with it. Throws "notAllocated" (also where it is only a
-   * part of what is held, or more), "outside", "invalid", "hostBits".
+   * part of what is held, or more), "outside", "invalid", "hostBits"; mixed lengths: "noSpace".
    */
   release(prefix: string): void {
     this.#open();
@@ -295,7 +295,7 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
       }
   }
 
-  /** Says why a prefix or address can or can't be given, and who has it. Throws "invalid". */
+  /** Why a prefix or address can or can't be given, who has it. Throws "invalid", "hostBits". */
   explain(prefix: string): PrefixExplanation {
     this.#open();
     const p = prefixOrAddress(prefix);

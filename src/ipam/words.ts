@@ -29,7 +29,7 @@ export interface IpamPoolOptions {
   exclude?: readonly string[];
   /** An address of the prefix that is never given. */
   gateway?: string;
-  /** Seconds for which a released address is given to nobody, unless nothing else is free. */
+  /** Whole seconds in which a released address is given to nobody, unless nothing else is free. */
   cooldown?: number;
 }
 
@@ -49,7 +49,7 @@ export interface AllocateRequest extends OwnerOf {
   name?: string;
   /** One address from each: pools, or their prefixes or names; 1 to 32. */
   pools: readonly (IpamPool | string)[];
-  /** Addresses that are wanted, each from one of the pools. */
+  /** Addresses that are wanted, each from one of the pools; at most 64. */
   addresses?: readonly string[];
 }
 
