@@ -119,8 +119,8 @@ function runFrom(entry: u64, rest: u32, hi: u64, lo: u64): u64 {
   return <u64>((next << 6) + <u32>ctz(~word(block + AT_WORDS + (next << 3))) - from);
 }
 
-// Behind `node` (of 2^span keys) there may be more of its place (2^rest keys), all of it free: noted
-// as where to go on, for whoever finds all of the node from hi:lo on taken.
+// Behind `node` (of 2^span keys) there may be more of its place (2^rest keys), all of it free:
+// noted as where to go on, for whoever finds all of the node from hi:lo on taken.
 function noteGap(span: u32, rest: u32, hi: u64, lo: u64): void {
   const lastLo = lo | maskLo(span);
   const nextLo = lastLo + 1;
