@@ -215,9 +215,13 @@ describe("reservations of an Ipam", () => {
     using ipam = openIpamAround(space(), {}, { clock: () => now });
     const pool = ipam.pool("10.0.0.0/23");
     for (let n = 0; n < 512; n++) ipam.reserve(`n${n}`, { pools: [pool], ttl: 5 });
-    now += 5;
+    // Behind all of those in the order of expiry.
+    const lone = ipam.pool("10.9.0.0/32");
+    ipam.reserve("last", { pools: [lone], ttl: 6 });
+    now += 6;
+    expect(ipam.allocate({ owner: "lone", pools: [lone] }).addresses).toEqual(["10.9.0.0"]);
     for (let n = 0; n < 512; n++) ipam.allocate({ owner: `o${n}`, pools: [pool] });
-    expect(ipam.stats()).toMatchObject({ allocations: 512, reservations: 0, taken4: 512 });
+    expect(ipam.stats()).toMatchObject({ allocations: 513, reservations: 0, taken4: 513 });
     expect(ipam.check()).toEqual([]);
   });
 });

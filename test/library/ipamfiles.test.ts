@@ -13,7 +13,7 @@ import {
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { openIpam, openIpamAround } from "../../src/ipam/ipam.ts";
-import { readIpam } from "../../src/ipam/reader.ts";
+import { readIpam, readIpamAround } from "../../src/ipam/reader.ts";
 import { randomFrom } from "../support/world.ts";
 import { codes, crashed, refusal, removeSpaces, sound, space, used } from "./ipamspace.ts";
 
@@ -135,10 +135,11 @@ describe("a write that fails", () => {
     const path = space();
     let fails = false;
     const between = (imports: Record<string, (...values: number[]) => unknown>) => ({
-      write: (handle: number, at: number, from: number, length: number) =>
-        fails && length > 8 && at >= LOG_FIRST
-          ? -EIO
-          : (imports.write!(handle, at, from, length) as number),
+      // What fails may have reached the file all the same.
+      write: (handle: number, at: number, from: number, length: number) => {
+        const status = imports.write!(handle, at, from, length) as number;
+        return fails && length > 8 && at >= LOG_FIRST ? -EIO : status;
+      },
     });
     const ipam = openIpamAround(path, {}, { between });
     const pool = ipam.pool("10.0.0.0/24");
@@ -181,6 +182,29 @@ describe("a write that fails", () => {
     await Promise.all(Array.from({ length: 32 }, (_, n) => caller(n)));
     expect(writes).toBeLessThan(40);
     ipam.close();
+  });
+});
+
+describe("a copy that is read while a checkpoint comes between", () => {
+  it("is read again: it has what was flushed", async () => {
+    const path = space();
+    openIpam(path).close();
+    const writer = openIpam(path);
+    const pool = writer.pool("10.0.0.0/24");
+    writer.allocate({ owner: "flushed", pools: [pool] });
+    await writer.flush();
+    let reads = 0;
+    const between = (imports: Record<string, (...values: number[]) => unknown>) => ({
+      // The image is viewed, the log's header is the first read: then the writer checkpoints.
+      read: (handle: number, at: number, into: number, length: number) => {
+        if (++reads === 2) writer.close();
+        return imports.read!(handle, at, into, length) as number;
+      },
+    });
+    const copy = readIpamAround(path, { between });
+    expect(reads).toBeGreaterThan(2);
+    expect([...copy].map((one) => one.owner)).toEqual(["flushed"]);
+    copy.close();
   });
 });
 
