@@ -128,6 +128,29 @@ describe("allocations of an Ipam", () => {
     });
   });
 
+  it("cool after release, yield where nothing else is free, and then what is due first", () => {
+    let now = 100;
+    using ipam = openIpamAround(space(), {}, { clock: () => now });
+    const pool = ipam.pool("10.0.0.0/30", { cooldown: 100 });
+    const far = ipam.pool("10.9.0.0/24", { cooldown: 5 });
+    for (let n = 0; n < 100; n++) ipam.allocate({ owner: `far${n}`, pools: [far] });
+    for (const owner of ["a", "b", "c"]) ipam.allocate({ owner, pools: [pool] });
+    ipam.release("b");
+    now++;
+    ipam.release("a");
+    for (let n = 0; n < 100; n++) ipam.release(`far${n}`);
+    expect(
+      codes(() => ipam.allocate({ owner: "x", pools: [pool], addresses: ["10.0.0.0"] })),
+    ).toEqual(["cooling", "10.0.0.0"]);
+    const given = (owner: string) => ipam.allocate({ owner, pools: [pool] }).addresses[0];
+    expect([given("d"), given("e"), given("f")]).toEqual(["10.0.0.3", "10.0.0.1", "10.0.0.0"]);
+    expect(codes(() => given("g"))[0]).toBe("exhausted");
+    expect(ipam.stats().cooling).toBe(100);
+    now += 5;
+    expect(ipam.stats()).toMatchObject({ cooling: 0, taken4: 4 });
+    expect(ipam.check()).toEqual([]);
+  });
+
   it("refuse wrong input with a stable code and the value, and stay as they were", () => {
     used(space(), (ipam) => {
       const pool = ipam.pool("10.0.0.0/29", { gateway: "10.0.0.1", exclude: ["10.0.0.7"] });

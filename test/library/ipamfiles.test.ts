@@ -191,19 +191,28 @@ describe("a copy that is read while a checkpoint comes between", () => {
     openIpam(path).close();
     const writer = openIpam(path);
     const pool = writer.pool("10.0.0.0/24");
+    let later = writer;
     writer.allocate({ owner: "flushed", pools: [pool] });
     await writer.flush();
     let reads = 0;
+    // A checkpoint, and another entry where the one to be read was.
+    const overwrite = () => {
+      writer.close();
+      later = openIpam(path);
+      later.allocate({ owner: "later", pools: ["10.0.0.0/24"] });
+      void later.flush();
+      later.close();
+    };
     const between = (imports: Record<string, (...values: number[]) => unknown>) => ({
       // The image is viewed, the log's header is the first read: then the writer checkpoints.
       read: (handle: number, at: number, into: number, length: number) => {
-        if (++reads === 2) writer.close();
+        if (++reads === 2) overwrite();
         return imports.read!(handle, at, into, length) as number;
       },
     });
     const copy = readIpamAround(path, { between });
     expect(reads).toBeGreaterThan(2);
-    expect([...copy].map((one) => one.owner)).toEqual(["flushed"]);
+    expect([...copy].map((one) => one.owner)).toEqual(["flushed", "later"]);
     copy.close();
   });
 });

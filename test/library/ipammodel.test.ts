@@ -76,6 +76,9 @@ class Model {
   }
 }
 
+/** fc.option: as often nothing as something. */
+const HALF = { freq: 1 };
+
 const owner = fc.integer({ min: 0, max: 9 }).map((n) => `owner-${n}`);
 const name = fc.integer({ min: 0, max: 3 }).map((n) => `ns/pod-${n}`);
 const pools = fc.constantFrom<number[]>([0], [1], [2], [0, 2], [1, 2], [2, 1], [0, 1, 2]);
@@ -86,8 +89,8 @@ const step = fc.oneof(
       do: fc.constant("allocate" as const),
       owner,
       pools,
-      name: fc.option(name),
-      want: fc.option(fc.integer({ min: 0, max: 7 })),
+      name: fc.option(name, HALF),
+      want: fc.option(fc.integer({ min: 0, max: 7 }), HALF),
     }),
   },
   {
@@ -95,7 +98,7 @@ const step = fc.oneof(
     arbitrary: fc.record({
       do: fc.constant("release" as const),
       owner,
-      ttl: fc.option(fc.integer({ min: 1, max: 30 })),
+      ttl: fc.option(fc.integer({ min: 1, max: 30 }), HALF),
       name,
     }),
   },
