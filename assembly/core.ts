@@ -101,7 +101,12 @@ export {
   bitmapTake,
   bitmapTakeNext,
 } from "./sets/bitmap";
-export { quickGive, quickSettle, quickTakeNext } from "./sets/bitmapquick";
+export {
+  crowdedGive,
+  quickGive,
+  quickSettle,
+  quickTakeNext,
+} from "./sets/bitmapquick";
 export {
   foundHi,
   foundLo,
