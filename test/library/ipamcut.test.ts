@@ -11,7 +11,7 @@ import { crashed, removeSpaces, sound, space } from "./ipamspace.ts";
 afterAll(removeSpaces);
 
 const PAGE = 4096;
-const RUNS = Number(process.env.BERTH_RUNS ?? 12);
+const RUNS = Number(process.env.BERTH_RUNS ?? 40);
 type Random = (n: number) => number;
 
 const EIO = 5;
@@ -159,10 +159,10 @@ async function work(w: Work, narrow: boolean): Promise<void> {
   const pools = [ipam.pool("10.0.0.0/16", { cooldown: 2 }), ipam.pool("fd00::/64", six)];
   await flush(w);
   disk.begin(narrow);
-  const wide = narrow || random(3) === 0 ? 3000 : 64;
+  const lengths = narrow ? [64, 3000, 3000] : random(3) === 0 ? [3, 64, 3000] : [3, 64, 64];
   try {
-    for (let n = random(wide === 64 ? 1500 : 900); n > 0; n--) {
-      step(w, pools, `o${random(300)}`.padEnd([3, 64, wide][random(3)]!, "x"));
+    for (let n = narrow ? 700 : random(1200); n > 0; n--) {
+      step(w, pools, `o${random(300)}`.padEnd(lengths[random(3)]!, "x"));
       if (random(25) === 0) await flush(w);
     }
   } catch (error) {
