@@ -42,6 +42,8 @@ export interface PoolToken {
   berth: "pool";
   heap: HeapToken;
   cell: number;
+  number: number;
+  epoch: number;
   prefix: string;
   options: PoolOptions;
 }
@@ -140,7 +142,7 @@ export class Pool<S extends number | bigint = number> implements Disposable {
   }
 
   #open(): Slots {
-    if (this.#slots.cell === 0)
+    if (this.#slots.isGone)
       throw new IpamError("closed", `the pool ${this.prefix} is closed`, this.prefix);
     this.#holds?.sweep();
     return this.#slots;
@@ -240,7 +242,7 @@ export class Pool<S extends number | bigint = number> implements Disposable {
   /** Takes a slot by the policy. Throws "exhausted"; "tooLarge" for pools above 2^64. */
   take(): S {
     const slots = this.#slots;
-    if (slots.cell === 0 || this.#holds !== undefined) this.#open();
+    if (slots.cell === 0 || slots.attached || this.#holds !== undefined) this.#open();
     return slots.take() as S;
   }
 
@@ -254,7 +256,7 @@ export class Pool<S extends number | bigint = number> implements Disposable {
   /** Gives a slot back. Throws "notAllocated", "invalid". */
   give(slot: S): void {
     const slots = this.#slots;
-    if (slots.cell === 0 || this.#holds !== undefined) this.#open();
+    if (slots.cell === 0 || slots.attached || this.#holds !== undefined) this.#open();
     slots.check(slot);
     const status = slots.giveRaw(slot);
     if (status !== 0 || this.#holds !== undefined) this.#released(status, slots.keyOf(slot), slot);
@@ -373,9 +375,10 @@ export class Pool<S extends number | bigint = number> implements Disposable {
    * Holds, exclusions and close stay with this thread. Throws "closed".
    */
   share(): PoolToken {
-    const { cell } = this.#open();
+    const { cell, number, epoch } = this.#open();
     const { clock: _, ...options } = this.#options;
-    return { berth: "pool", heap: shareHeap(this.#slots.heap), cell, prefix: this.prefix, options };
+    const heap = shareHeap(this.#slots.heap);
+    return { berth: "pool", heap, cell, number, epoch, prefix: this.prefix, options };
   }
 
   /**
@@ -386,7 +389,8 @@ export class Pool<S extends number | bigint = number> implements Disposable {
   static attach<S extends number | bigint = number>(token: PoolToken): Pool<S> {
     if (token?.berth !== "pool")
       throw new IpamError("invalid", "this is not what Pool.share gave", token);
-    const existing = { heap: attachHeap(token.heap), cell: token.cell };
+    const { cell, number, epoch } = token;
+    const existing = { heap: attachHeap(token.heap), cell, number, epoch };
     return new Pool<S>(parsePrefix(token.prefix), token.options, existing);
   }
 

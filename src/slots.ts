@@ -6,6 +6,7 @@
 //         54 to 64 BigSlots: bigint                  65 to 128 HugeSlots: no slots outside, by key
 //
 // Errors say "slot N"; who knows addresses names those instead.
+import { WINDOW_BASE } from "../assembly/numbers.ts";
 import { IpamError, shown } from "./errors.ts";
 import { BUSY, FREE, type Heap, heap, TRANSFER_BYTES } from "./heap.ts";
 import type { CoreExports } from "./module.ts";
@@ -30,6 +31,10 @@ export interface SlotOptions {
 export interface ExistingCell {
   heap: Heap;
   cell: number;
+  /** The pool's number: another pool in its place has another. */
+  number: number;
+  /** Second at which the pool's ticks begin. */
+  epoch: number;
 }
 
 /** States of a slot, as the core numbers them. */
@@ -40,6 +45,8 @@ export type SlotState = (typeof STATES)[number];
  * Seconds that the core counts in: a cool-down is never shorter than asked, at most this longer.
  */
 export const TICK = 0.1;
+/** Where a cell holds its number (assembly/library/slots.ts). */
+const NUMBER_AT = 120;
 const MASK64 = (1n << 64n) - 1n;
 const NONE = -1;
 const BUSY_SLOT = -2;
@@ -61,13 +68,15 @@ export abstract class Slots {
   cell: number;
   readonly clock: (() => number) | undefined;
   /** Second at which the ticks begin. */
-  readonly #epoch: number;
+  readonly epoch: number;
   /** Slots, as a number. */
   protected readonly limit: number;
   protected readonly core: CoreExports;
 
   /** Made by another thread: closing it gives nothing back. */
-  readonly #attached: boolean;
+  readonly attached: boolean;
+  /** The pool's number in its heap. */
+  readonly number: number;
 
   constructor(
     bits: number,
@@ -81,9 +90,20 @@ export abstract class Slots {
     this.limit = 2 ** bits;
     this.clock = clock;
     const begin = clock?.() ?? 0;
-    this.#epoch = begin > LATE ? Math.floor(begin) : 0;
-    this.#attached = existing !== undefined;
+    this.epoch = existing?.epoch ?? (begin > LATE ? Math.floor(begin) : 0);
+    this.attached = existing !== undefined;
     this.cell = existing?.cell ?? this.#make(options);
+    this.number = existing?.number ?? this.#numberNow();
+  }
+
+  // The number of the pool that lies at the cell now (its low half: 4 billion pools are enough).
+  #numberNow(): number {
+    return this.heap.u32[(WINDOW_BASE + this.cell + NUMBER_AT) / 4]!;
+  }
+
+  /** Has the thread that made it closed the pool? Then its place may be another one's. */
+  get isGone(): boolean {
+    return this.cell === 0 || (this.attached && this.#numberNow() !== this.number);
   }
 
   #make(options: SlotOptions): number {
@@ -94,7 +114,7 @@ export abstract class Slots {
       BUSY,
     );
     if (cell === 0) throw noSpace();
-    if (band > 0n) this.core.slotsBand!(cell, band);
+    if (band > 0n) this.heap.patiently(() => this.core.slotsBand!(cell, band) as number, BUSY);
     return cell;
   }
 
@@ -105,12 +125,12 @@ export abstract class Slots {
 
   /** A time of the clock in ticks, as the core counts them. */
   ticks(seconds: number): number {
-    return Math.floor((seconds - this.#epoch) / TICK);
+    return Math.floor((seconds - this.epoch) / TICK);
   }
 
   /** Seconds of the clock at a tick. */
   seconds(ticks: number): number {
-    return this.#epoch + ticks * TICK;
+    return this.epoch + ticks * TICK;
   }
 
   /** Frees what has cooled long enough: counts and states are exact then. */
@@ -304,7 +324,7 @@ export abstract class Slots {
   close(): void {
     const { cell } = this;
     this.cell = 0;
-    if (cell !== 0 && !this.#attached)
+    if (cell !== 0 && !this.attached)
       this.heap.patiently(() => this.core.slotsClose!(cell) as number, BUSY);
   }
 

@@ -8,7 +8,7 @@
 // addresses cool for how long yet. Cost: a copy and a hash, about 1 ns for each byte.
 import { formatPrefix, type Prefix, parsePrefix } from "./address.ts";
 import { IpamError } from "./errors.ts";
-import { type Heap, heap, TRANSFER_BYTES } from "./heap.ts";
+import { BUSY, type Heap, heap, TRANSFER_BYTES } from "./heap.ts";
 import type { PoolOptions } from "./pool.ts";
 import { type Slots, TICK } from "./slots.ts";
 
@@ -118,14 +118,24 @@ function join(parts: Uint8Array[]): Uint8Array {
   return out;
 }
 
+// Calls a function of the core again while the heap's lock is in other hands.
+function ask(slots: Slots, name: string, ...values: unknown[]): number {
+  const call = slots.heap.exports[name]!;
+  return slots.heap.patiently(() => call(slots.cell, ...values) as number, BUSY);
+}
+
 /** The set of a pool of slots: its leaf words where they lie (copy them at once), or groups. */
 export function readSet(slots: Slots): Uint8Array {
   const { heap: h, cell } = slots;
   const words = (h.exports.snapshotWords!(cell) as number) >>> 0;
-  if (words !== 0) return h.u8.subarray(words, words + wordBytes(slots));
+  if (words !== 0) {
+    const set = h.u8.subarray(words, words + wordBytes(slots));
+    // Others may write to it meanwhile: the checksum must be that of the copy.
+    return h.lives === undefined ? set : set.slice();
+  }
   const parts: Uint8Array[] = [];
   for (let hi = 0n, lo = 0n; ; ) {
-    const n = h.exports.snapshotGroups!(cell, hi, lo, h.transfer, GROUPS) as number;
+    const n = ask(slots, "snapshotGroups", hi, lo, h.transfer, GROUPS);
     parts.push(h.u8.slice(h.transfer, h.transfer + n * GROUP));
     if (n < GROUPS) return join(parts);
     const last = h.transfer + (n - 1) * GROUP;
@@ -146,22 +156,22 @@ export function loadSet(slots: Slots, set: Uint8Array): void {
   if (words !== 0) {
     if (set.length !== wordBytes(slots)) throw damaged;
     h.u8.set(set, words);
-    if (!h.exports.snapshotSettle!(cell)) throw damaged;
+    if (!ask(slots, "snapshotSettle")) throw damaged;
     return;
   }
   if (set.length % GROUP !== 0) throw damaged;
   for (let at = 0; at < set.length; at += GROUPS * GROUP) {
     const part = set.subarray(at, at + GROUPS * GROUP);
     h.u8.set(part, h.transfer);
-    if (!h.exports.snapshotLoad!(cell, h.transfer, part.length / GROUP)) throw damaged;
+    if (!ask(slots, "snapshotLoad", h.transfer, part.length / GROUP)) throw damaged;
   }
 }
 
 function readCooling(slots: Slots, now: number): [string, number][] {
-  const { heap: h, cell } = slots;
+  const { heap: h } = slots;
   const out: [string, number][] = [];
   for (;;) {
-    const n = h.exports.snapshotCooling!(cell, out.length, h.transfer, GROUPS) as number;
+    const n = ask(slots, "snapshotCooling", out.length, h.transfer, GROUPS);
     for (let i = 0; i < n; i++) {
       const at = (h.transfer + i * GROUP) / 8;
       const key = (h.u64[at]! << 64n) | h.u64[at + 1]!;
@@ -181,7 +191,7 @@ export function cursorOf(slots: Slots): string {
 /** Sets the cursor from its text. */
 export function cursorTo(slots: Slots, text: string): void {
   const value = BigInt(`0x${text}`);
-  slots.heap.exports.cursorSet!(slots.cell, value >> 64n, value & 0xffff_ffff_ffff_ffffn);
+  ask(slots, "cursorSet", value >> 64n, value & 0xffff_ffff_ffff_ffffn);
 }
 
 /** A pool as bytes. `now` = its clock. */
@@ -215,12 +225,12 @@ export function readPool(bytes: Uint8Array): {
     load(slots, now) {
       loadSet(slots, set);
       cursorTo(slots, cursor);
-      slots.heap.exports.yieldsSet!(slots.cell, BigInt(yields));
+      ask(slots, "yieldsSet", BigInt(yields));
       for (const [text, left] of cooling) {
         const key = BigInt(`0x${text}`);
         // To the next tick; what is a tick but for the last bit of a fraction stays that tick.
         const due = slots.ticks(now + left + TICK - 1e-6);
-        slots.heap.exports.snapshotCool!(slots.cell, key >> 64n, key & (2n ** 64n - 1n), due);
+        ask(slots, "snapshotCool", key >> 64n, key & (2n ** 64n - 1n), due);
       }
     },
   };

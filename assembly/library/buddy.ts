@@ -5,6 +5,7 @@
 //   | header    | map: a byte for a page | page 0 | page 1 | ...                                 |
 //
 //   header   128 arena | 320 heads of the free lists, u32 each, order 0 to 18 | 400 pages u32
+//            408 pools made so far u64
 //            512 desks (desk.ts)
 //   map      order + 1 where a free run begins, else 0
 //   free run | next u32 | previous u32 |  links: offsets of the first bytes of other free runs
@@ -21,6 +22,7 @@ const ORDERS: u32 = 19;
 const ARENA: u32 = 128;
 const HEADS: u32 = 320;
 const PAGES: u32 = 400;
+const MADE: u32 = 408;
 const MAP: u32 = 4096;
 const LENGTH: u32 = WINDOW_END - WINDOW_BASE;
 /** The map covers the whole window, itself included: 256 KiB. */
@@ -41,6 +43,13 @@ export function heapFormat(): void {
     push(page, order);
     page += (<u32>1) << order;
   }
+}
+
+/** A number that no pool of this heap has had: tells a pool from a later one in the same place. */
+export function nextMade(): u64 {
+  const made = word(MADE) + 1;
+  putWord(MADE, made);
+  return made;
 }
 
 /** Uses the heap that another instance has made on the same memory. */

@@ -130,6 +130,11 @@ export function leave(): void {
   }
 }
 
+/** The words changed so far stand; the call goes on. For work of more words than a journal holds. */
+export function settle(): void {
+  if (shared) journalClear();
+}
+
 /**
  * The thread at desk `index` has ended while it held the lock: undoes its half-done call and frees
  * the lock. false: it doesn't hold the lock any more.

@@ -8,7 +8,7 @@
 //     48  random state     56  band u64: slots below it are given last
 //     64  first block of exclusions u32 | -      72  slots excluded u64 (2^64 - 1 = that or more)
 //     80  cooling, 24 B (cooling.ts)            104  words of a bitmap of up to 64 slots
-//    112  cooling slots that had to yield u64
+//    112  cooling slots that had to yield u64   120  number of the pool u64 (buddy.ts, nextMade)
 //
 //   block of exclusions   | next u32 | count u32 | 17 x (from hi, from lo, to hi, to lo) |  552 B
 //
@@ -39,7 +39,7 @@ import {
   radixNextTaken,
   radixTake,
 } from "../sets/radix";
-import { heapReady, runFree, runTake } from "./buddy";
+import { heapReady, nextMade, runFree, runTake } from "./buddy";
 import {
   cooledHi,
   cooledLo,
@@ -73,6 +73,7 @@ const EXCLUDED: u32 = 72;
 const COOLING: u32 = 80;
 const INLINE: u32 = 104;
 const YIELDS: u32 = 112;
+const NUMBER: u32 = 120;
 
 const KIND_BITMAP: u64 = 1;
 const KIND_RADIX: u64 = 2;
@@ -147,6 +148,7 @@ export function poolMake(bits: u32, policy: u32, cooldown: u32, seed: u64): u32 
   const kind = bits <= BITMAP_BITS ? KIND_BITMAP : KIND_RADIX;
   putWord(cell, kind | ((<u64>policy) << 8) | ((<u64>bits) << 16) | ((<u64>cooldown) << 32));
   putWord(cell + RANDOM, seed | 1);
+  putWord(cell + NUMBER, nextMade());
   if (kind == KIND_RADIX) return cell;
   const at = bitmapPlace(cell, bits);
   if (at == 0) {

@@ -4,13 +4,16 @@
 //   radix pools, groups of 64 slots   | hi u64 | lo u64, multiple of 64 | bits u64 |
 //   cooling, first to last due        | hi u64 | lo u64 | due u64 |
 //
-// Cooling slots are in the set too. Only the thread that made the heap calls these.
+// Cooling slots are in the set too. On a shared heap each call is under the lock and answers BUSY as
+// those of calls.ts do; what others do between two calls is in the snapshot or isn't.
 import { half, imageBase, putWord, word } from "../image/image";
 import { quickSettle } from "../sets/bitmapquick";
 import { foundHi, foundLo, RADIX_NO_SPACE, radixNextTaken, radixTake } from "../sets/radix";
 import { heapReady } from "./buddy";
+import { BUSY } from "./calls";
 import { coolingPush } from "./cooling";
-import { heldAdd, isBitmap, isInside, poolExcluded, setOf, slotsOf } from "./slots";
+import { enter, leave, settle } from "./desk";
+import { heldAdd, isBitmap, isInside, isSet, OK, poolExcluded, setOf, slotsOf } from "./slots";
 
 const GROUP: usize = 24;
 const FULL: u64 = 0xffffffffffffffff;
@@ -60,18 +63,27 @@ export function snapshotWords(cell: u32): usize {
 }
 
 /**
- * The leaf words were written from outside: makes everything else agree. false: a bit is set where
+ * The leaf words were written from outside: makes everything else agree. 0: a bit is set where
  * there is no slot, or fewer than are excluded.
  */
-export function snapshotSettle(cell: u32): bool {
+export function snapshotSettle(cell: u32): i32 {
+  if (!enter()) return BUSY;
   const taken = quickSettle(imageBase() + setOf(cell), slotsOf(cell));
-  if (taken == 0xffffffff || <u64>taken < poolExcluded(cell)) return false;
-  heldAdd(cell, <u64>taken - poolExcluded(cell));
-  return true;
+  const sound = taken != 0xffffffff && <u64>taken >= poolExcluded(cell);
+  if (sound) heldAdd(cell, <u64>taken - poolExcluded(cell));
+  leave();
+  return <i32>sound;
 }
 
 /** The next at most `n` groups from hi:lo on; how many. The last call of a walk gives fewer. */
-export function snapshotGroups(cell: u32, hi: u64, lo: u64, at: usize, n: u32): u32 {
+export function snapshotGroups(cell: u32, hi: u64, lo: u64, at: usize, n: u32): i32 {
+  if (!enter()) return BUSY;
+  const count = groups(cell, hi, lo, at, n);
+  leave();
+  return count;
+}
+
+function groups(cell: u32, hi: u64, lo: u64, at: usize, n: u32): u32 {
   const root = setOf(cell);
   let done: u32 = 0;
   let p = at - GROUP;
@@ -95,10 +107,18 @@ export function snapshotGroups(cell: u32, hi: u64, lo: u64, at: usize, n: u32): 
   return done;
 }
 
-/** Puts `n` groups into the set of a radix pool. false: no space, or a slot that isn't there. */
-export function snapshotLoad(cell: u32, at: usize, n: u32): bool {
+/** Puts `n` groups into the set of a radix pool. 0: no space, or a slot that isn't there. */
+export function snapshotLoad(cell: u32, at: usize, n: u32): i32 {
+  if (!enter()) return BUSY;
+  const done = loadGroups(cell, at, n);
+  leave();
+  return <i32>done;
+}
+
+function loadGroups(cell: u32, at: usize, n: u32): bool {
   const root = setOf(cell);
   for (let i: u32 = 0; i < n; i++) {
+    settle();
     const p = at + <usize>i * GROUP;
     const hi = load<u64>(p);
     const lo = load<u64>(p, 8);
@@ -115,7 +135,14 @@ export function snapshotLoad(cell: u32, at: usize, n: u32): bool {
 }
 
 /** Cooling slots number `from` and on, at most `n`, into memory. How many. */
-export function snapshotCooling(cell: u32, from: u32, at: usize, n: u32): u32 {
+export function snapshotCooling(cell: u32, from: u32, at: usize, n: u32): i32 {
+  if (!enter()) return BUSY;
+  const count = cooling(cell, from, at, n);
+  leave();
+  return count;
+}
+
+function cooling(cell: u32, from: u32, at: usize, n: u32): u32 {
   let block = half(cell + COOLING);
   let skip = from;
   let done: u32 = 0;
@@ -134,16 +161,21 @@ export function snapshotCooling(cell: u32, from: u32, at: usize, n: u32): u32 {
   return done;
 }
 
-/** Lets a slot of the set cool until `due`. false: no space. */
-export function snapshotCool(cell: u32, hi: u64, lo: u64, due: u32): bool {
-  if (!heapReady() || !coolingPush(cell + COOLING, hi, lo, due)) return false;
-  heldAdd(cell, -1);
-  return true;
+/** Lets a slot of the set cool until `due`. 0: no space, or the slot isn't in the set. */
+export function snapshotCool(cell: u32, hi: u64, lo: u64, due: u32): i32 {
+  if (!enter()) return BUSY;
+  const cools = heapReady() && isSet(cell, hi, lo) && coolingPush(cell + COOLING, hi, lo, due);
+  if (cools) heldAdd(cell, -1);
+  leave();
+  return <i32>cools;
 }
 
 /** Sets how many had to yield. */
-export function yieldsSet(cell: u32, count: u64): void {
+export function yieldsSet(cell: u32, count: u64): i32 {
+  if (!enter()) return BUSY;
   putWord(cell + YIELDS, count);
+  leave();
+  return OK;
 }
 
 /** Upper half of the cursor. */
@@ -157,7 +189,10 @@ export function cursorLo(cell: u32): u64 {
 }
 
 /** Sets the cursor. */
-export function cursorSet(cell: u32, hi: u64, lo: u64): void {
+export function cursorSet(cell: u32, hi: u64, lo: u64): i32 {
+  if (!enter()) return BUSY;
   putWord(cell + CURSOR, hi);
   putWord(cell + CURSOR + 8, lo);
+  leave();
+  return OK;
 }

@@ -104,9 +104,10 @@ function level2(at: usize, slots: u32): usize {
 }
 
 /**
- * quickGive for a crowded bitmap of CROWDED_SLOTS and more. There, whether a leaf was full is a coin's
- * toss, and a branch that is foretold wrongly costs as much as ten steps: so levels 1 and 2 are
- * written whether they change or not. (The same for takes was no quicker: they wait for memory.)
+ * quickGive for a crowded bitmap of CROWDED_SLOTS and more. There, whether a leaf was full is a
+ * coin's toss, and a branch that is foretold wrongly costs as much as ten steps: so levels 1 and 2
+ * are written whether they change or not. (The same for takes was no quicker: they wait for
+ * memory.)
  */
 export function crowdedGive(at: usize, slots: u32, slot: u32): bool {
   if (slot >= slots) return false;

@@ -72,6 +72,37 @@ describe("a shared pool", () => {
     }
   }, 60_000);
 
+  it("is closed for all when its maker closes it, also when its place is another pool's", () => {
+    const pool = createPool("10.2.0.0/24");
+    const twin = Pool.attach(pool.share());
+    twin.take();
+    pool.close();
+    using other = createPool("10.3.0.0/24");
+    for (const call of [() => twin.take(), () => twin.allocate(), () => twin.used])
+      expect(call).toThrow(expect.objectContaining({ code: "closed" }));
+    expect(other.used).toBe(0);
+    twin.close();
+  });
+
+  it("can be written down and read back while other threads work on it", async () => {
+    using pool = createPool("fd00:2::/72", { policy: "first" });
+    const workers = [1, 2].map((number) => start(pool, number, { rounds: 4000, batch: 20 }));
+    await Promise.all(workers.map(ready));
+    const done = Promise.all(workers.map(result));
+    let copies = 0;
+    for (let ended = false; !ended; copies++) {
+      const copy = Pool.fromBytes(pool.toBytes());
+      expect([...copy].length).toBe(copy.used);
+      copy.close();
+      ended = await Promise.race([
+        done.then(() => true),
+        new Promise<boolean>((r) => setImmediate(r, false)),
+      ]);
+    }
+    expect(copies).toBeGreaterThan(1);
+    expect(pool.used).toBe(0);
+  });
+
   it("refuses what isn't a token, and a 65th thread finds a clear error", () => {
     expect(() => Pool.attach({} as never)).toThrow(/not what Pool.share gave/);
   });
