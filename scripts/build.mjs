@@ -2,7 +2,8 @@
 // compiler), the launcher of the Node plugin. What is newer than its sources is left alone.
 //
 //   assembly/*.ts -> build/{core,book,rooms,cni}.wasm -> build/native/*.c -> build/bin/berth
-//   src, bench    -> build/js/                      build/bin/berth-node
+//   build/{core,book}.wasm -> build/embedded/*.js     build/bin/berth-node
+//   src, bench    -> build/js/
 //
 // Every output is written beside its place and renamed, so that a running build never shows half a
 // file. Two tools run at a time. Exit status 1 if anything failed; the rest is built all the same.
@@ -138,12 +139,16 @@ function launcher() {
 
 mkdirSync(join(build, "bin"), { recursive: true });
 mkdirSync(join(build, "js"), { recursive: true });
+// Two at a time; the TypeScript needs the embedded modules' types.
 await Promise.all([
   module("core")
     .then(() => embedded("core"))
-    .then(scripts)
+    .then(() => module("book"))
+    .then(() => embedded("book"))
+    .then(scripts),
+  module("cni")
+    .then(() => Promise.all([plugin(), launcher()]))
     .then(() => module("rooms"))
     .then(rooms),
-  module("cni").then(() => Promise.all([plugin(), launcher()])),
 ]);
 process.exitCode = failures ? 1 : 0;

@@ -16,9 +16,14 @@ export type CoreExports = Record<string, (...values: any[]) => any>;
 
 let compiled: WebAssembly.Module | undefined;
 
+/** A module's bytes from the text in which build/embedded/ holds them. */
+export function bytesOf(text: string): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+}
+
 /** The bytes of core.wasm. */
 export function coreBytes(): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+  return bytesOf(base64);
 }
 
 /**

@@ -3,7 +3,7 @@
 // trap into the IpamError "damaged", after which the core isn't asked again.
 //
 // Cost: about 1 ms for an instance; the memory is address space until something is touched.
-import { readFileSync } from "node:fs";
+import { base64 } from "#book";
 import {
   BLOCK_BYTES,
   IFNAME_AT,
@@ -16,7 +16,8 @@ import {
 } from "../../assembly/library/booknumbers.ts";
 import { IpamError } from "../errors.ts";
 import { type Host, makeHost } from "../host.ts";
-import { buildPath, type Exports, MEMORY_PAGES } from "../wasm.ts";
+import { bytesOf, MEMORY_PAGES } from "../module.ts";
+import type { Exports } from "../wasm.ts";
 import { bootSeconds } from "./clock.ts";
 
 /** What a test puts in the place of the machine. */
@@ -49,7 +50,7 @@ export class Core {
   readonly #memory: WebAssembly.Memory;
 
   constructor(around: Around) {
-    compiled ??= new WebAssembly.Module(readFileSync(buildPath("book.wasm")));
+    compiled ??= new WebAssembly.Module(bytesOf(base64));
     const pages = { initial: MEMORY_PAGES, maximum: MEMORY_PAGES, shared: true };
     this.#memory = new WebAssembly.Memory(pages);
     this.clock = around.clock ?? bootSeconds;

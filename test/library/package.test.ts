@@ -19,6 +19,16 @@ console.log(given, node.join(" "));
 `;
 const printed = "excluded\n10.0.0.1 10.244.0.0/24 fd00::/64\n";
 
+const durable = `import { openIpam } from "berth-ipam";
+try {
+  const ipam = openIpam(process.argv[2]);
+  ipam.pool("10.9.0.0/16");
+  ipam.allocate({ owner: "a", pools: ["10.9.0.0/16"] });
+  console.log(ipam.find({ owner: "a" }).addresses.join());
+  ipam.close();
+} catch (e) { console.log(e.name, e.code, /fs-native-extensions/.test(e.message)); }
+`;
+
 const node = (...words: string[]) =>
   execFileSync(process.execPath, words, { cwd: project, encoding: "utf8" });
 
@@ -59,15 +69,28 @@ describe("the package", () => {
   });
 
   it("bundles with esbuild into one file that runs where there is no package", async () => {
-    const { build } = await import("esbuild");
-    const outfile = join(project, "bundle.mjs");
-    writeFileSync(join(project, "entry.mjs"), use.replaceAll(/: string(\[\])?/g, ""));
-    const options = { bundle: true, format: "esm", platform: "node", logLevel: "silent" } as const;
-    await build({ ...options, entryPoints: [join(project, "entry.mjs")], outfile });
     const elsewhere = mkdtempSync(join(tmpdir(), "berth-bundle-"));
-    writeFileSync(join(elsewhere, "bundle.mjs"), readFileSync(outfile));
-    expect(node(join(elsewhere, "bundle.mjs"))).toBe(printed);
+    const bundled = async (text: string) => {
+      const { build } = await import("esbuild");
+      writeFileSync(join(project, "entry.mjs"), text);
+      const outfile = join(elsewhere, "bundle.mjs");
+      const options = { bundle: true, format: "esm", platform: "node" } as const;
+      const entryPoints = [join(project, "entry.mjs")];
+      await build({ ...options, logLevel: "silent", entryPoints, outfile });
+      return outfile;
+    };
+    expect(node(await bundled(use.replaceAll(/: string(\[\])?/g, "")))).toBe(printed);
+    // A file lock needs the addon, which no bundle holds: beside it, or an error that says so.
+    const file = await bundled(durable);
+    expect(node(file, join(elsewhere, "state"))).toBe("IpamError io true\n");
+    writeFileSync(join(project, "beside.mjs"), readFileSync(file));
+    expect(node("beside.mjs", join(elsewhere, "state"))).toBe("10.9.0.0\n");
     rmSync(elsewhere, { recursive: true });
+  });
+
+  it("opens a durable Ipam from the installed package", () => {
+    writeFileSync(join(project, "durable.mjs"), durable);
+    expect(node("durable.mjs", join(project, "state"))).toBe("10.9.0.0\n");
   });
 
   it("loads no native addon at import, and names no Node module in berth-ipam/wasm", async () => {
