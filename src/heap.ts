@@ -62,7 +62,7 @@ export class Heap {
     const tag = this.exports.deskTag!(holder) as number;
     // Our own desk: a call of ours trapped. Nobody else can be in it.
     if (holder === this.desk || this.lives?.(tag) === false) {
-      this.exports.deskRecover!(holder);
+      this.exports.deskRecover!(holder, tag);
       return;
     }
     if (performance.now() - since < PATIENCE_MS) return;
@@ -104,5 +104,6 @@ export function heap(): Heap {
 
 /** Bytes of the heap that pools have in use (the heap's own map not counted). */
 export function heapBytes(): number {
-  return (heap().exports.heapUsed!() as number) >>> 0;
+  const h = heap();
+  return h.patiently(() => h.exports.heapUsed!() as number, BUSY) >>> 0;
 }

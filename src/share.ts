@@ -65,11 +65,12 @@ function remember(id: string, heap: Heap): void {
 function clearDesks(heap: {
   deskTag(i: number): number;
   deskHolder(): number;
-  deskFree(i: number): void;
+  deskFree(i: number, tag: number): void;
 }) {
   for (let i = 1; i < DESKS; i++) {
     const tag = heap.deskTag(i);
-    if (tag !== 0 && heap.deskHolder() !== i && !threadLives(tag)) heap.deskFree(i);
+    // First the end, then the lock: a thread that has ended takes it no more.
+    if (tag !== 0 && !threadLives(tag) && heap.deskHolder() !== i) heap.deskFree(i, tag);
   }
 }
 

@@ -257,7 +257,11 @@ export abstract class Slots {
 
   /** When a cooling slot is free again (seconds of the pool's clock). */
   until(key: bigint): number {
-    return this.seconds(this.core.slotsUntil!(this.cell, key >> 64n, key & MASK64) >>> 0);
+    const until = this.heap.patiently(
+      () => this.core.slotsUntil!(this.cell, key >> 64n, key & MASK64) as number,
+      BUSY,
+    );
+    return this.seconds(until >>> 0);
   }
 
   /** Excludes the keys first..last. Throws "taken" (the pool is in use) or "noSpace". */

@@ -105,7 +105,9 @@ export function unframe(
   const set = bytes.subarray(end);
   if (hashOf(h, [headBytes, set]) !== view.getBigUint64(24, true))
     throw damaged("its checksum doesn't match");
-  return { head: JSON.parse(new TextDecoder().decode(headBytes)), set };
+  const head: unknown = JSON.parse(new TextDecoder().decode(headBytes));
+  if (typeof head !== "object" || head === null) throw damaged("its head isn't an object");
+  return { head, set };
 }
 
 function join(parts: Uint8Array[]): Uint8Array {
@@ -141,6 +143,7 @@ export function readSet(slots: Slots): Uint8Array {
     const last = h.transfer + (n - 1) * GROUP;
     lo = (h.u64[(last + 8) / 8]! + 64n) & 0xffff_ffff_ffff_ffffn;
     hi = h.u64[last / 8]! + (lo === 0n ? 1n : 0n);
+    if (hi >> 64n !== 0n) return join(parts);
   }
 }
 
@@ -203,11 +206,13 @@ export function writePool(
 ): Uint8Array<ArrayBuffer> {
   const { policy, exclude, cooldown, band } = options;
   const cursor = cursorOf(slots);
+  // The set first: what is given up and taken meanwhile in another thread must not seem to cool.
+  const set = readSet(slots);
   const cooling = readCooling(slots, now);
   const prefix = formatPrefix(range);
   const yields = slots.count(3) || undefined;
   const head = { prefix, policy, exclude, cooldown, band, cursor, cooling, yields } as Head;
-  return frame(slots.heap, MAGIC, head, readSet(slots));
+  return frame(slots.heap, MAGIC, head, set);
 }
 
 /** What makes a pool again: its prefix and options, and how to fill its slots. */
@@ -223,13 +228,21 @@ export function readPool(bytes: Uint8Array): {
     range,
     options,
     load(slots, now) {
+      const { cooldown = 0 } = options;
+      const damaged = (why: string) => new IpamError("damaged", `not a snapshot: ${why}`, bytes);
+      if (!/^[0-9a-f]{1,33}$/.test(cursor) || !(Number.isSafeInteger(yields) && yields >= 0))
+        throw damaged("its cursor or count isn't a number");
+      if (!Array.isArray(cooling)) throw damaged("what cools isn't a list");
       loadSet(slots, set);
       cursorTo(slots, cursor);
       ask(slots, "yieldsSet", BigInt(yields));
       for (const [text, left] of cooling) {
+        if (!/^[0-9a-f]{1,32}$/.test(text) || !(left >= 0 && left <= cooldown + 1))
+          throw damaged("what cools has no address or time");
         const key = BigInt(`0x${text}`);
         // To the next tick; what is a tick but for the last bit of a fraction stays that tick.
         const due = slots.ticks(now + left + TICK - 1e-6);
+        // One that isn't held was given up and freed meanwhile: nothing to do.
         ask(slots, "snapshotCool", key >> 64n, key & (2n ** 64n - 1n), due);
       }
     },

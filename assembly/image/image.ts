@@ -31,6 +31,7 @@ let seenMask: u32 = SEEN_SLOTS_FIRST - 1;
 let open: bool = false;
 let count: u32 = 0;
 let mirror: usize = 0;
+let most: u32 = NOTES_MAX;
 
 /** Puts the image of `bytes` bytes at memory address `at`. */
 export function imageAttach(at: usize, bytes: u32): void {
@@ -79,7 +80,7 @@ export function putHalf(at: u32, value: u32): void {
 function note(at: u32, old: u64): void {
   const p = seenSlot(at);
   if (load<u16>(p) != 0) return;
-  if (count == NOTES_MAX) damaged("one call changes too many words");
+  if (count == most) damaged("one call changes too many words");
   const n = notes + <usize>(count * NOTE_BYTES);
   store<u32>(n, at);
   store<u64>(n, old, 8);
@@ -110,10 +111,14 @@ function seenWiden(): void {
   for (let n: u32 = 0; n < count; n++) store<u16>(seenSlot(journalOffset(n)), <u16>(n + 1));
 }
 
-/** Takes the journal's tables from scratch memory; `seen` must be zero, so before any rewind. */
-export function journalReserve(): void {
+/**
+ * Takes the journal's tables, for `words` notes (12,000 at most), from scratch memory; `seen` must
+ * be zero, so before any rewind.
+ */
+export function journalReserve(words: u32 = NOTES_MAX): void {
   if (notes != 0) return;
-  notes = scratchTake(<usize>(NOTES_MAX * NOTE_BYTES));
+  most = words;
+  notes = scratchTake(<usize>(words * NOTE_BYTES));
   seen = scratchTake(<usize>(SEEN_SLOTS << 1));
 }
 
@@ -133,7 +138,7 @@ export function journalIsOpen(): bool {
   return open;
 }
 
-/** Words noted so far; NOTES_MAX at most. */
+/** Words noted so far. */
 export function journalCount(): u32 {
   return count;
 }

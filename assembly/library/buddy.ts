@@ -16,6 +16,7 @@ import { damaged } from "../fault";
 import { arenaAttach, arenaExtend, arenaFormat, arenaRoom } from "../image/arena";
 import { half, imageAttach, imageBase, putHalf, putWord, word } from "../image/image";
 import { WINDOW_BASE, WINDOW_END } from "../numbers";
+import { enter, leave } from "./desk";
 
 const PAGE: u32 = 4096;
 const ORDERS: u32 = 19;
@@ -167,8 +168,9 @@ function join(first: u32, from: u32): void {
   push(page, order);
 }
 
-/** Bytes of the heap that are in no free run: what pools and the arena's pieces take. */
+/** Bytes of the heap that are in no free run: what pools and the arena's pieces take; -2 = busy. */
 export function heapUsed(): u32 {
+  if (!enter()) return 0xfffffffe;
   let free: u32 = 0;
   for (let order: u32 = 0; order < ORDERS; order++) {
     let run = half(HEADS + (order << 2));
@@ -177,5 +179,7 @@ export function heapUsed(): u32 {
       run = half(run);
     }
   }
-  return half(PAGES) * PAGE - free - arenaRoom();
+  const used = half(PAGES) * PAGE - free - arenaRoom();
+  leave();
+  return used;
 }

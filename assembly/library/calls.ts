@@ -2,6 +2,7 @@
 // is shared. A slot crosses as u32 (bitmaps), as a number up to 2^53 (f64), or as (hi, lo).
 //
 // BUSY (or BUSY as the type can say it) means: the lock was held for 50 ms, nothing was done.
+import { journalCount } from "../image/image";
 import { bitmapClear, bitmapFill, NONE } from "../sets/bitmap";
 import { heapReady } from "./buddy";
 import { enter, leave, shared } from "./desk";
@@ -18,6 +19,7 @@ import {
   poolCollect,
   poolCooling,
   poolExclude,
+  poolExcludeBits,
   poolExcluded,
   poolGive,
   poolHeld,
@@ -43,6 +45,10 @@ const FULL_32: u32 = 0xfffffffd;
 /** Slots that one call of takeMany, fill or clear treats under one lock. */
 const BATCH: u32 = 64;
 const STRIDE: u64 = 512;
+/** Slots of a bitmap that are excluded under one lock. */
+const EXCLUDING: u64 = 65536;
+/** Words after which a batch goes on under the next lock: what one slot may change still fits. */
+const NOTED: u32 = 2000;
 
 /** A pool of 2^bits slots: its cell, 0 = no space. Only the thread that made the heap. */
 export function slotsMake(bits: u32, policy: u32, cooldown: u32, seed: u64): u32 {
@@ -52,11 +58,16 @@ export function slotsMake(bits: u32, policy: u32, cooldown: u32, seed: u64): u32
   return cell;
 }
 
-/** Ends a pool. Only the thread that made the heap, when nobody else uses the pool. */
+/**
+ * Ends a pool, in parts: OK, or BUSY (call again). Only the thread that made the heap, when nobody
+ * else uses the pool.
+ */
 export function slotsClose(cell: u32): i32 {
-  if (!enter()) return BUSY;
-  poolClose(cell);
-  leave();
+  for (let done: bool = false; !done; ) {
+    if (!enter()) return BUSY;
+    done = poolClose(cell);
+    leave();
+  }
   return OK;
 }
 
@@ -70,6 +81,14 @@ export function slotsBand(cell: u32, band: u64): i32 {
 
 /** Excludes from..to: OK, TAKEN (the pool is in use), NO_SPACE. */
 export function slotsExclude(cell: u32, fHi: u64, fLo: u64, tHi: u64, tLo: u64): i32 {
+  if (isBitmap(cell)) {
+    for (let from = fLo; from <= tLo; from += EXCLUDING) {
+      if (!enter()) return BUSY;
+      const part = poolExcludeBits(cell, <u32>from, <u32>min<u64>(tLo, from + EXCLUDING - 1));
+      leave();
+      if (part != OK) return part;
+    }
+  }
   if (!enter()) return BUSY;
   const status = heapReady() ? poolExclude(cell, fHi, fLo, tHi, tLo) : NO_SPACE;
   leave();
@@ -168,7 +187,10 @@ export function slotsSweep(cell: u32, now: u32): i32 {
 
 /** When a cooling slot is free again (the pool's clock, seconds). Looks through all that cool. */
 export function slotsUntil(cell: u32, hi: u64, lo: u64): u32 {
-  return poolUntil(cell, hi, lo);
+  if (!enter()) return BUSY_32;
+  const until = poolUntil(cell, hi, lo);
+  leave();
+  return until;
 }
 
 // Width of what takeMany and giveMany exchange: 4 = u32, 8 = f64, 9 = u64.
@@ -200,14 +222,14 @@ export function slotsTakeMany(cell: u32, now: u32, at: usize, n: u32, width: u32
     many = BUSY;
     if (!enter()) return done;
     const part = min<u32>(n, done + BATCH);
-    for (; done < part; done++) {
+    while (done < part && journalCount() < NOTED) {
       const quick = shared ? NONE : plainTake(cell);
       many = quick != NONE ? OK : poolTake(cell, now);
       if (many != OK) {
         leave();
         return done;
       }
-      put(at, done, width, quick != NONE ? <u64>quick : slotLo);
+      put(at, done++, width, quick != NONE ? <u64>quick : slotLo);
     }
     leave();
   }
@@ -220,7 +242,7 @@ export function slotsGiveMany(cell: u32, now: u32, at: usize, n: u32, width: u32
     many = BUSY;
     if (!enter()) return done;
     const part = min<u32>(n, done + BATCH);
-    for (; done < part; done++) {
+    while (done < part && journalCount() < NOTED) {
       const slot = get(at, done, width);
       const quick = !shared && slot >> 32 == 0 && plainGive(cell, <u32>slot);
       many = quick ? OK : poolGive(cell, 0, slot, now);
@@ -228,6 +250,7 @@ export function slotsGiveMany(cell: u32, now: u32, at: usize, n: u32, width: u32
         leave();
         return done;
       }
+      done++;
     }
     leave();
   }
@@ -244,17 +267,25 @@ function fillPart(cell: u32, hi: u64, from: u64, to: u64, take: bool, now: u32):
       ? bitmapFill(at, slots, <u32>from, <u32>to)
       : bitmapClear(at, slots, <u32>from, <u32>to);
     heldAdd(cell, take ? <u64>count : -(<u64>count));
+    reached = to;
     return <u64>count;
   }
   let count: u64 = 0;
   for (let lo = from; ; lo++) {
     const status = take ? poolTakeAt(cell, hi, lo, now) : poolGive(cell, hi, lo, now);
+    if (status == NO_SPACE) {
+      many = NO_SPACE;
+      break;
+    }
     if (status == OK) count++;
-    if (lo == to) break;
+    reached = lo;
+    if (lo == to || journalCount() >= NOTED) break;
   }
   return count;
 }
 
+// The last slot that fillPart has treated.
+let reached: u64 = 0;
 let resume: u64 = 0;
 
 /** Where the last slotsFill stopped when manyStatus is BUSY: begin there again. */
@@ -274,11 +305,11 @@ export function slotsFill(cell: u32, hi: u64, from: u64, to: u64, take: bool, no
     const end = min<u64>(to, resume | (STRIDE - 1));
     many = BUSY;
     if (!enter()) break;
-    many = heapReady() ? OK : NO_SPACE;
-    if (many == OK) count += fillPart(cell, hi, resume, end, take, now);
+    many = OK;
+    count += fillPart(cell, hi, resume, end, take, now);
     leave();
-    if (many != OK || end == to) break;
-    resume = end + 1;
+    if (many != OK || reached == to) break;
+    resume = reached + 1;
   }
   return count;
 }
@@ -292,13 +323,13 @@ export function slotsNext(cell: u32, hi: u64, lo: u64): i32 {
 }
 
 /**
- * The next at most `n` held slots from `from` on (below 2^64), into memory as u64. How many; the
- * first that isn't told is where the next call begins.
+ * The next at most `n` held slots from `from` on (below 2^64), into memory as u64. How many, -2 =
+ * busy; the first that isn't told is where the next call begins.
  */
 export function slotsList(cell: u32, from: u64, at: usize, n: u32): u32 {
   let lo = from;
   let done: u32 = 0;
-  if (!enter()) return 0;
+  if (!enter()) return BUSY_32;
   while (done < n && poolNext(cell, 0, lo)) {
     if (slotHi != 0) break;
     store<u64>(at + ((<usize>done) << 3), slotLo);

@@ -2,7 +2,7 @@
 // works at a desk of its own, where its notes lie so that others can undo a call that was cut
 // short.
 //
-//   header   512  lock: 0 free, else desk + 1 | CONTENDED i32 | -
+//   header   512  lock: 0 free, else desk + 1 | tag << 7 (22 bits) | CONTENDED i32 | -
 //            576  64 desks: | tag u32 (0 = nobody) | notes made u32 | address of the notes u32 | -
 //            |
 //   scratch  64 pieces of DESK_BYTES, one for each desk: journal, transfer area
@@ -28,6 +28,11 @@ import { scratchAssign, scratchTake } from "../scratch";
 export const DESKS: u32 = 64;
 /** Scratch memory of a desk. */
 const DESK_BYTES: usize = 491520;
+/**
+ * Words that one call may change, not bound by an entry of the log: a carve of blocks.ts puts keys
+ * into up to 128 sets, 53 of them with lists that become nodes (110 words each).
+ */
+const DESK_NOTES: u32 = 11000;
 /** Bytes of the transfer area of each instance. */
 export const TRANSFER_BYTES: u32 = 262144;
 
@@ -41,6 +46,8 @@ const SPINS: u32 = 256;
 /** Do several threads use this heap, so that calls must lock? */
 export let shared: bool = false;
 let mine: u32 = 0;
+// What the lock says while this instance holds it.
+let seat: i32 = 0;
 let transfer: usize = 0;
 
 /** Sits down at desk `index`: its scratch memory, its transfer area. Once per instance. */
@@ -49,13 +56,18 @@ export function deskSit(index: u32): void {
   mine = index;
   const first = (__heap_base + 65535) & ~65535;
   scratchAssign(first + <usize>index * DESK_BYTES, DESK_BYTES);
-  journalReserve();
+  journalReserve(DESK_NOTES);
   transfer = scratchTake(<usize>TRANSFER_BYTES);
 }
 
 /** Where texts and arrays are exchanged with this instance. */
 export function transferArea(): usize {
   return transfer;
+}
+
+// The tag belongs to it, so that a desk's next thread isn't taken for the one before.
+function seatOf(index: u32, tag: u32): i32 {
+  return <i32>((index + 1) | ((tag & 0x3fffff) << 7));
 }
 
 /** From here on this instance's calls lock and note. `tag` names its thread (not 0). */
@@ -66,6 +78,7 @@ export function deskShare(tag: u32): void {
   journalMirror(at + 4);
   store<u32>(at, <u32>journalNotes(), 8);
   store<u32>(at, tag);
+  seat = seatOf(mine, tag);
   shared = true;
 }
 
@@ -88,15 +101,21 @@ export function deskTag(index: u32): u32 {
   return load<u32>(TABLE + <usize>index * DESK);
 }
 
-/** Frees a desk whose thread has ended and doesn't hold the lock. */
-export function deskFree(index: u32): void {
-  store<u32>(TABLE + <usize>index * DESK, 0);
+/**
+ * Frees a desk whose thread `tag` has ended and doesn't hold the lock. Not while its notes are
+ * needed (somebody is undoing its call), nor when another thread sits there by now.
+ */
+export function deskFree(index: u32, tag: u32): void {
+  const at = TABLE + <usize>index * DESK;
+  if (load<u32>(at, 4) != 0) return;
+  if (ASC_FEATURE_THREADS) atomic.cmpxchg<i32>(at, <i32>tag, 0);
+  else if (load<u32>(at) == tag) store<u32>(at, 0);
 }
 
 /** The desk that holds the lock, or DESKS. */
 export function deskHolder(): u32 {
   const value = ASC_FEATURE_THREADS ? atomic.load<i32>(LOCK) : load<i32>(LOCK);
-  return value == 0 ? DESKS : <u32>(value & ~CONTENDED) - 1;
+  return value == 0 ? DESKS : <u32>(value & 127) - 1;
 }
 
 /** Takes the heap's lock. false: it was held for 50 ms; ask `deskHolder` and try again. */
@@ -106,7 +125,7 @@ export function enter(): bool {
 }
 
 function acquire(): bool {
-  const me = <i32>mine + 1;
+  const me = seat;
   for (let spin: u32 = 0; spin < SPINS; spin++) {
     if (atomic.load<i32>(LOCK) == 0 && atomic.cmpxchg<i32>(LOCK, 0, me) == 0) return true;
   }
@@ -136,19 +155,25 @@ export function settle(): void {
 }
 
 /**
- * The thread at desk `index` has ended while it held the lock: undoes its half-done call and frees
- * the lock. false: it doesn't hold the lock any more.
+ * The thread `tag` at desk `index` has ended while it held the lock: undoes its half-done call and
+ * frees the lock. false: it doesn't hold the lock any more.
+ *
+ * Notes are only at the desk of who holds the lock, or of the one whose call that thread was undoing
+ * when it ended itself: so all that there are get undone. To undo twice is to undo once.
  */
-export function deskRecover(index: u32): bool {
+export function deskRecover(index: u32, tag: u32): bool {
   if (ASC_FEATURE_THREADS) {
     const value = atomic.load<i32>(LOCK);
-    if ((value & ~CONTENDED) != <i32>index + 1) return false;
-    const me = (<i32>mine + 1) | CONTENDED;
-    if (atomic.cmpxchg<i32>(LOCK, value, me) != value) return false;
-    const at = TABLE + <usize>index * DESK;
-    journalUndoOf(<usize>load<u32>(at, 8), load<u32>(at, 4));
-    store<u32>(at, 0, 4);
-    if (index != mine) store<u32>(at, 0);
+    if ((value & ~CONTENDED) != seatOf(index, tag)) return false;
+    if (atomic.cmpxchg<i32>(LOCK, value, seat | CONTENDED) != value) return false;
+    for (let i: u32 = 0; i < DESKS; i++) {
+      const at = TABLE + <usize>i * DESK;
+      const count = load<u32>(at, 4);
+      if (count == 0) continue;
+      journalUndoOf(<usize>load<u32>(at, 8), count);
+      store<u32>(at, 0, 4);
+    }
+    if (index != mine) deskFree(index, tag);
     leave();
     return true;
   }

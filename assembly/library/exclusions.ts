@@ -55,13 +55,12 @@ export function excludedAt(at: u32, hi: u64, lo: u64): bool {
   return false;
 }
 
-/** Gives the blocks back. */
-export function exclusionsFree(at: u32): void {
-  let block = half(at);
-  while (block != 0) {
-    const next = half(block);
+/** Gives at most `blocks` blocks back. True: there are none left. */
+export function exclusionsFree(at: u32, blocks: u32): bool {
+  for (let i: u32 = 0; i < blocks && half(at) != 0; i++) {
+    const block = half(at);
+    putHalf(at, half(block));
     arenaFree(block, BLOCK);
-    block = next;
   }
-  putHalf(at, 0);
+  return half(at) == 0;
 }

@@ -86,7 +86,8 @@ const FIRST: u32 = 1;
 const RANDOMLY: u32 = 2;
 /** Due cool-downs that one call collects. */
 const COLLECT: u32 = 8;
-const EMPTYING: u32 = 4096;
+/** Blocks, leaves, lists or keys that one part of a close frees: it notes each word of them. */
+const EMPTYING: u32 = 16;
 
 /** Answers. */
 export const OK: i32 = 0;
@@ -160,12 +161,15 @@ export function poolMake(bits: u32, policy: u32, cooldown: u32, seed: u64): u32 
   return cell;
 }
 
-/** Gives everything back that the pool took. */
-export function poolClose(cell: u32): void {
-  while (coolingPop(cell + COOLING)) {}
-  exclusionsFree(cell + EXCLUSIONS);
+/** Gives a part of what the pool took back. True: it was the last one, the cell is gone. */
+export function poolClose(cell: u32): bool {
+  for (let i: u32 = 0; i < EMPTYING; i++) {
+    if (!coolingPop(cell + COOLING)) break;
+  }
+  if (coolingCount(cell + COOLING) != 0) return false;
+  if (!exclusionsFree(cell + EXCLUSIONS, EMPTYING)) return false;
   if (!isBitmap(cell)) {
-    while (!radixFree(cell + SET, EMPTYING)) {}
+    if (!radixFree(cell + SET, EMPTYING)) return false;
   } else {
     const bits = bitsOf(cell);
     const bytes = bitmapBytes(half(cell + SLOTS));
@@ -173,6 +177,7 @@ export function poolClose(cell: u32): void {
     else if (bits > 6) arenaFree(half(cell + SET), arenaClass(bytes));
   }
   arenaFree(cell, CELL);
+  return true;
 }
 
 /** Slots below `band` are given only when no other is free, or to who asks for one. */
@@ -233,6 +238,17 @@ export function isSet(cell: u32, hi: u64, lo: u64): bool {
 }
 
 /**
+ * The bits of an exclusion of a bitmap, in parts before poolExclude: what is set already isn't
+ * counted again. OK; TAKEN.
+ */
+export function poolExcludeBits(cell: u32, from: u32, to: u32): i32 {
+  if (poolHeld(cell) != 0 || poolCooling(cell) != 0) return TAKEN;
+  const count = <u64>bitmapFill(half(cell + SET), half(cell + SLOTS), from, to);
+  putWord(cell + EXCLUDED, word(cell + EXCLUDED) + count);
+  return OK;
+}
+
+/**
  * Excludes from..to (both included, inside the pool). OK; TAKEN: something in it is held or cools;
  * NO_SPACE.
  */
@@ -241,10 +257,8 @@ export function poolExclude(cell: u32, fHi: u64, fLo: u64, tHi: u64, tLo: u64): 
   if (poolHeld(cell) != 0 || poolCooling(cell) != 0) return TAKEN;
   if (!exclusionsAdd(cell + EXCLUSIONS, fHi, fLo, tHi, tLo)) return NO_SPACE;
   putWord(cell, word(cell) & ~PLAIN_GIVE);
-  let more: u64;
-  if (isBitmap(cell)) {
-    more = <u64>bitmapFill(half(cell + SET), half(cell + SLOTS), <u32>fLo, <u32>tLo);
-  } else more = tHi != fHi || tLo - fLo == <u64>-1 ? <u64>-1 : tLo - fLo + 1;
+  if (isBitmap(cell)) return OK;
+  const more = tHi != fHi || tLo - fLo == <u64>-1 ? <u64>-1 : tLo - fLo + 1;
   const sum = word(cell + EXCLUDED) + more;
   putWord(cell + EXCLUDED, sum < more || more == <u64>-1 ? <u64>-1 : sum);
   return OK;

@@ -8,12 +8,23 @@
 // those of calls.ts do; what others do between two calls is in the snapshot or isn't.
 import { half, imageBase, putWord, word } from "../image/image";
 import { quickSettle } from "../sets/bitmapquick";
-import { foundHi, foundLo, RADIX_NO_SPACE, radixNextTaken, radixTake } from "../sets/radix";
+import { foundHi, foundLo, RADIX_OK, radixNextTaken, radixTake } from "../sets/radix";
 import { heapReady } from "./buddy";
 import { BUSY } from "./calls";
 import { coolingPush } from "./cooling";
 import { enter, leave, settle } from "./desk";
-import { heldAdd, isBitmap, isInside, isSet, OK, poolExcluded, setOf, slotsOf } from "./slots";
+import {
+  cooldownOf,
+  heldAdd,
+  isBitmap,
+  OK,
+  poolExcluded,
+  poolState,
+  STATE_FREE,
+  STATE_HELD,
+  setOf,
+  slotsOf,
+} from "./slots";
 
 const GROUP: usize = 24;
 const FULL: u64 = 0xffffffffffffffff;
@@ -107,7 +118,7 @@ function groups(cell: u32, hi: u64, lo: u64, at: usize, n: u32): u32 {
   return done;
 }
 
-/** Puts `n` groups into the set of a radix pool. 0: no space, or a slot that isn't there. */
+/** Puts `n` groups into the set of a radix pool. 0: no space, or a slot that isn't free. */
 export function snapshotLoad(cell: u32, at: usize, n: u32): i32 {
   if (!enter()) return BUSY;
   const done = loadGroups(cell, at, n);
@@ -122,13 +133,12 @@ function loadGroups(cell: u32, at: usize, n: u32): bool {
     const p = at + <usize>i * GROUP;
     const hi = load<u64>(p);
     const lo = load<u64>(p, 8);
-    let bits = load<u64>(p, 16);
-    heldAdd(cell, <u64>popcnt(bits));
-    if (!heapReady()) return false;
-    while (bits != 0) {
+    if ((lo & 63) != 0 || !heapReady()) return false;
+    for (let bits = load<u64>(p, 16); bits != 0; bits &= bits - 1) {
       const slot = lo + <u64>ctz(bits);
-      if (!isInside(cell, hi, slot) || radixTake(root, hi, slot) == RADIX_NO_SPACE) return false;
-      bits &= bits - 1;
+      if (poolState(cell, hi, slot) != STATE_FREE) return false;
+      if (radixTake(root, hi, slot) != RADIX_OK) return false;
+      heldAdd(cell, 1);
     }
   }
   return true;
@@ -161,10 +171,11 @@ function cooling(cell: u32, from: u32, at: usize, n: u32): u32 {
   return done;
 }
 
-/** Lets a slot of the set cool until `due`. 0: no space, or the slot isn't in the set. */
+/** Lets a slot of the set cool until `due`. 0: no space, or the slot isn't held. */
 export function snapshotCool(cell: u32, hi: u64, lo: u64, due: u32): i32 {
   if (!enter()) return BUSY;
-  const cools = heapReady() && isSet(cell, hi, lo) && coolingPush(cell + COOLING, hi, lo, due);
+  const isHeld = cooldownOf(cell) != 0 && poolState(cell, hi, lo) == STATE_HELD;
+  const cools = isHeld && heapReady() && coolingPush(cell + COOLING, hi, lo, due);
   if (cools) heldAdd(cell, -1);
   leave();
   return <i32>cools;
