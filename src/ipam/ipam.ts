@@ -314,24 +314,29 @@ export class Ipam extends IpamView {
   close(): void {
     const core = this.#core;
     if (!core) return;
-    const sound = this.lock === "exclusive" && !this.#broken;
+    let failure = this.#broken;
     try {
-      if (!sound) return;
+      if (failure || this.lock === "per-call") return;
       const status = core.run<number>(() => core.exports.queueCheckpoint!(this.#sync ? 1 : 0));
-      if (status < 0) throw systemError(this.path, status);
+      if (status < 0) failure = systemError(this.path, status);
+    } catch (error) {
+      failure = error as IpamError;
     } finally {
-      this.#letGo();
+      this.#letGo(failure);
     }
+    if (failure) throw failure;
   }
 
-  #letGo(): void {
+  #letGo(failure?: IpamError): void {
     const core = this.#core;
     this.#core = undefined;
     this.#held?.free();
     this.#held = undefined;
-    if (this.#flusher?.busy) void this.#flusher.close().then(() => core?.host.closeAll());
+    const flusher = this.#flusher;
+    // A descriptor that a sync still uses isn't closed under it.
+    if (flusher?.busy) void flusher.close(failure).then(() => core?.host.closeAll());
     else {
-      void this.#flusher?.close();
+      void flusher?.close(failure);
       core?.host.closeAll();
     }
     this.forgetPools();
