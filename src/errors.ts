@@ -43,10 +43,53 @@ export class IpamError extends Error {
   }
 }
 
-/** A value as an error shows it: short, quoted where it is a text. */
-export function shown(value: unknown): string {
+/** Characters of a value in a message, and how deep it is looked into. */
+const SHOWN = 80;
+const DEEP = 4;
+
+function cut(text: string): string {
+  return text.length > SHOWN ? `${text.slice(0, SHOWN - 3)}...` : text;
+}
+
+// What of a list or an object fits into a message: reading ends there, the value may be huge.
+function joined(parts: Iterable<string>): string {
+  let text = "";
+  for (const part of parts) {
+    text += text === "" ? part : `,${part}`;
+    if (text.length > SHOWN) break;
+  }
+  return text;
+}
+
+function* elements(list: ArrayLike<unknown>, depth: number): Iterable<string> {
+  for (let i = 0; i < list.length; i++) yield json(list[i], depth);
+}
+
+function* fields(value: object, depth: number): Iterable<string> {
+  for (const key of Object.keys(value))
+    yield `${JSON.stringify(key)}:${json((value as Record<string, unknown>)[key], depth)}`;
+}
+
+function json(value: unknown, depth: number): string {
+  if (typeof value === "string") return JSON.stringify(value.slice(0, SHOWN));
   if (typeof value === "bigint") return `${value}n`;
-  if (typeof value === "object" && value !== null) return Object.prototype.toString.call(value);
-  const text = typeof value === "string" ? JSON.stringify(value) : String(value);
-  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+  if (typeof value !== "object" || value === null) return String(value);
+  // A value that lies in itself ends here, too.
+  if (depth === DEEP) return "...";
+  if (Array.isArray(value)) return `[${joined(elements(value, depth + 1))}]`;
+  const kind = Object.prototype.toString.call(value);
+  if (kind !== "[object Object]") return kind;
+  return `{${joined(fields(value, depth + 1))}}`;
+}
+
+/**
+ * A value as an error shows it, in 80 characters: JSON where it is a text, a list or an object. Never
+ * throws, whatever the value does when it is read.
+ */
+export function shown(value: unknown): string {
+  try {
+    return cut(json(value, 0));
+  } catch {
+    return `a ${typeof value} that can't be read`;
+  }
 }

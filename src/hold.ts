@@ -1,10 +1,13 @@
 // A hold: the first step of an allocation that must be written elsewhere before it counts.
-import { IpamError } from "./errors.ts";
+import { IpamError, shown } from "./errors.ts";
 
 /** What a hold needs of the pool that gave it. */
 export interface HoldEnds {
+  /** Is all of it still held? */
   has(): boolean;
+  /** false: it isn't. */
   confirm(): boolean;
+  /** Gives back what is left of it. */
   abort(): void;
 }
 
@@ -20,28 +23,30 @@ export class Hold<T = string> implements Disposable {
     this.#ends = ends;
   }
 
-  /** Has its time passed before confirm or abort (or was it released, or its pool closed)? */
+  /** Has its time passed before confirm or abort (or was part of it released, its pool closed)? */
   get lapsed(): boolean {
     return !this.#done && !this.#ends.has();
   }
 
   /** Makes it an allocation and answers what it is. Throws "lapsed" when that is too late. */
   confirm(): T {
+    const what = typeof this.address === "string" ? this.address : shown(this.address);
     if (this.#done || !this.#ends.confirm())
       throw new IpamError(
         "lapsed",
-        `the hold on ${String(this.address)} has ended: aborted, confirmed, or its time passed`,
+        `the hold on ${what} has ended: aborted, confirmed, released, or its time passed`,
         this.address,
       );
     this.#done = true;
     return this.address;
   }
 
-  /** Gives it back. Nothing happens after confirm, or when it has lapsed. */
+  /** Gives back what of it is still held. Nothing happens after confirm, or when all of it ended. */
   abort(): void {
-    if (this.#done || this.lapsed) return;
+    if (this.#done) return;
+    const { lapsed } = this;
     this.#ends.abort();
-    this.#done = true;
+    this.#done = !lapsed;
   }
 
   /** abort, unless it was confirmed. */

@@ -1,6 +1,10 @@
 // Holds: what was taken but isn't confirmed yet. Each lapses after its time, by itself: at the next
 // call of the pool that looks, and by a timer that keeps no process alive.
 //
+// The earliest due time is kept: a call while nothing is due costs one comparison, however many holds
+// are open. It may be that of a hold that has ended since: then the sweep that it causes finds the
+// right one. Adding and ending are O(1), what a sweep ends is O(open holds).
+//
 // In memory of this thread only: a hold isn't shared, isn't saved, and lapses with its process.
 import { IpamError } from "./errors.ts";
 
@@ -14,8 +18,11 @@ export interface HoldOptions {
   ttl?: number;
 }
 
+/** After this many seconds a thing that couldn't be given back (no memory) is tried again. */
+const AGAIN = 1;
+
 interface Entry<T> {
-  /** Tells this hold from an earlier one of the same key. */
+  /** Tells this hold from an earlier one of the same key; 0: over, but not given back yet. */
   id: number;
   due: number;
   giveBack: (what: T) => void;
@@ -30,6 +37,9 @@ export function ttlOf(options: HoldOptions | undefined): number {
   return ttl;
 }
 
+/** One of the holds that belong together: its key and its id. */
+export type Part = readonly [key: string, id: number];
+
 /** The holds of one pool, by a key of the pool's choice. */
 export class Holds<T> {
   readonly #entries = new Map<string, Entry<T>>();
@@ -37,28 +47,33 @@ export class Holds<T> {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #alarm = 0;
   #last = 0;
+  /** No entry is due before. */
+  #earliest = Number.POSITIVE_INFINITY;
 
   constructor(clock: () => number) {
     this.#clock = clock;
   }
 
-  /** How many there are, lapsed ones given back first. */
+  /** How many there are. */
   get size(): number {
-    this.sweep();
     return this.#entries.size;
   }
 
   /** Notes a hold on `what` under `key` for `ttl` seconds. Answers its id. */
   add(key: string, what: T, ttl: number, giveBack: (what: T) => void): number {
     const id = ++this.#last;
-    this.#entries.set(key, { id, due: this.#clock() + ttl, giveBack, what });
-    this.#arm(ttl);
+    const due = this.#clock() + ttl;
+    this.#earliest = this.#entries.size === 0 ? due : Math.min(this.#earliest, due);
+    this.#entries.set(key, { id, due, giveBack, what });
+    this.#arm(due, ttl);
     return id;
   }
 
-  /** When the hold lapses (seconds of the pool's clock); undefined: there is none. */
+  /**
+   * When the hold lapses (seconds of the pool's clock); undefined: there is none. Gives nothing
+   * back, so that what a call has found out before stays true.
+   */
   due(key: string): number | undefined {
-    this.sweep();
     return this.#entries.get(key)?.due;
   }
 
@@ -73,19 +88,51 @@ export class Holds<T> {
     return this.has(key, id) && this.#entries.delete(key);
   }
 
+  /** Which of several are still there, all of them seen at one time. */
+  still<P extends Part>(parts: readonly P[]): P[] {
+    this.sweep();
+    return parts.filter(([key, id]) => this.#entries.get(key)?.id === id);
+  }
+
+  /** Ends several without giving anything back: all, or none where one is over (false). */
+  endAll(parts: readonly Part[]): boolean {
+    if (this.still(parts).length < parts.length) return false;
+    for (const [key] of parts) this.#entries.delete(key);
+    return true;
+  }
+
   /** Ends whatever hold there is under the key: somebody released what it held. */
   forget(key: string): void {
     if (this.#entries.size > 0) this.#entries.delete(key);
   }
 
-  /** Gives back what has lapsed. Cheap when there are no holds. */
+  /** Gives back what has lapsed. */
   sweep(): void {
     if (this.#entries.size === 0) return;
     const now = this.#clock();
+    if (now >= this.#earliest) this.#lapse(now);
+  }
+
+  #lapse(now: number): void {
+    let earliest = Number.POSITIVE_INFINITY;
     for (const [key, entry] of this.#entries) {
-      if (entry.due > now) continue;
-      this.#entries.delete(key);
+      if (entry.due <= now) this.#giveBack(key, entry, now);
+      // One that is there still is not due yet, or is tried again.
+      if (this.#entries.get(key) === entry) earliest = Math.min(earliest, entry.due);
+    }
+    this.#earliest = earliest;
+  }
+
+  // No call of a pool, and no timer, fails because somebody else's hold can't be given back.
+  #giveBack(key: string, entry: Entry<T>, now: number): void {
+    this.#entries.delete(key);
+    try {
       entry.giveBack(entry.what);
+    } catch (error) {
+      if (!(error instanceof IpamError)) throw error;
+      entry.id = 0;
+      entry.due = now + AGAIN;
+      this.#entries.set(key, entry);
     }
   }
 
@@ -96,25 +143,18 @@ export class Holds<T> {
     this.#entries.clear();
   }
 
-  #arm(seconds: number): void {
-    const due = this.#clock() + seconds;
+  #arm(due: number, seconds: number): void {
     if (this.#timer !== undefined && this.#alarm <= due) return;
     clearTimeout(this.#timer);
     this.#alarm = due;
-    this.#timer = setTimeout(
-      () => {
-        this.#timer = undefined;
-        this.sweep();
-        if (this.#entries.size > 0) this.#arm(this.#nearest());
-      },
-      seconds * 1000 + 5,
-    );
+    this.#timer = setTimeout(() => this.#wake(), seconds * 1000 + 5);
     (this.#timer as { unref?: () => void }).unref?.();
   }
 
-  #nearest(): number {
-    let due = Number.POSITIVE_INFINITY;
-    for (const entry of this.#entries.values()) due = Math.min(due, entry.due);
-    return Math.max(0.01, due - this.#clock());
+  #wake(): void {
+    this.#timer = undefined;
+    this.sweep();
+    if (this.#entries.size === 0) return;
+    this.#arm(this.#earliest, Math.max(0.01, this.#earliest - this.#clock()));
   }
 }

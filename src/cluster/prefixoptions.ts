@@ -1,6 +1,15 @@
 // Options of createPrefixPool, checked and by family.
-import { type Family, formatPrefix, type Prefix, parseInterval, widthOf } from "../address.ts";
+import {
+  type Family,
+  formatPrefix,
+  lastOf,
+  type Prefix,
+  parseInterval,
+  parsePrefix,
+  widthOf,
+} from "../address.ts";
 import { IpamError, shown } from "../errors.ts";
+import { seconds } from "../pool.ts";
 import { POLICIES, type Policy } from "../slots.ts";
 
 /** One number for both families, or one for each. */
@@ -18,7 +27,8 @@ export interface PrefixPoolOptions {
   tail?: PerFamily;
   /**
    * Kept back: prefixes, addresses, `first-last`; with one length every sub-prefix that one of them
-   * touches. Applies to prefixes that are added later, too; what lies elsewhere is no error.
+   * touches. Each must touch a cluster prefix that the pool begins with (if it begins with one); it
+   * applies to those that are added later, too.
    */
   exclude?: readonly string[];
   /** `next` (round robin, the default), `first`, `random`; with `mixed` it is `first`. */
@@ -76,10 +86,6 @@ export function lengthFrom(value: PerFamily | undefined, family: Family, otherwi
   return forFamily("length", value, family, otherwise, widthOf(family));
 }
 
-function seconds(): number {
-  return performance.now() / 1000;
-}
-
 function randomSeed(): bigint {
   return globalThis.crypto.getRandomValues(new BigUint64Array(1))[0]!;
 }
@@ -117,6 +123,20 @@ export function rulesOf(options: PrefixPoolOptions): Rules {
   }
   if (typeof length !== "object") lengthFrom(length, 6, 0);
   return rules;
+}
+
+/** Throws "outside" for an exclusion that touches none of the cluster prefixes, if there are any. */
+export function checkExclude(options: PrefixPoolOptions, prefixes: readonly string[]): void {
+  rulesOf(options);
+  const clusters = prefixes.map((text) => parsePrefix(text));
+  if (clusters.length === 0) return;
+  for (const text of options.exclude ?? []) {
+    const { family, first, last } = parseInterval(text);
+    const touches = (p: Prefix) => p.family === family && p.base <= last && lastOf(p) >= first;
+    if (clusters.some(touches)) continue;
+    const few = prefixes.slice(0, 4).join(", ") + (prefixes.length > 4 ? ", ..." : "");
+    throw new IpamError("outside", `exclude ${text} touches none of ${few}`, text);
+  }
 }
 
 /** Sorted, and what touches joined. */

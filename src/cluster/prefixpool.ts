@@ -3,8 +3,8 @@
 // family the first prefix that isn't draining and has room. Which sub-prefix of it: the core
 // (ranges.ts, blockrange.ts).
 //
-// Cost: a call looks at each cluster prefix of the family (there are few) and then makes one call
-// into the core; an owner costs two entries of a map; take and give by slot neither.
+// Cost: a look at each cluster prefix of the family (there are few), then one call into the core; an
+// owner costs two entries of a map; take and give by slot neither.
 import { formatPrefix, holdsPrefix, type Prefix, parsePrefix } from "../address.ts";
 import { IpamError, shown } from "../errors.ts";
 import { Hold } from "../hold.ts";
@@ -12,7 +12,7 @@ import { type HoldOptions, Holds, ttlOf } from "../holds.ts";
 import type { SlotArray } from "../slots.ts";
 import { ClusterPrefixes, checkOwner, exhausted, prefixOrAddress } from "./clusterprefixes.ts";
 import { Owners } from "./owners.ts";
-import { type PrefixPoolOptions, type Rules, rulesOf } from "./prefixoptions.ts";
+import { checkExclude, type PrefixPoolOptions, type Rules, rulesOf } from "./prefixoptions.ts";
 import {
   conflicted,
   explained,
@@ -33,7 +33,7 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
   readonly #rules: Rules;
   readonly #prefixes: ClusterPrefixes;
   readonly #owners = new Owners();
-  readonly #holds: Holds<Prefix>;
+  readonly #holds: Holds<string>;
   #sole: SlotRange | undefined;
   #closed = false;
 
@@ -98,6 +98,11 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
     return true;
   }
 
+  #giveText(text: string): void {
+    const p = parsePrefix(text);
+    this.#give(this.#prefixes.around(p)!, p);
+  }
+
   #take(request: PrefixRequest): { range: ClusterRange; prefix: Prefix }[] {
     this.#open();
     if (typeof request !== "object" || request === null)
@@ -129,28 +134,24 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
 
   /**
    * The first of two steps, for who must write elsewhere before it counts: confirm() keeps it,
-   * abort() or the end of `ttl` seconds gives all of it back. Errors as allocate.
+   * abort() or the end of `ttl` seconds gives back what of it wasn't released since. Errors as
+   * allocate.
    */
   hold(request: PrefixRequest = {}, options?: HoldOptions): Hold<string[]> {
     const ttl = ttlOf(options);
-    const held = this.#take(request).map(({ range, prefix }) => {
-      const back = () => {
-        if (!this.#closed) this.#give(range, prefix);
-      };
-      const text = formatPrefix(prefix);
-      return { text, back, id: this.#holds.add(text, prefix, ttl, back) };
-    });
-    const has = () => !this.#closed && held.every(({ text, id }) => this.#holds.has(text, id));
-    return new Hold(
-      held.map(({ text }) => text),
-      {
-        has,
-        confirm: () => has() && held.every(({ text, id }) => this.#holds.end(text, id)),
-        abort: () => {
-          for (const { text, id, back } of held) if (this.#holds.end(text, id)) back();
-        },
+    const texts = this.allocate(request);
+    const back = (text: string) => {
+      if (!this.#closed) this.#giveText(text);
+    };
+    const parts = texts.map((text) => [text, this.#holds.add(text, text, ttl, back)] as const);
+    const left = () => (this.#closed ? [] : this.#holds.still(parts));
+    return new Hold(texts, {
+      has: () => left().length === texts.length,
+      confirm: () => !this.#closed && this.#holds.endAll(parts),
+      abort: () => {
+        for (const [text] of left()) back(text);
       },
-    );
+    });
   }
 
   /**
@@ -171,10 +172,7 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
     this.#open();
     checkOwner(owner);
     const mine = this.#owners.prefixes(owner);
-    for (const text of mine) {
-      const p = parsePrefix(text);
-      this.#give(this.#prefixes.around(p)!, p);
-    }
+    for (const text of mine) this.#giveText(text);
     return mine;
   }
 
@@ -311,6 +309,7 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
 
   // The one cluster prefix of one length whose sub-prefixes have numbers.
   #numbered(): SlotRange {
+    if (this.#holds.size > 0) this.#holds.sweep();
     if (this.#sole) return this.#sole;
     this.#open();
     throw new IpamError(
@@ -321,7 +320,7 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
 
   /** Takes a slot by the policy. Throws "exhausted", "invalid" (no such pool), "tooLarge". */
   take(): S {
-    const range = this.#sole ?? this.#numbered();
+    const range = this.#numbered();
     if (range.draining) exhausted([range], range.length);
     const slot = range.slots.take();
     range.allocations++;
@@ -330,7 +329,7 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
 
   /** Gives a slot back, its owner with it. Throws "notAllocated", "invalid". */
   give(slot: S): void {
-    const range = this.#sole ?? this.#numbered();
+    const range = this.#numbered();
     range.slots.check(slot);
     if (range.slots.giveRaw(slot) !== 0)
       throw new IpamError("notAllocated", `slot ${slot} of ${range.text} isn't held`, slot);
@@ -357,10 +356,12 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
     return count;
   }
 
-  /** Gives slots back, their owners with them. How many: it stops at the first that isn't held. */
+  /**
+   * Gives slots back, their owners with them; in a BigUint64Array a slot may be a bigint in any
+   * pool. How many: it stops at the first that isn't held.
+   */
   giveMany(slots: SlotArray): number {
     const range = this.#numbered();
-    for (let i = 0; i < slots.length; i++) range.slots.check(slots[i]);
     const count = range.slots.giveMany(slots);
     if (this.#owners.size === 0 && this.#holds.size === 0) range.releases += count;
     else for (let i = 0; i < count; i++) this.#gave(range, slots[i]!);
@@ -433,7 +434,7 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
  * A pool of sub-prefixes of the cluster prefixes (any number of each family, which may not
  * overlap), none of them held: of one length per family, or of mixed ones. A list in which families
  * take turns counts by first appearance. Throws "invalid", "hostBits", "overlap", "tooSmall",
- * "tooLarge", "noSpace".
+ * "tooLarge", "outside" (an exclusion that touches none of them), "noSpace".
  */
 export function createPrefixPool<S extends number | bigint = number>(
   prefixes: string | readonly string[],
@@ -442,5 +443,6 @@ export function createPrefixPool<S extends number | bigint = number>(
   const list = typeof prefixes === "string" ? [prefixes] : prefixes;
   if (!Array.isArray(list))
     throw new IpamError("invalid", `${shown(prefixes)} is not a prefix or a list`, prefixes);
+  checkExclude(options, list);
   return new PrefixPool<S>(list, options);
 }

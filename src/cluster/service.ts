@@ -3,7 +3,10 @@
 //
 //   name ---> ServiceRecord ---> addresses        #services
 //   address ---> name                             #owners; addresses without a name aren't in it
-//   address, or name of a headless one ---> hold  #holds; what is allocated but not confirmed
+//   name, or address without a name ---> hold     #holds; what is allocated but not confirmed
+//
+// A hold on a service with a name is on whatever that service has when the hold ends: what an
+// update adds goes back with the rest, what was released or dropped isn't its any more.
 //
 // Cost: of the pools, and two entries of a Map for each service. toBytes: O(services).
 import { formatAddress, parseAddress } from "../address.ts";
@@ -121,28 +124,42 @@ export class ServicePool implements Disposable {
 
   /**
    * The first of two steps, for who must write elsewhere before it counts: confirm() keeps it,
-   * abort() or the end of `ttl` seconds gives all of it back, the name too. Errors as allocate.
+   * abort() or the end of `ttl` seconds gives back what the service has by then, its name too: also
+   * what an update added, not what was released. Errors as allocate.
    */
   hold(spec: ServiceSpec = {}, options?: HoldOptions): Hold<ServiceAllocation> {
     const ttl = ttlOf(options);
     const given = this.allocate(spec);
     const { name } = spec;
     const addresses = addressesOf(given);
-    const keys = addresses.length > 0 || name === undefined ? addresses : [name];
+    const keys = name === undefined ? addresses : [name];
     const back = (key: string) => {
-      if (this.#closed) return;
-      if (addresses.length > 0) this.#lose(key);
-      else this.#services.delete(key);
+      if (!this.#closed) this.#giveBack(key);
     };
-    const ids = keys.map((key) => [key, this.#holds.add(key, key, ttl, back)] as const);
-    const has = () => !this.#closed && ids.every(([key, id]) => this.#holds.has(key, id));
+    const parts = keys.map((key) => [key, this.#holds.add(key, key, ttl, back)] as const);
+    const left = () => (this.#closed ? [] : this.#holds.still(parts));
+    const isOurs = (address: string) =>
+      name === undefined || this.#services.get(name)?.clusterIPs.includes(address);
+    const has = () => !this.#closed && left().length === parts.length && addresses.every(isOurs);
     return new Hold(given, {
       has,
-      confirm: () => has() && ids.every(([key, id]) => this.#holds.end(key, id)),
+      confirm: () => has() && this.#holds.endAll(parts),
       abort: () => {
-        for (const [key, id] of ids) if (this.#holds.end(key, id)) back(key);
+        for (const [key] of left()) back(key);
       },
     });
+  }
+
+  // All that a service has, or an address without a name.
+  #giveBack(key: string): void {
+    const record = this.#services.get(key);
+    for (const address of record ? addressesOf(record) : [key]) this.#drop(address);
+    this.#forget(key);
+  }
+
+  #forget(name: string): void {
+    this.#services.delete(name);
+    this.#holds.forget(name);
   }
 
   /**
@@ -196,7 +213,7 @@ export class ServicePool implements Disposable {
   #heldBy(address: string | undefined): string | undefined {
     if (address === undefined) return undefined;
     const owner = this.#owners.get(address);
-    if (this.#holds.due(address) === undefined) return owner;
+    if (this.#holds.due(owner ?? address) === undefined) return owner;
     throw new IpamError("held", this.explain(address).why, address);
   }
 
@@ -215,7 +232,7 @@ export class ServicePool implements Disposable {
     const at = record.clusterIPs.indexOf(address);
     record.clusterIPs.splice(at, 1);
     record.ipFamilies.splice(at, 1);
-    if (record.clusterIPs.length === 0) this.#services.delete(name);
+    if (record.clusterIPs.length === 0) this.#forget(name);
   }
 
   /**
@@ -226,10 +243,8 @@ export class ServicePool implements Disposable {
   release(target: string | readonly string[]): void {
     this.#open();
     if (typeof target === "string" && !isAddress(target)) {
-      const record = this.#named(target);
-      for (const address of addressesOf(record)) this.#drop(address);
-      this.#services.delete(target);
-      this.#holds.forget(target);
+      this.#named(target);
+      this.#giveBack(target);
       return;
     }
     const list = typeof target === "string" ? [target] : target;
@@ -271,7 +286,7 @@ export class ServicePool implements Disposable {
     const { family, value } = parseAddress(address);
     const text = formatAddress(family, value);
     const owner = this.#owners.get(text);
-    const until = this.#holds.due(text);
+    const until = this.#holds.due(owner ?? text);
     const own = owner === undefined ? {} : { owner };
     if (until === undefined)
       return owner === undefined ? plain : { ...plain, owner, why: `${plain.why} to ${owner}` };

@@ -1,6 +1,7 @@
 // Laws of prefixLengthFor, planCluster and `berth plan`.
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { overlaps, parsePrefix } from "../../src/address.ts";
 import { planCommand } from "../../src/cli/plan.ts";
 import { planCluster, prefixLengthFor } from "../../src/cluster/plan.ts";
 import { createPrefixPool } from "../../src/cluster/prefixpool.ts";
@@ -89,8 +90,10 @@ describe("planCluster", () => {
     });
     const law = (about: Parameters<typeof planCluster>[0]) => {
       for (const { family, length, nodes, clusterPrefixes } of planCluster(about).families) {
-        const exclude = about.servicePrefixes as string[];
         const room = clusterPrefixes.filter((text) => Number(text.split("/")[1]) <= length);
+        const touches = (service: string) =>
+          room.some((text) => overlaps(parsePrefix(text), parsePrefix(service)));
+        const exclude = (about.servicePrefixes as string[]).filter(touches);
         const pool = createPrefixPool(room, { length: { [family]: length }, exclude });
         let given = 0;
         while (codeOf(() => pool.allocate()) !== "exhausted") given++;
