@@ -7,6 +7,7 @@ import { bitmapClear, bitmapFill, NONE } from "../sets/bitmap";
 import { heapReady } from "./buddy";
 import { enter, leave, shared } from "./desk";
 import { plainGive, plainTake } from "./plain";
+import { poolExclude, poolExcludeBits } from "./poolexclude";
 import {
   cooldownOf,
   FREE,
@@ -18,8 +19,6 @@ import {
   poolClose,
   poolCollect,
   poolCooling,
-  poolExclude,
-  poolExcludeBits,
   poolExcluded,
   poolGive,
   poolHeld,

@@ -19,7 +19,6 @@ import { arenaFree, arenaTake } from "../image/arena";
 import { half, putWord, word } from "../image/image";
 import {
   bitmapBytes,
-  bitmapFill,
   bitmapGive,
   bitmapHas,
   bitmapNextFree,
@@ -50,13 +49,7 @@ import {
   coolingPush,
   coolingUntil,
 } from "./cooling";
-import {
-  excludedAt,
-  excludedEndHi,
-  excludedEndLo,
-  exclusionsAdd,
-  exclusionsFree,
-} from "./exclusions";
+import { excludedAt, excludedEndHi, excludedEndLo, exclusionsFree } from "./exclusions";
 
 export const CELL: u32 = 128;
 const POLICY: u32 = 1;
@@ -68,8 +61,8 @@ export const HELD: u32 = 24;
 export const CURSOR: u32 = 32;
 const RANDOM: u32 = 48;
 const BAND: u32 = 56;
-const EXCLUSIONS: u32 = 64;
-const EXCLUDED: u32 = 72;
+export const EXCLUSIONS: u32 = 64;
+export const EXCLUDED: u32 = 72;
 const COOLING: u32 = 80;
 const INLINE: u32 = 104;
 const YIELDS: u32 = 112;
@@ -235,33 +228,6 @@ export function slotsOf(cell: u32): u32 {
 export function isSet(cell: u32, hi: u64, lo: u64): bool {
   if (isBitmap(cell)) return bitmapHas(half(cell + SET), half(cell + SLOTS), <u32>lo);
   return radixHas(cell + SET, hi, lo);
-}
-
-/**
- * The bits of an exclusion of a bitmap, in parts before poolExclude: what is set already isn't
- * counted again. OK; TAKEN.
- */
-export function poolExcludeBits(cell: u32, from: u32, to: u32): i32 {
-  if (poolHeld(cell) != 0 || poolCooling(cell) != 0) return TAKEN;
-  const count = <u64>bitmapFill(half(cell + SET), half(cell + SLOTS), from, to);
-  putWord(cell + EXCLUDED, word(cell + EXCLUDED) + count);
-  return OK;
-}
-
-/**
- * Excludes from..to (both included, inside the pool). OK; TAKEN: something in it is held or cools;
- * NO_SPACE.
- */
-export function poolExclude(cell: u32, fHi: u64, fLo: u64, tHi: u64, tLo: u64): i32 {
-  // Exclusions are made before anything is given: a pool in use keeps what it has promised.
-  if (poolHeld(cell) != 0 || poolCooling(cell) != 0) return TAKEN;
-  if (!exclusionsAdd(cell + EXCLUSIONS, fHi, fLo, tHi, tLo)) return NO_SPACE;
-  putWord(cell, word(cell) & ~PLAIN_GIVE);
-  if (isBitmap(cell)) return OK;
-  const more = tHi != fHi || tLo - fLo == <u64>-1 ? <u64>-1 : tLo - fLo + 1;
-  const sum = word(cell + EXCLUDED) + more;
-  putWord(cell + EXCLUDED, sum < more || more == <u64>-1 ? <u64>-1 : sum);
-  return OK;
 }
 
 /** One of the states, or IS_COOLING, IS_EXCLUDED, OUTSIDE. */

@@ -5,7 +5,7 @@
 //   64    64 boxes of BOX bytes: | state i32 | tag of the thread i32 | bytes i32 | - | JSON, UTF-8
 //   |
 //
-//   state   0 nobody's   1 idle   2 request   3 answer   4 error
+//   state   0 idle   1 request   2 answer   3 error       tag   0 nobody's
 //
 // A worker writes its request, rings the bell and waits; the opener's event loop wakes up, works,
 // answers. So a request is done whole or not at all, whenever its worker ends: there is no
@@ -30,7 +30,9 @@ const FIRST = 64;
 const HEAD = 16;
 const BELL = 0;
 const CLOSED = 1;
-const [NOBODY, IDLE, REQUEST, ANSWER, ERROR] = [0, 1, 2, 3, 4];
+const [IDLE, REQUEST, ANSWER, ERROR] = [0, 1, 2, 3];
+/** Of an error's message (characters): a request's value may be as long as a box. */
+const MESSAGE_MAX = 2000;
 /** How long a worker waits for an answer: its opener may be busy, or gone. */
 const PATIENCE_MS = 60_000;
 
@@ -104,14 +106,31 @@ class Box {
     Atomics.notify(this.words, this.#at);
   }
 
-  get tag(): number {
-    return Atomics.load(this.words, this.#at + 1);
+  /**
+   * Takes the box if it is nobody's, or (`gone`) that of a thread that has ended; not before its
+   * last request is answered. The tag decides: two threads can't both have replaced it.
+   */
+  claim(tag: number, gone: boolean): boolean {
+    const at = this.#at + 1;
+    const before = Atomics.load(this.words, at);
+    if (before !== 0 && !(gone && !threadLives(before))) return false;
+    if (Atomics.compareExchange(this.words, at, before, tag) !== before) return false;
+    if (this.state === REQUEST) {
+      Atomics.store(this.words, at, before);
+      return false;
+    }
+    Atomics.store(this.words, this.#at, IDLE!);
+    return true;
   }
 
-  claim(tag: number): boolean {
-    if (Atomics.compareExchange(this.words, this.#at, NOBODY!, IDLE!) !== NOBODY) return false;
-    Atomics.store(this.words, this.#at + 1, tag);
-    return true;
+  /** Gives the box up; a request in it is answered before somebody else gets it. */
+  release(): void {
+    Atomics.store(this.words, this.#at + 1, 0);
+  }
+
+  /** Takes a request back that nobody has answered. */
+  withdraw(): boolean {
+    return Atomics.compareExchange(this.words, this.#at, REQUEST!, IDLE!) === REQUEST;
   }
 
   put(text: string): void {
@@ -150,7 +169,9 @@ class Box {
 const boxesOf = (mailbox: SharedArrayBuffer) =>
   Array.from({ length: BOXES }, (_, index) => new Box(mailbox, index));
 
-async function answer(ipam: Ipam, box: Box): Promise<void> {
+async function answer(ipam: Ipam, box: Box, busy: Set<Box>): Promise<void> {
+  let state = ANSWER!;
+  busy.add(box);
   try {
     const { method, args } = box.get() as { method: Method; args: never[] };
     if (!METHODS.includes(method))
@@ -159,13 +180,17 @@ async function answer(ipam: Ipam, box: Box): Promise<void> {
     // An argument that was left out travels as null.
     const value = await call.apply(ipam, args.map((one) => one ?? undefined) as never[]);
     box.put(pack(method === "pool" ? (value as { prefix: string }).prefix : (value ?? null)));
-    box.state = ANSWER!;
   } catch (error) {
     const { message, code, value } = error as Partial<IpamError>;
-    const whole = typeof value === "string" || typeof value === "number" ? value : null;
-    box.put(pack({ message, code: code ?? "io", value: whole }));
-    box.state = ERROR!;
+    const short = typeof value === "string" && value.length <= MESSAGE_MAX;
+    const whole = short || typeof value === "number" ? value : null;
+    const text = String(message).slice(0, MESSAGE_MAX);
+    box.put(pack({ message: text, code: code ?? "io", value: whole }));
+    state = ERROR!;
   }
+  // Before the state: its thread may ask again at once.
+  busy.delete(box);
+  box.state = state;
 }
 
 async function serve(ipam: Ipam, mailbox: SharedArrayBuffer): Promise<void> {
@@ -175,14 +200,13 @@ async function serve(ipam: Ipam, mailbox: SharedArrayBuffer): Promise<void> {
   while (!ipam.closed) {
     const heard = Atomics.load(words, BELL);
     for (const box of boxes) {
-      if (box.state !== REQUEST || busy.has(box)) continue;
-      busy.add(box);
-      void answer(ipam, box).finally(() => busy.delete(box));
+      if (box.state === REQUEST && !busy.has(box)) void answer(ipam, box, busy);
     }
     await waitAsync(words, BELL, heard, 250).value;
   }
   Atomics.store(words, CLOSED, 1);
-  for (const box of boxes) if (box.state === REQUEST) await answer(ipam, box);
+  for (const box of boxes)
+    if (box.state === REQUEST && !busy.has(box)) await answer(ipam, box, busy);
 }
 
 const shared = new WeakMap<Ipam, IpamToken>();
@@ -213,22 +237,27 @@ export class AttachedIpam implements Disposable {
     this.#box = box;
   }
 
+  #closed(): IpamError {
+    return new IpamError("closed", `the Ipam of ${this.path} is closed`, this.path);
+  }
+
   #request(method: Method, args: unknown[]): Box {
     const box = this.#box;
-    if (!box || Atomics.load(box.words, CLOSED) === 1)
-      throw new IpamError("closed", `the Ipam of ${this.path} is closed`, this.path);
+    if (!box || Atomics.load(box.words, CLOSED) === 1) throw this.#closed();
     if (box.state === REQUEST)
       throw new IpamError("locked", "a flush of this thread isn't done yet: await it", method);
     box.put(pack({ method, args }));
     box.state = REQUEST!;
     box.ring();
+    // Closed meanwhile: the opener has looked through the boxes perhaps before this was in one.
+    if (Atomics.load(box.words, CLOSED) === 1 && box.withdraw()) throw this.#closed();
     return box;
   }
 
   #result(box: Box): unknown {
     const { state } = box;
     if (state !== ANSWER && state !== ERROR) {
-      this.#box = undefined;
+      this.close();
       throw new IpamError(
         "locked",
         `no answer from the opener of ${this.path} for 60 s`,
@@ -302,6 +331,7 @@ export class AttachedIpam implements Disposable {
       const awake = setInterval(() => {}, PATIENCE_MS);
       await box.waitAsync(PATIENCE_MS);
       clearInterval(awake);
+      if (this.#box !== box) throw this.#closed();
       this.#result(box);
     });
     this.#turn = turn.catch(() => {});
@@ -310,7 +340,7 @@ export class AttachedIpam implements Disposable {
 
   /** Ends the use in this thread; the Ipam stays open. */
   close(): void {
-    if (this.#box && this.#box.state !== REQUEST) this.#box.state = NOBODY!;
+    this.#box?.release();
     this.#box = undefined;
   }
 
@@ -325,12 +355,10 @@ export function attachIpam(token: IpamToken): AttachedIpam {
     throw new IpamError("invalid", "this is not what shareIpam gave", token);
   const boxes = boxesOf(token.mailbox);
   const tag = threadTag();
-  for (const again of [false, true]) {
-    // The boxes of threads that are gone are nobody's again, once their last request is answered.
-    if (again)
-      for (const box of boxes)
-        if (box.state !== REQUEST && box.tag !== 0 && !threadLives(box.tag)) box.state = NOBODY!;
-    const mine = boxes.find((box) => box.claim(tag));
+  if (Atomics.load(new Int32Array(token.mailbox), CLOSED) === 1)
+    throw new IpamError("closed", `the Ipam of ${token.path} is closed`, token.path);
+  for (const gone of [false, true]) {
+    const mine = boxes.find((box) => box.claim(tag, gone));
     if (mine) return new AttachedIpam(token, mine);
   }
   throw new IpamError("noSpace", `${BOXES} threads use this Ipam already: end one`, BOXES);

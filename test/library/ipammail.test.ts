@@ -1,0 +1,97 @@
+// The mailbox of a shared Ipam: faults that a review found; each test was red before.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Worker } from "node:worker_threads";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { packageRoot } from "../../src/wasm.ts";
+
+const index = join(packageRoot(), "build/js/src/index.js");
+const { attachIpam, openIpam, shareIpam } = (await import(
+  index
+)) as typeof import("../../src/index.ts");
+
+const DEAD = 4_150_000;
+const token = () => ({
+  berth: "ipam" as const,
+  path: "nowhere",
+  mailbox: new SharedArrayBuffer(64 + 64 * 65_536),
+});
+
+afterEach(() => vi.restoreAllMocks());
+
+describe("the mailbox of a shared Ipam", () => {
+  it("answers a request whose value is as long as a box, and its opener lives on", async () => {
+    const dir = mkdtempSync(join(tmpdir(), "berth-mail-"));
+    const ipam = openIpam(dir);
+    const code = `
+      const { parentPort, workerData } = require("node:worker_threads");
+      import(workerData.index).then(({ attachIpam }) => {
+        const ipam = attachIpam(workerData.token);
+        let code = "none";
+        try { ipam.release("x".repeat(65_450)); } catch (error) { code = error.code; }
+        parentPort.postMessage(code);
+      });`;
+    const worker = new Worker(code, { eval: true, workerData: { index, token: shareIpam(ipam) } });
+    const answer = await new Promise((resolve) => worker.once("message", resolve));
+    expect(["invalid", "tooLarge", "notFound"]).toContain(answer);
+    ipam.close();
+    rmSync(dir, { recursive: true });
+  });
+
+  it("refuses to attach to an Ipam that is closed", () => {
+    const closed = token();
+    new Int32Array(closed.mailbox)[1] = 1;
+    expect(() => attachIpam(closed)).toThrow(/is closed/);
+  });
+
+  it("lets no request wait that came while its opener closed", async () => {
+    const open = token();
+    const ipam = attachIpam(open);
+    const { encode } = TextEncoder.prototype;
+    vi.spyOn(TextEncoder.prototype, "encode").mockImplementation(function (
+      this: TextEncoder,
+      text,
+    ) {
+      new Int32Array(open.mailbox)[1] = 1;
+      return encode.call(this, text) as Uint8Array<ArrayBuffer>;
+    });
+    await expect(ipam.flush()).rejects.toThrow(/is closed/);
+  });
+
+  it("gives the box of a thread that is gone to one of two that come at once", () => {
+    const open = token();
+    const words = new Int32Array(open.mailbox);
+    for (let box = 0; box < 64; box++) words.set([3, DEAD], 16 + box * 16_384);
+    const store = Atomics.store.bind(Atomics);
+    const all: { close(): void }[] = [];
+    let first = true;
+    vi.spyOn(Atomics, "store").mockImplementation(((...call: Parameters<typeof store>) => {
+      if (first) {
+        first = false;
+        all.push(attachIpam(open));
+      }
+      return store(...call);
+    }) as typeof Atomics.store);
+    expect(() => {
+      for (;;) all.push(attachIpam(open));
+    }).toThrow(/64 threads/);
+    expect(all.length).toBe(64);
+  });
+
+  it("gives a box up that was closed with a request in it, once that is answered", async () => {
+    const open = token();
+    const words = new Int32Array(open.mailbox);
+    const all = Array.from({ length: 64 }, () => attachIpam(open));
+    const flush = all[0]!.flush();
+    await Promise.resolve();
+    await Promise.resolve();
+    const request = words[16]!;
+    all[0]!.close();
+    expect(() => attachIpam(open)).toThrow(/64 threads/);
+    Atomics.store(words, 16, request + 1);
+    Atomics.notify(words, 16);
+    await expect(flush).rejects.toThrow(/is closed/);
+    expect(() => attachIpam(open)).not.toThrow();
+  });
+});
