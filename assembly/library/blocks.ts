@@ -20,7 +20,6 @@
 // for each free block that a split leaves, a bit to 16 B for a held one. Refused: levels and
 // indexes that don't exist, what isn't wholly free.
 import { damaged } from "../fault";
-import { arenaExtend, arenaRoom } from "../image/arena";
 import { half, putWord, word } from "../image/image";
 import {
   foundHi,
@@ -33,7 +32,7 @@ import {
   radixNextTaken,
   radixTake,
 } from "../sets/radix";
-import { heapReady, runFree, runTake } from "./buddy";
+import { arenaReady, heapGives, heapReady, runFree, runTake } from "./buddy";
 import { BUSY } from "./calls";
 import { enter, leave } from "./desk";
 import { FREE, NO_SPACE, OK, OUTSIDE, STATE_FREE, STATE_HELD, TAKEN } from "./slots";
@@ -50,7 +49,6 @@ const SPAN_MAX: u32 = 128;
 const MAX: u64 = 0xffffffffffffffff;
 /** A carve puts one key into up to 128 sets: a node and lists of 33 keys each at the worst. */
 const SLACK: u32 = 196608;
-const PIECE: u32 = 1048576;
 /** Leaves, lists and keys that blocksClose takes out under one lock: it notes each word of them. */
 const EMPTYING: u32 = 16;
 
@@ -124,11 +122,7 @@ function drop(cell: u32, kind: u32, level: u32, hi: u64, lo: u64): bool {
 
 // Memory for every set that a carve puts a key into. false: the heap is full.
 function isReady(): bool {
-  if (arenaRoom() >= SLACK) return true;
-  const piece = runTake(PIECE);
-  if (piece == 0) return false;
-  arenaExtend(piece, piece + PIECE);
-  return true;
+  return heapReady() && arenaReady(SLACK);
 }
 
 function bytesFor(span: u32): u32 {
@@ -252,11 +246,14 @@ function takeOut(cell: u32, level: u32, hi: u64, lo: u64, held: bool): i32 {
   return status;
 }
 
-/** Gives a held block back and joins free buddies: OK, FREE (it wasn't held), NO_SPACE, BUSY. */
+/**
+ * Gives a held block back and joins free buddies: OK, FREE (it wasn't held), BUSY. NO_SPACE when the
+ * heap is full and what is kept for gives has been used up, too.
+ */
 export function blocksGive(cell: u32, level: u32, hi: u64, lo: u64): i32 {
   if (!isInside(cell, level, hi, lo)) return OUTSIDE;
   if (!enter()) return BUSY;
-  const status = heapReady() ? giveOne(cell, level, hi, lo) : NO_SPACE;
+  const status = heapGives() ? giveOne(cell, level, hi, lo) : NO_SPACE;
   leave();
   return status;
 }

@@ -5,13 +5,16 @@
 //   | header    | map: a byte for a page | page 0 | page 1 | ...                                 |
 //
 //   header   128 arena | 320 heads of the free lists, u32 each, order 0 to 18 | 400 pages u32
-//            408 pools made so far u64
+//            408 pools made so far u64 | 416 run kept for what is given back, 0 = none
 //            512 desks (desk.ts)
 //   map      order + 1 where a free run begins, else 0
 //   free run | next u32 | previous u32 |  links: offsets of the first bytes of other free runs
 //
 // O(orders) = 19 steps. A run is zero when it is given: fresh memory is, and who gives one back
 // clears it first (runFree does). Refused: more than there is (0).
+//
+// A radix set may need memory to give a key back. So a run of 2 MiB is kept that no take gets: when
+// the heap is full, what gives goes on in it. Takes go on when a run was freed that can be kept.
 import { damaged } from "../fault";
 import { arenaAttach, arenaExtend, arenaFormat, arenaRoom } from "../image/arena";
 import { half, imageAttach, imageBase, putHalf, putWord, word } from "../image/image";
@@ -24,6 +27,7 @@ const ARENA: u32 = 128;
 const HEADS: u32 = 320;
 const PAGES: u32 = 400;
 const MADE: u32 = 408;
+const KEPT: u32 = 416;
 const MAP: u32 = 4096;
 const LENGTH: u32 = WINDOW_END - WINDOW_BASE;
 /** The map covers the whole window, itself included: 256 KiB. */
@@ -31,6 +35,7 @@ const FIRST: u32 = MAP + 262144;
 /** What the arena gets at a time, and the least that must be left before a call. */
 const PIECE: u32 = 1048576;
 const SLACK: u32 = 49152;
+const KEPT_BYTES: u32 = 2097152;
 
 /** Makes a heap of the whole window, which must be zero. Once per memory. */
 export function heapFormat(): void {
@@ -44,6 +49,7 @@ export function heapFormat(): void {
     push(page, order);
     page += (<u32>1) << order;
   }
+  putHalf(KEPT, runTake(KEPT_BYTES));
 }
 
 /** A number that no pool of this heap has had: tells a pool from a later one in the same place. */
@@ -59,12 +65,32 @@ export function heapAttach(): void {
   arenaAttach(ARENA);
 }
 
-/** Makes sure that the arena can serve one call. false: the heap is full. */
+/** Makes sure that the arena can serve one call, and one that gives after it. false: full. */
 export function heapReady(): bool {
-  if (arenaRoom() >= SLACK) return true;
+  if (half(KEPT) == 0) {
+    const kept = runTake(KEPT_BYTES);
+    if (kept == 0) return false;
+    putHalf(KEPT, kept);
+  }
+  return arenaReady(SLACK);
+}
+
+/** Makes sure that the arena has `bytes` (up to 1 MiB) unclaimed. false: the heap is full. */
+export function arenaReady(bytes: u32): bool {
+  if (arenaRoom() >= bytes) return true;
   const piece = runTake(PIECE);
   if (piece == 0) return false;
   arenaExtend(piece, piece + PIECE);
+  return true;
+}
+
+/** The same for a call that gives: of a full heap it gets what is kept. */
+export function heapGives(): bool {
+  if (arenaReady(SLACK)) return true;
+  const kept = half(KEPT);
+  if (kept == 0) return false;
+  putHalf(KEPT, 0);
+  arenaExtend(kept, kept + KEPT_BYTES);
   return true;
 }
 
@@ -168,7 +194,7 @@ function join(first: u32, from: u32): void {
   push(page, order);
 }
 
-/** Bytes of the heap that are in no free run: what pools and the arena's pieces take; -2 = busy. */
+/** Bytes of the heap that are in no free run and not kept: what pools and the arena's pieces take; -2 = busy. */
 export function heapUsed(): u32 {
   if (!enter()) return 0xfffffffe;
   let free: u32 = 0;
@@ -179,7 +205,8 @@ export function heapUsed(): u32 {
       run = half(run);
     }
   }
-  const used = half(PAGES) * PAGE - free - arenaRoom();
+  const kept = half(KEPT) != 0 ? KEPT_BYTES : 0;
+  const used = half(PAGES) * PAGE - free - arenaRoom() - kept;
   leave();
   return used;
 }
