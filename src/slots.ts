@@ -257,11 +257,8 @@ export abstract class Slots {
 
   /** When a cooling slot is free again (seconds of the pool's clock). */
   until(key: bigint): number {
-    const until = this.heap.patiently(
-      () => this.core.slotsUntil!(this.cell, key >> 64n, key & MASK64) as number,
-      BUSY,
-    );
-    return this.seconds(until >>> 0);
+    const ask = () => this.core.slotsUntil!(this.cell, key >> 64n, key & MASK64) as number;
+    return this.seconds(this.heap.patiently(ask, BUSY) >>> 0);
   }
 
   /** Excludes the keys first..last. Throws "taken" (the pool is in use) or "noSpace". */

@@ -149,7 +149,7 @@ export function leave(): void {
   }
 }
 
-/** The words changed so far stand; the call goes on. For work of more words than a journal holds. */
+/** The words changed so far stand; the call goes on. For work of more words than notes hold. */
 export function settle(): void {
   if (shared) journalClear();
 }
@@ -158,8 +158,8 @@ export function settle(): void {
  * The thread `tag` at desk `index` has ended while it held the lock: undoes its half-done call and
  * frees the lock. false: it doesn't hold the lock any more.
  *
- * Notes are only at the desk of who holds the lock, or of the one whose call that thread was undoing
- * when it ended itself: so all that there are get undone. To undo twice is to undo once.
+ * Notes are only at the desk of who holds the lock, or of the one whose call that thread was
+ * undoing when it ended itself: so all that there are get undone. Undoing twice is undoing once.
  */
 export function deskRecover(index: u32, tag: u32): bool {
   if (ASC_FEATURE_THREADS) {
