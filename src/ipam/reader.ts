@@ -1,5 +1,6 @@
 // readIpam: a copy of a directory's state, read without its lock, to be asked and never changed.
 // Owns the tries: a writer that checkpoints while the copy is made makes it begin again.
+import { constants } from "node:os";
 import { MODE_READER } from "../../assembly/library/booknumbers.ts";
 import { IpamError } from "../errors.ts";
 import { type Around, Core } from "./core.ts";
@@ -33,13 +34,13 @@ export class IpamCopy extends IpamView {
     for (let n = 0; n < TRIES; n++) {
       if (n > 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE_MS);
       const entered: number = core.exports.bookEnter!(core.putPath(this.path), 0);
+      if (entered === -constants.errno.ENOENT) throw this.#nothing();
       if (entered < 0) throw systemError(this.path, entered);
       try {
         const status = core.run<number>(() => core.exports.bookOpen!(MODE_READER, 0, 2));
         if (status === 0) return;
         if (status === STORE_AGAIN) continue;
-        if (status === STORE_NONE)
-          throw new IpamError("notFound", `there is no state in ${this.path}`, this.path);
+        if (status === STORE_NONE) throw this.#nothing();
         if (status === STORE_FUTURE)
           throw new IpamError("newer", `the state in ${this.path} is of a newer release`);
         throw systemError(this.path, status);
@@ -50,6 +51,10 @@ export class IpamCopy extends IpamView {
       }
     }
     throw last ?? new IpamError("io", `${this.path} changes faster than it can be read`);
+  }
+
+  #nothing(): IpamError {
+    return new IpamError("notFound", `there is no state in ${this.path}`, this.path);
   }
 
   protected ask<T>(work: (core: Core) => T): T {
@@ -75,7 +80,7 @@ export class IpamCopy extends IpamView {
 
 /**
  * Reads a copy of the state in `path` without taking the lock: it shows what was committed (of an
- * exclusive Ipam: flushed) by now. Throws "notFound", "damaged", "newer", "io".
+ * exclusive Ipam: flushed) by now. Throws "notFound" (also: no directory), "damaged", "newer", "io".
  */
 export function readIpam(path: string): IpamCopy {
   return readIpamAround(path, {});

@@ -120,7 +120,7 @@ describe("a directory", () => {
     writeFileSync(join(dir, "berth.state"), "");
     expect(refusal(() => openIpam(dir)).code).toBe("damaged");
     expect(refusal(() => readIpam(dir)).code).toBe("damaged");
-    expect(refusal(() => readIpam(space())).code).toBe("io");
+    expect(refusal(() => readIpam(space())).code).toBe("notFound");
     const empty = space();
     mkdirSync(empty);
     expect(refusal(() => readIpam(empty)).code).toBe("notFound");

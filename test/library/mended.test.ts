@@ -2,6 +2,7 @@
 import fc from "fast-check";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { shown } from "../../src/errors.ts";
+import { Holds } from "../../src/holds.ts";
 import {
   createPool,
   createPrefixPool,
@@ -83,6 +84,29 @@ describe("open holds", () => {
       pool.close();
     };
     fc.assert(fc.property(fc.array(step, { maxLength: 60, size: "max" }), law), { numRuns: 300 });
+  });
+
+  it("that can't be given back fail no call: it is tried again, and they are over", () => {
+    const holds = new Holds<string>(clock);
+    let full = true;
+    const given: string[] = [];
+    const back = (what: string) => {
+      if (full) throw new IpamError("noSpace", "the heap is full");
+      given.push(what);
+    };
+    const id = holds.add("a", "a", 10, back);
+    now = 11;
+    holds.sweep();
+    expect([holds.has("a", id), holds.end("a", id), holds.endAll([["a", id]])]).toEqual([
+      false,
+      false,
+      false,
+    ]);
+    full = false;
+    now = 13;
+    holds.sweep();
+    expect([given, holds.size]).toEqual([["a"], 0]);
+    holds.clear();
   });
 
   it("of a prefix pool that are due are given back for take and takeMany, too", () => {
