@@ -83,8 +83,8 @@ function json(value: unknown, depth: number): string {
 }
 
 /**
- * A value as an error shows it, in 80 characters: JSON where it is a text, a list or an object. Never
- * throws, whatever the value does when it is read.
+ * A value as an error shows it, in 80 characters: JSON where it is a text, a list or an object.
+ * Never throws, whatever the value does when it is read.
  */
 export function shown(value: unknown): string {
   try {

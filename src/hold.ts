@@ -41,7 +41,7 @@ export class Hold<T = string> implements Disposable {
     return this.address;
   }
 
-  /** Gives back what of it is still held. Nothing happens after confirm, or when all of it ended. */
+  /** Gives back what of it is still held. Nothing happens after confirm, or when all has ended. */
   abort(): void {
     if (this.#done) return;
     const { lapsed } = this;

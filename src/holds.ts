@@ -1,9 +1,9 @@
 // Holds: what was taken but isn't confirmed yet. Each lapses after its time, by itself: at the next
 // call of the pool that looks, and by a timer that keeps no process alive.
 //
-// The earliest due time is kept: a call while nothing is due costs one comparison, however many holds
-// are open. It may be that of a hold that has ended since: then the sweep that it causes finds the
-// right one. Adding and ending are O(1), what a sweep ends is O(open holds).
+// The earliest due time is kept: a call while nothing is due costs one comparison, however many
+// holds are open. It may be that of a hold that has ended since: then the sweep that it causes
+// finds the right one. Adding and ending are O(1), a sweep with something due is O(open holds).
 //
 // In memory of this thread only: a hold isn't shared, isn't saved, and lapses with its process.
 import { IpamError } from "./errors.ts";

@@ -247,8 +247,8 @@ function takeOut(cell: u32, level: u32, hi: u64, lo: u64, held: bool): i32 {
 }
 
 /**
- * Gives a held block back and joins free buddies: OK, FREE (it wasn't held), BUSY. NO_SPACE when the
- * heap is full and what is kept for gives has been used up, too.
+ * Gives a held block back and joins free buddies: OK, FREE (it wasn't held), BUSY. NO_SPACE when
+ * the heap is full and what is kept for gives has been used up, too.
  */
 export function blocksGive(cell: u32, level: u32, hi: u64, lo: u64): i32 {
   if (!isInside(cell, level, hi, lo)) return OUTSIDE;

@@ -194,7 +194,7 @@ function join(first: u32, from: u32): void {
   push(page, order);
 }
 
-/** Bytes of the heap that are in no free run and not kept: what pools and the arena's pieces take; -2 = busy. */
+/** Bytes of the heap that are neither in a free run nor kept: what pools take; -2 = busy. */
 export function heapUsed(): u32 {
   if (!enter()) return 0xfffffffe;
   let free: u32 = 0;

@@ -125,7 +125,7 @@ export function rulesOf(options: PrefixPoolOptions): Rules {
   return rules;
 }
 
-/** Throws "outside" for an exclusion that touches none of the cluster prefixes, if there are any. */
+/** Throws "outside" for an exclusion that touches none of the cluster prefixes, if there is one. */
 export function checkExclude(options: PrefixPoolOptions, prefixes: readonly string[]): void {
   rulesOf(options);
   const clusters = prefixes.map((text) => parsePrefix(text));

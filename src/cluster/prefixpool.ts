@@ -3,8 +3,8 @@
 // family the first prefix that isn't draining and has room. Which sub-prefix of it: the core
 // (ranges.ts, blockrange.ts).
 //
-// Cost: a look at each cluster prefix of the family (there are few), then one call into the core; an
-// owner costs two entries of a map; take and give by slot neither.
+// Cost: a look at each cluster prefix of the family (few), then a call into the core; an owner is
+// two entries of a map; take and give by slot neither.
 import { formatPrefix, holdsPrefix, type Prefix, parsePrefix } from "../address.ts";
 import { IpamError, shown } from "../errors.ts";
 import { Hold } from "../hold.ts";
@@ -34,6 +34,7 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
   readonly #prefixes: ClusterPrefixes;
   readonly #owners = new Owners();
   readonly #holds: Holds<string>;
+  /** What #numbered answers, as long as no hold may be due. */
   #sole: SlotRange | undefined;
   #closed = false;
 
@@ -70,7 +71,7 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
   add(prefix: string): void {
     this.#open();
     this.#prefixes.add(prefix);
-    this.#sole = this.#prefixes.sole;
+    this.#sole = undefined;
   }
 
   /**
@@ -86,7 +87,7 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
   remove(prefix: string): void {
     this.#open();
     this.#prefixes.remove(prefix);
-    this.#sole = this.#prefixes.sole;
+    this.#sole = undefined;
   }
 
   #give(range: ClusterRange, p: Prefix): boolean {
@@ -134,20 +135,18 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
 
   /**
    * The first of two steps, for who must write elsewhere before it counts: confirm() keeps it,
-   * abort() or the end of `ttl` seconds gives back what of it wasn't released since. Errors as
-   * allocate.
+   * abort() or the end of `ttl` seconds gives back what wasn't released since. Errors as allocate.
    */
   hold(request: PrefixRequest = {}, options?: HoldOptions): Hold<string[]> {
     const ttl = ttlOf(options);
     const texts = this.allocate(request);
-    const back = (text: string) => {
-      if (!this.#closed) this.#giveText(text);
-    };
+    this.#sole = undefined;
+    const back = (text: string) => this.#giveText(text);
     const parts = texts.map((text) => [text, this.#holds.add(text, text, ttl, back)] as const);
-    const left = () => (this.#closed ? [] : this.#holds.still(parts));
+    const left = () => this.#holds.still(parts);
     return new Hold(texts, {
-      has: () => left().length === texts.length,
-      confirm: () => !this.#closed && this.#holds.endAll(parts),
+      has: () => left().length === parts.length,
+      confirm: () => this.#holds.endAll(parts),
       abort: () => {
         for (const [text] of left()) back(text);
       },
@@ -309,9 +308,11 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
 
   // The one cluster prefix of one length whose sub-prefixes have numbers.
   #numbered(): SlotRange {
-    if (this.#holds.size > 0) this.#holds.sweep();
     if (this.#sole) return this.#sole;
     this.#open();
+    const { sole } = this.#prefixes;
+    if (this.#holds.size === 0) this.#sole = sole;
+    if (sole) return sole;
     throw new IpamError(
       "invalid",
       "slots are for pools of one cluster prefix and one length: use allocate and release",
@@ -320,7 +321,7 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
 
   /** Takes a slot by the policy. Throws "exhausted", "invalid" (no such pool), "tooLarge". */
   take(): S {
-    const range = this.#numbered();
+    const range = this.#sole ?? this.#numbered();
     if (range.draining) exhausted([range], range.length);
     const slot = range.slots.take();
     range.allocations++;
@@ -329,7 +330,7 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
 
   /** Gives a slot back, its owner with it. Throws "notAllocated", "invalid". */
   give(slot: S): void {
-    const range = this.#numbered();
+    const range = this.#sole ?? this.#numbered();
     range.slots.check(slot);
     if (range.slots.giveRaw(slot) !== 0)
       throw new IpamError("notAllocated", `slot ${slot} of ${range.text} isn't held`, slot);

@@ -80,7 +80,8 @@ export class IpamCopy extends IpamView {
 
 /**
  * Reads a copy of the state in `path` without taking the lock: it shows what was committed (of an
- * exclusive Ipam: flushed) by now. Throws "notFound" (also: no directory), "damaged", "newer", "io".
+ * exclusive Ipam: flushed) by now. Throws "notFound" (no state, no directory), "damaged", "newer",
+ * "io".
  */
 export function readIpam(path: string): IpamCopy {
   return readIpamAround(path, {});
