@@ -217,12 +217,13 @@ export function manyStatus(): i32 {
  * there is no space, or the lock was held.
  */
 export function slotsTakeMany(cell: u32, now: u32, at: usize, n: u32, width: u32): u32 {
+  const plain = !shared && isBitmap(cell);
   for (let done: u32 = 0; done < n; ) {
     many = BUSY;
     if (!enter()) return done;
     const part = min<u32>(n, done + BATCH);
     while (done < part && journalCount() < NOTED) {
-      const quick = shared ? NONE : plainTake(cell);
+      const quick = plain ? plainTake(cell) : NONE;
       many = quick != NONE ? OK : poolTake(cell, now);
       if (many != OK) {
         leave();
@@ -237,13 +238,14 @@ export function slotsTakeMany(cell: u32, now: u32, at: usize, n: u32, width: u32
 
 /** Gives `n` slots back. How many it gave: it stops at one that wasn't held. */
 export function slotsGiveMany(cell: u32, now: u32, at: usize, n: u32, width: u32): u32 {
+  const plain = !shared && isBitmap(cell);
   for (let done: u32 = 0; done < n; ) {
     many = BUSY;
     if (!enter()) return done;
     const part = min<u32>(n, done + BATCH);
     while (done < part && journalCount() < NOTED) {
       const slot = get(at, done, width);
-      const quick = !shared && slot >> 32 == 0 && plainGive(cell, <u32>slot);
+      const quick = plain && slot >> 32 == 0 && plainGive(cell, <u32>slot);
       many = quick ? OK : poolGive(cell, 0, slot, now);
       if (many != OK) {
         leave();

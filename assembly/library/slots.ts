@@ -316,7 +316,8 @@ export function poolTake(cell: u32, now: u32): i32 {
 
 // The policy has given slotHi, slotLo: counts it and puts the cursor behind it.
 function given(cell: u32): void {
-  if (!isBitmap(cell)) putWord(cell + CURSOR, slotLo + 1 == 0 ? slotHi + 1 : slotHi);
+  const hi = slotLo + 1 == 0 && !isBitmap(cell) ? slotHi + 1 : slotHi;
+  if (word(cell + CURSOR) != hi) putWord(cell + CURSOR, hi);
   putWord(cell + CURSOR + 8, slotLo + 1);
   putWord(cell + HELD, word(cell + HELD) + 1);
 }
@@ -384,7 +385,7 @@ function seekFree(cell: u32, fromHi: u64, fromLo: u64, endHi: u64, endLo: u64): 
   // Each round but the last passes an exclusion's end, so there are no more rounds than those.
   for (;;) {
     if (!radixNextFree(cell + SET, hi, lo, endHi, endLo)) return false;
-    if (!excludedAt(cell + EXCLUSIONS, foundHi, foundLo)) break;
+    if (half(cell + EXCLUSIONS) == 0 || !excludedAt(cell + EXCLUSIONS, foundHi, foundLo)) break;
     lo = excludedEndLo + 1;
     hi = excludedEndHi + (lo == 0 ? 1 : 0);
     if (hi == 0 && lo == 0) return false;

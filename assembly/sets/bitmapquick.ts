@@ -157,19 +157,23 @@ export function quickSettle(at: usize, slots: u32): u32 {
   let count: u32 = 0;
   let level = at;
   let words = slots >> 6 || 1;
-  for (let i: u32 = 0; i < words; i++) count += <u32>popcnt(load<u64>(at + ((<usize>i) << 3)));
+  if (words == 1) return <u32>popcnt(load<u64>(at));
   while (words > 1) {
-    const up = level + ((<usize>words) << 3);
-    for (let i: u32 = 0; i < words; i += 64) {
-      const until = min<u32>(64, words - i);
+    let up = level + ((<usize>words) << 3);
+    const end = up;
+    for (let p = level; p < end; up += 8) {
+      const until = min<usize>(end, p + 512);
       let full: u64 = 0;
-      for (let j: u32 = 0; j < until; j++) {
-        const one = load<u64>(level + ((<usize>(i + j)) << 3)) == FULL;
-        full |= (<u64>one) << j;
+      let bit: u64 = 0;
+      for (; p < until; p += 8, bit++) {
+        const word = load<u64>(p);
+        // The leaves are counted on the way.
+        if (level == at) count += <u32>popcnt(word);
+        full |= (<u64>(word == FULL)) << bit;
       }
-      store<u64>(up + ((<usize>(i >> 6)) << 3), full);
+      store<u64>(up, full);
     }
-    level = up;
+    level = end;
     words = above(words);
   }
   return count;
