@@ -5,6 +5,7 @@
 //            | nothing 64 KiB | window: image or heap, up to 1 GiB | static data, scratch 32 MiB |
 import { base64 } from "#core";
 import { SCRATCH_BYTES, WINDOW_END } from "../assembly/numbers.ts";
+import { bytesOf } from "./embedded.ts";
 
 const PAGE_BYTES = 65536;
 /** Pages of the memory that the core works on. */
@@ -15,11 +16,6 @@ export const MEMORY_PAGES = (WINDOW_END + SCRATCH_BYTES) / PAGE_BYTES;
 export type CoreExports = Record<string, (...values: any[]) => any>;
 
 let compiled: WebAssembly.Module | undefined;
-
-/** A module's bytes from the text in which build/embedded/ holds them. */
-export function bytesOf(text: string): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-}
 
 /** The bytes of core.wasm. */
 export function coreBytes(): Uint8Array<ArrayBuffer> {

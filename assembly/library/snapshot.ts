@@ -4,8 +4,8 @@
 //   radix pools, groups of 64 slots   | hi u64 | lo u64, multiple of 64 | bits u64 |
 //   cooling, first to last due        | hi u64 | lo u64 | due u64 |
 //
-// Cooling slots are in the set too. On a shared heap each call is under the lock and answers BUSY as
-// those of calls.ts do; what others do between two calls is in the snapshot or isn't.
+// Cooling slots are in the set too. On a shared heap each call is under the lock and answers BUSY
+// as those of calls.ts do; what others do between two calls is in the snapshot or isn't.
 import { half, imageBase, putWord, word } from "../image/image";
 import { quickSettle } from "../sets/bitmapquick";
 import { foundHi, foundLo, RADIX_OK, radixNextTaken, radixTake } from "../sets/radix";

@@ -14,9 +14,10 @@ import {
   OWNER_AT,
   OWNER_BYTES,
 } from "../../assembly/library/booknumbers.ts";
+import { bytesOf } from "../embedded.ts";
 import { IpamError } from "../errors.ts";
 import { type Host, makeHost } from "../host.ts";
-import { bytesOf, MEMORY_PAGES } from "../module.ts";
+import { MEMORY_PAGES } from "../module.ts";
 import type { Exports } from "../wasm.ts";
 import { bootSeconds } from "./clock.ts";
 

@@ -1,6 +1,6 @@
-// Group commit: what one fdatasync can promise to many callers. Calls queue their entries in memory;
-// a flush appends them with one pwrite and syncs the log off this thread. Who comes while one is
-// under way shares the next, which takes everything that was queued by then.
+// Group commit: what one fdatasync can promise to many callers. Calls queue their entries in
+// memory; a flush appends them with one pwrite and syncs the log off this thread. Who comes while
+// one is under way shares the next, which takes everything that was queued by then.
 //
 //   flush() flush() flush() | begin: pwrite, fdatasync ........ done |
 //                                  flush() flush()  -> begin: ...
