@@ -87,8 +87,8 @@ describe("a shared pool", () => {
   it("can be written down and read back while other threads work on it", async () => {
     using pool = createPool("fd00:2::/72", { policy: "first" });
     const workers = [1, 2].map((number) => start(pool, number, { rounds: 4000, batch: 20 }));
-    await Promise.all(workers.map(ready));
     const done = Promise.all(workers.map(result));
+    await Promise.all(workers.map(ready));
     let copies = 0;
     for (let ended = false; !ended; copies++) {
       const copy = Pool.fromBytes(pool.toBytes());
