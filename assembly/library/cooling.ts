@@ -8,7 +8,7 @@
 // O(1) and one radix step. Where memory for a new block is missing the slot doesn't cool: a release
 // never fails.
 import { arenaFree, arenaTake } from "../image/arena";
-import { half, putHalf, putWord, word } from "../image/image";
+import { half, imageBase, putHalf, putWord, word } from "../image/image";
 import { RADIX_OK, radixCount, radixGive, radixHas, radixTake } from "../sets/radix";
 
 export const COOLING_BYTES: u32 = 24;
@@ -92,4 +92,27 @@ export function coolingUntil(at: u32, hi: u64, lo: u64): u32 {
     block = half(block);
   }
   return 0;
+}
+
+/**
+ * Copies the cooling slots number `from` and on, at most `n`, into memory: hi u64, lo u64, due u64,
+ * the first that is due first. How many. For snapshots.
+ */
+export function coolingCopy(at: u32, from: u32, into: usize, n: u32): u32 {
+  let block = half(at);
+  let skip = from;
+  let done: u32 = 0;
+  while (block != 0 && done < n) {
+    for (let i = half(block + 8); i < half(block + 12) && done < n; i++) {
+      if (skip > 0) {
+        skip--;
+        continue;
+      }
+      const entry = imageBase() + block + HEAD + i * ENTRY;
+      memory.copy(into + <usize>(done * ENTRY), entry, <usize>ENTRY);
+      done++;
+    }
+    block = half(block);
+  }
+  return done;
 }

@@ -63,9 +63,9 @@ const RANDOM: u32 = 48;
 const BAND: u32 = 56;
 export const EXCLUSIONS: u32 = 64;
 export const EXCLUDED: u32 = 72;
-const COOLING: u32 = 80;
+export const COOLING: u32 = 80;
 const INLINE: u32 = 104;
-const YIELDS: u32 = 112;
+export const YIELDS: u32 = 112;
 const NUMBER: u32 = 120;
 
 const KIND_BITMAP: u64 = 1;

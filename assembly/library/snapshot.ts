@@ -6,14 +6,16 @@
 //
 // Cooling slots are in the set too. On a shared heap each call is under the lock and answers BUSY
 // as those of calls.ts do; what others do between two calls is in the snapshot or isn't.
-import { half, imageBase, putWord, word } from "../image/image";
+import { imageBase, putWord, word } from "../image/image";
 import { quickSettle } from "../sets/bitmapquick";
 import { foundHi, foundLo, RADIX_OK, radixNextTaken, radixTake } from "../sets/radix";
 import { heapReady } from "./buddy";
 import { BUSY } from "./calls";
-import { coolingPush } from "./cooling";
+import { coolingCopy, coolingPush } from "./cooling";
 import { enter, leave, settle } from "./desk";
 import {
+  COOLING,
+  CURSOR,
   cooldownOf,
   heldAdd,
   isBitmap,
@@ -24,15 +26,11 @@ import {
   STATE_HELD,
   setOf,
   slotsOf,
+  YIELDS,
 } from "./slots";
 
 const GROUP: usize = 24;
 const FULL: u64 = 0xffffffffffffffff;
-const CURSOR: u32 = 32;
-const COOLING: u32 = 80;
-const YIELDS: u32 = 112;
-const BLOCK_HEAD: u32 = 16;
-const COOLING_ENTRY: u32 = 24;
 
 // Odd constants with mixed bits (the primes of xxHash64): four lanes of multiply and rotate, 32
 // bytes a step, which is ten times as fast as SipHash; a snapshot has nobody's chosen keys in it.
@@ -147,28 +145,9 @@ function loadGroups(cell: u32, at: usize, n: u32): bool {
 /** Cooling slots number `from` and on, at most `n`, into memory. How many. */
 export function snapshotCooling(cell: u32, from: u32, at: usize, n: u32): i32 {
   if (!enter()) return BUSY;
-  const count = cooling(cell, from, at, n);
+  const count = coolingCopy(cell + COOLING, from, at, n);
   leave();
   return count;
-}
-
-function cooling(cell: u32, from: u32, at: usize, n: u32): u32 {
-  let block = half(cell + COOLING);
-  let skip = from;
-  let done: u32 = 0;
-  while (block != 0 && done < n) {
-    for (let i = half(block + 8); i < half(block + 12) && done < n; i++) {
-      if (skip > 0) {
-        skip--;
-        continue;
-      }
-      const entry = imageBase() + block + BLOCK_HEAD + i * COOLING_ENTRY;
-      memory.copy(at + <usize>done * GROUP, entry, GROUP);
-      done++;
-    }
-    block = half(block);
-  }
-  return done;
 }
 
 /** Lets a slot of the set cool until `due`. 0: no space, or the slot isn't held. */
