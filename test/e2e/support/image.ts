@@ -1,6 +1,6 @@
 /**
  * An image made on the spot: busybox and nothing else, as the docker-archive tar that
- * `ctr images import` reads. No registry is asked.
+ * `ctr images import` reads. No registry is asked. It serves as the pause image of pods too.
  */
 import { createHash } from "node:crypto";
 import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
@@ -28,7 +28,8 @@ export async function makeImage(dir: string): Promise<string> {
   const config = {
     architecture: ARCHITECTURES[process.arch] ?? process.arch,
     os: "linux",
-    config: { Cmd: ["/bin/sh"], Env: ["PATH=/bin"] },
+    // A pod's first process has nothing to do but to be there; `ctr` names its own command.
+    config: { Cmd: ["/bin/sleep", "86400"], Env: ["PATH=/bin"] },
     rootfs: { type: "layers", diff_ids: [`sha256:${digest}`] },
   };
   writeFileSync(join(dir, "config.json"), JSON.stringify(config));

@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Attachment, PluginHost } from "./cni.ts";
 import type { Conflist } from "./conflist.ts";
+import { CriClient } from "./cri.ts";
 import { IMAGE, makeImage } from "./image.ts";
 import { Netns } from "./netns.ts";
 import { everyStep, linkPlugins } from "./node.ts";
@@ -16,6 +17,8 @@ import { assertSound } from "./state.ts";
 import { removeDirectory, runPrefix } from "./sweep.ts";
 
 const NAMESPACE = "e2e";
+/** Where containerd's CRI plugin looks for its images and containers. */
+const CRI_NAMESPACE = "k8s.io";
 const INIT = join(import.meta.dirname, "runtime-init.sh");
 /** The longest that a runtime may live; a test ends it much earlier. */
 const LIFE_MS = 600_000;
@@ -25,6 +28,36 @@ const CTR_MS = 120_000;
 export interface RuntimeOptions {
   plugins: string[];
   list: Conflist;
+  /** Turns on what a kubelet talks to: pods are started through `cri`. */
+  cri?: boolean;
+}
+
+/**
+ * What containerd runs with. Its cgroups are left out, here as for `ctr`: they have no part in
+ * this, and a machine of tests may not let anybody make them.
+ */
+function configText(dir: string, cri: boolean): string {
+  const criPlugin = `[plugins."io.containerd.grpc.v1.cri"]
+sandbox_image = "${IMAGE}"
+disable_cgroup = true
+disable_apparmor = true
+restrict_oom_score_adj = true
+netns_mounts_under_state_dir = true
+[plugins."io.containerd.grpc.v1.cri".containerd]
+snapshotter = "native"
+[plugins."io.containerd.grpc.v1.cri".cni]
+bin_dir = "/opt/cni/bin"
+conf_dir = "/etc/cni/net.d"
+`;
+  return `version = 2
+root = "${dir}/root"
+state = "${dir}/state"
+${cri ? "" : `disabled_plugins = ["io.containerd.grpc.v1.cri"]`}
+[grpc]
+address = "${dir}/sock"
+[plugins."io.containerd.internal.v1.opt"]
+path = "${dir}/opt"
+${cri ? criPlugin : ""}`;
 }
 
 export class Runtime implements PluginHost {
@@ -33,23 +66,29 @@ export class Runtime implements PluginHost {
   readonly pluginDir = "/opt/cni/bin";
   /** Seen by containers as /berth. */
   readonly sharedDir: string;
+  private readonly namespace: string;
+  private readonly client: CriClient | undefined;
   private init: Running | undefined;
   private enter: Exec | undefined;
 
-  private constructor(netns: Netns, dir: string) {
+  private constructor(netns: Netns, dir: string, cri: boolean) {
     this.netns = netns;
     this.dir = dir;
+    this.namespace = cri ? CRI_NAMESPACE : NAMESPACE;
+    this.client = cri ? new CriClient(`${dir}/sock`) : undefined;
     this.sharedDir = join(dir, "shared");
   }
 
   /** Starts it and imports the image; what was begun is closed again if that fails. */
   static async start(options: RuntimeOptions): Promise<Runtime> {
     const netns = await Netns.create();
-    const runtime = new Runtime(netns, mkdtempSync(join(tmpdir(), runPrefix())));
+    const dir = mkdtempSync(join(tmpdir(), runPrefix()));
+    const runtime = new Runtime(netns, dir, options.cri ?? false);
     try {
       runtime.writeFiles(options);
       await runtime.launch();
       await runtime.importImage();
+      await runtime.readyForPods();
     } catch (fault) {
       const log = runtime.log();
       await runtime.close();
@@ -58,22 +97,13 @@ export class Runtime implements PluginHost {
     return runtime;
   }
 
-  private writeFiles({ plugins, list }: RuntimeOptions): void {
+  private writeFiles({ plugins, list, cri }: RuntimeOptions): void {
     const lists = join(this.dir, "over/etc/cni/net.d");
     mkdirSync(lists, { recursive: true });
     mkdirSync(this.sharedDir);
     writeFileSync(join(lists, "10-berth.conflist"), JSON.stringify(list));
     linkPlugins(join(this.dir, "over/opt/cni/bin"), plugins);
-    const config = `version = 2
-root = "${this.dir}/root"
-state = "${this.dir}/state"
-disabled_plugins = ["io.containerd.grpc.v1.cri"]
-[grpc]
-address = "${this.dir}/sock"
-[plugins."io.containerd.internal.v1.opt"]
-path = "${this.dir}/opt"
-`;
-    writeFileSync(join(this.dir, "config.toml"), config);
+    writeFileSync(join(this.dir, "config.toml"), configText(this.dir, cri ?? false));
   }
 
   private async launch(): Promise<void> {
@@ -101,6 +131,24 @@ path = "${this.dir}/opt"
     await this.ctrToEnd(["images", "import", "--snapshotter", "native", archive]);
   }
 
+  /** The CRI plugin hears of the image and of the network in its own time. */
+  private async readyForPods(): Promise<void> {
+    if (this.client === undefined) return;
+    let why = "";
+    await until("the CRI plugin", START_MS, async () => {
+      why = (await this.client?.obstacle(IMAGE).catch(String)) ?? "";
+      return why === "" ? true : undefined;
+    }).catch((fault) => {
+      throw new Error(`${fault}: ${why}`);
+    });
+  }
+
+  /** The socket that a kubelet talks to. */
+  get cri(): CriClient {
+    if (this.client === undefined) throw new Error("the runtime was started without its CRI");
+    return this.client;
+  }
+
   /** Runs a command among the runtime's mounts, network and processes. */
   get exec(): Exec {
     if (this.enter === undefined) throw new Error("the runtime isn't started");
@@ -109,13 +157,13 @@ path = "${this.dir}/opt"
 
   /** Starts a `ctr` command of this containerd. */
   ctr(args: string[], timeout = CTR_MS): Running {
-    const argv = ["ctr", "-a", `${this.dir}/sock`, "-n", NAMESPACE, ...args];
+    const argv = ["ctr", "-a", `${this.dir}/sock`, "-n", this.namespace, ...args];
     return this.exec(argv, { timeout });
   }
 
   /** Runs a `ctr` command and answers its output; throws if it fails. */
   async ctrToEnd(args: string[]): Promise<string> {
-    const argv = ["ctr", "-a", `${this.dir}/sock`, "-n", NAMESPACE, ...args];
+    const argv = ["ctr", "-a", `${this.dir}/sock`, "-n", this.namespace, ...args];
     return runIn(this.exec, argv, { timeout: CTR_MS });
   }
 
@@ -131,7 +179,7 @@ path = "${this.dir}/opt"
 
   /** How `ctr` calls the plugins for a container, once its process is gone. */
   attachment(id: string): Attachment {
-    return { containerId: `${NAMESPACE}-${id}`, netns: "", ifname: "eth0" };
+    return { containerId: `${this.namespace}-${id}`, netns: "", ifname: "eth0" };
   }
 
   /** What containerd wrote so far. */
@@ -145,6 +193,7 @@ path = "${this.dir}/opt"
 
   async close(): Promise<void> {
     await everyStep([
+      () => this.client?.close(),
       async () => {
         this.init?.closeInput();
         const late = setTimeout(() => this.init?.kill(), 15_000);
