@@ -36,8 +36,11 @@ export declare function random(into: usize, len: i32): i32;
  */
 export declare function slurp(path: usize, pathLen: i32, into: usize, cap: i32): i32;
 
-/** 1 if `path` opens and is the network namespace of this process, else 0. */
-export declare function sameNetns(path: usize, pathLen: i32): i32;
+/**
+ * Inode number of the network namespace at `path`; -1 if it is this process's own; 0 if `path`
+ * doesn't open or isn't a namespace.
+ */
+export declare function netns(path: usize, pathLen: i32): i64;
 
 /**
  * Opens the directory in which all names below live. create = 1 makes it and its parents (0755).

@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -85,12 +86,29 @@ u32 w2c_host_output(struct w2c_host *host, u32 fd, u32 from, u32 length) {
   return 0;
 }
 
+#ifdef BERTH_TEST_CLOCK
+/** Tests only (never in build/bin/berth): what a variable adds to a clock. */
+static u64 shift(u32 which) {
+  const char *text = which == 0 ? variable("BERTH_CLOCK_BOOT_NS", 19)
+                                : variable("BERTH_CLOCK_REAL_NS", 19);
+  return text ? (u64)strtoll(text, NULL, 10) : 0;
+}
+
+/** Tests only: the boot id that BERTH_BOOT_ID says, if `path` is the kernel's. */
+static const char *otherBoot(const char *path) {
+  return strcmp(path, "/proc/sys/kernel/random/boot_id") ? NULL : variable("BERTH_BOOT_ID", 13);
+}
+#else
+#define shift(which) 0
+#define otherBoot(path) NULL
+#endif
+
 u64 w2c_host_clock(struct w2c_host *host, u32 which) {
   (void)host;
   struct timespec t = {0, 0};
   // Not through the vDSO: finding its function costs more than the one call does.
   syscall(SYS_clock_gettime, which == 0 ? CLOCK_BOOTTIME : CLOCK_REALTIME, &t);
-  return (u64)t.tv_sec * 1000000000u + (u64)t.tv_nsec;
+  return (u64)t.tv_sec * 1000000000u + (u64)t.tv_nsec + shift(which);
 }
 
 u32 w2c_host_random(struct w2c_host *host, u32 into, u32 length) {
@@ -110,6 +128,7 @@ u32 w2c_host_slurp(struct w2c_host *host, u32 at, u32 length, u32 into, u32 cap)
   struct stat st;
   int fd = terminated(path, sizeof path, at, length);
   if (fd < 0) return (u32)fd;
+  if (otherBoot(path)) return give(otherBoot(path), into, cap);
   AGAIN(fd, openat(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_CLOEXEC));
   if (fd < 0) return (u32)-errno;
   s32 status = fstat(fd, &st) < 0        ? -errno
@@ -124,13 +143,14 @@ u32 w2c_host_slurp(struct w2c_host *host, u32 at, u32 length, u32 into, u32 cap)
   return (u32)status;
 }
 
-u32 w2c_host_sameNetns(struct w2c_host *host, u32 at, u32 length) {
+u64 w2c_host_netns(struct w2c_host *host, u32 at, u32 length) {
   (void)host;
   char path[PATH_BYTES];
   struct stat named, own;
   if (terminated(path, sizeof path, at, length) < 0) return 0;
-  // Device and inode agree only for the namespace itself: no file elsewhere shares nsfs's device.
+  // No file elsewhere shares nsfs's device: what has it is a namespace.
   if (fstatat(AT_FDCWD, path, &named, 0) < 0) return 0;
   if (fstatat(AT_FDCWD, "/proc/self/ns/net", &own, 0) < 0) return 0;
-  return named.st_dev == own.st_dev && named.st_ino == own.st_ino;
+  if (named.st_dev != own.st_dev) return 0;
+  return named.st_ino == own.st_ino ? (u64)-1 : (u64)named.st_ino;
 }

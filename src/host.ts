@@ -21,6 +21,7 @@ const NAME_BYTES = 256;
 const ZEROS = 65536;
 const PAGE = 4096;
 const VIEW_ALIGN = 65536;
+const BOOT_ID_PATH = "/proc/sys/kernel/random/boot_id";
 const CLOCK_SLACK_NS = 20_000_000n;
 
 /** The process around one call of the plugin. */
@@ -32,6 +33,10 @@ export interface Surroundings {
   stdin: Uint8Array | number;
   /** Takes what the core prints on fd 1 and 2; may throw a system error (EPIPE). */
   write(fd: number, bytes: Uint8Array): void;
+  /** Another clock than the kernel's (nanoseconds; 0 = CLOCK_BOOTTIME, 1 = CLOCK_REALTIME). */
+  clock?: (which: 0 | 1) => bigint;
+  /** Another boot id than the kernel's. */
+  bootId?: string;
 }
 
 /** Host functions, and the three things that the plugin's flow needs from the host. */
@@ -142,10 +147,12 @@ function inWindow(at: number, length: number): boolean {
   return at >= WINDOW_BASE && at + length <= WINDOW_END;
 }
 
-function sameNamespace(path: Buffer): boolean {
+/** What host.netns answers for a path that opens. */
+function namespace(path: Buffer): bigint {
   const named = fs.statSync(path, { bigint: true });
   const own = fs.statSync("/proc/self/ns/net", { bigint: true });
-  return named.dev === own.dev && named.ino === own.ino;
+  if (named.dev !== own.dev) return 0n;
+  return named.ino === own.ino ? -1n : named.ino;
 }
 
 /** Opens a descriptor and keeps it only if it is a regular file. */
@@ -308,10 +315,13 @@ export function makeHost(around: Surroundings): Host {
     unlock,
     output: (fd: number, from: number, length: number) =>
       status(() => around.write(fd, bytes(from, length))),
-    clock: (which: number) => (which === 0 ? bootTime() : realTime()),
+    clock: (which: number) =>
+      around.clock?.(which === 0 ? 0 : 1) ?? (which === 0 ? bootTime() : realTime()),
     random: (into: number, length: number) => status(() => randomFillSync(memory, into, length)),
     slurp(at: number, length: number, into: number, cap: number): number {
       if (length >= PATH_BYTES) return -errno.ENAMETOOLONG;
+      if (around.bootId !== undefined && path(at, length).toString() === BOOT_ID_PATH)
+        return give(around.bootId, into, cap);
       try {
         const fd = openRegular(path(at, length), O_RDONLY, -errno.EISDIR);
         if (fd < 0) return fd;
@@ -324,12 +334,12 @@ export function makeHost(around: Surroundings): Host {
         return errnoOf(error);
       }
     },
-    sameNetns(at: number, length: number): number {
-      let same = false;
-      status(() => {
-        same = sameNamespace(path(at, length));
-      });
-      return same ? 1 : 0;
+    netns(at: number, length: number): bigint {
+      try {
+        return namespace(path(at, length));
+      } catch {
+        return 0n;
+      }
     },
   };
 

@@ -239,12 +239,14 @@ describe.each(hosts)("$name: world", ({ run }) => {
     expect(zeros).toBeLessThan(64);
   });
 
-  test("only this process's network namespace is the same", async () => {
+  test("netns tells this process's network namespace from others, and from what is none", async () => {
     fs.symlinkSync("/proc/self/ns/net", join(dir, "link"));
     execFileSync("mkfifo", [join(dir, "fifo")]);
     const script = ["/proc/self/ns/net", `${dir}/link`, "/proc/self/ns/mnt", `${dir}/fifo`];
     const outcome = await run([...script, "/no/such", dir].map((path) => `netns ${path}`));
-    expect(outcome.lines).toEqual(["1", "1", "0", "0", "0", "0"]);
+    // Another namespace has an inode number; of a namespace of another kind it is that one's.
+    const mount = `${fs.statSync("/proc/self/ns/mnt").ino}`;
+    expect(outcome.lines).toEqual(["-1", "-1", mount, "0", "0", "0"]);
   });
 
   test("a trap ends in fault, a trap there in the fixed text", async () => {

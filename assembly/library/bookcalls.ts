@@ -82,6 +82,9 @@ function makeOrder(kind: u32, idBytes: u32, ifBytes: u32, nameBytes: u32, now: u
   o.name = block + NAME_AT;
   o.nameBytes = nameBytes;
   o.policy = 0;
+  o.netns = 0;
+  o.reserveFor = 0;
+  o.flags = 0;
   o.now = now;
   return o;
 }
@@ -214,7 +217,7 @@ export function bookRelease(
   }
   if (nextOfKind(head, KIND_NAME) == 0) {
     if (nameBytes == 0) return BOOK_NO_NAME;
-    if (!recordPutName(head, block + NAME_AT, nameBytes, number)) return noSpace();
+    if (!recordPutName(head, block + NAME_AT, nameBytes, number, 0, 0)) return noSpace();
   }
   return reserve(head, dueAfter(now, ttl), now, number) ? bookCommit() : noSpace();
 }

@@ -116,7 +116,7 @@ export function bookRecord(head: u32, now: u32): void {
   headAt(head);
   output(1, cellKind(head));
   output(2, half(head + C_SINCE));
-  output(3, half(head + C_DUE));
+  output(3, cellByte(head, 5) == STATE_ALLOCATION ? 0 : half(head + C_DUE));
   const idBytes = idText(head);
   memory.copy(block + OWNER_AT, textAt, idBytes);
   const ifBytes = min<u32>(cellByte(head, 6), 15);

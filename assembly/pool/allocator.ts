@@ -9,6 +9,7 @@ import { H_HELD, H_RESERVED } from "../image/header";
 import { half, journalUndo, putHalf, putWord, word } from "../image/image";
 import {
   C_DUE,
+  C_NETNS,
   C_SINCE,
   cellHasFamily,
   cellHead,
@@ -99,6 +100,12 @@ export class Order {
   /** Name that the owner goes by (namespace/name); nameBytes = 0 for none. */
   name: usize;
   nameBytes: u32;
+  /** Seconds for which the name is reserved when it is let go; 0 = it isn't. */
+  reserveFor: u32;
+  /** NAME_FIXED or 0. */
+  flags: u32;
+  /** Inode number of the container's network namespace; 0 = unknown. */
+  netns: u32;
   /** `setCount` of RangeSet, and as many Given to be filled. */
   sets: usize;
   setCount: i32;
@@ -312,12 +319,17 @@ export function allocate(order: usize): i32 {
     o.number,
   );
   if (head == 0) return noSpace();
-  if (o.nameBytes != 0 && !recordPutName(head, o.name, o.nameBytes, o.number)) return noSpace();
+  putHalf(head + C_NETNS, o.netns);
+  if (o.nameBytes != 0 && !putName(o, head)) return noSpace();
   const status = allocateSets(o, head);
   if (status != ALLOCATED) return status;
   recordSeal(head, o.number);
   putWord(H_HELD, word(H_HELD) + 1);
   return ALLOCATED;
+}
+
+function putName(o: Order, head: u32): bool {
+  return recordPutName(head, o.name, o.nameBytes, o.number, o.reserveFor, o.flags);
 }
 
 function noSpace(): i32 {
@@ -344,6 +356,7 @@ export function release(head: u32, cooldown: u32, now: u32, number: u64): void {
   const due = cooldown == 0 ? 0 : now > u32.MAX_VALUE - cooldown ? u32.MAX_VALUE : now + cooldown;
   recordDropOwner(head);
   putWord(H_HELD, word(H_HELD) - 1);
+  putHalf(head + C_NETNS, 0);
   let cooling = false;
   let cell = head;
   for (let step: u32 = 0; step < CHAIN_MAX && cell != 0; step++) {

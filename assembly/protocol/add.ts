@@ -105,6 +105,9 @@ function makeOrder(): Order {
   o.idBytes = <u32>call.containerId.bytes;
   o.ifname = call.ifname.at;
   o.ifBytes = <u32>call.ifname.bytes;
+  o.netns = call.netnsInode;
+  o.reserveFor = 0;
+  o.flags = 0;
   podName(o);
   o.sets = call.sets;
   o.setCount = call.setCount;

@@ -73,6 +73,8 @@ export class Call {
   /** The texts of these are valid for ADD, DEL, CHECK only. */
   containerId: Span;
   netns: Span;
+  /** Inode number of the network namespace at `netns`; 0 = unknown. */
+  netnsInode: u32;
   ifname: Span;
   /** CNI_ARGS as it came. */
   args: Span;

@@ -6,7 +6,7 @@
 // Everything that can be refused without the state is refused before the lock.
 
 import { faultText } from "../fault";
-import { argument, enter, output, sameNetns } from "../host";
+import { argument, enter, netns, output } from "../host";
 import { EXIT_ERROR, EXIT_OK, NEED_LOCK } from "../numbers";
 import { scratchAssignAll, scratchTake } from "../scratch";
 import { storeReserve } from "../store/store";
@@ -49,6 +49,8 @@ import { delFault, perform } from "./verbs";
 const VERSION: string = "v0.1.0";
 /** Longest command-line argument that is named in an error. */
 const ARGUMENT_MAX: i32 = 256;
+/** What host.netns says of this process's own. */
+const OWN_NETNS: i64 = -1;
 
 // What the call had reached: a trap after the state was opened means that the state is at fault.
 let opened: bool = false;
@@ -97,8 +99,10 @@ function printUsage(): i32 {
 
 // The caller's own network namespace as the container's: refused before anything is done.
 function checkNetns(): bool {
-  if (call.netns.bytes == 0 || netnsOverride) return true;
-  if (pathFault(call.netns) != 0 || sameNetns(call.netns.at, call.netns.bytes) == 0) return true;
+  if (call.netns.bytes == 0 || pathFault(call.netns) != 0) return true;
+  const inode = netns(call.netns.at, call.netns.bytes);
+  call.netnsInode = inode > 0 ? <u32>inode : 0;
+  if (inode != OWN_NETNS || netnsOverride) return true;
   errorBegin(ERROR_NETNS);
   errorText("plugin's netns and netns from CNI_NETNS should not be the same");
   return false;

@@ -4,14 +4,16 @@
 //        0        4     5      6         7         8                  14     15
 //  head  | check  | kind| state| ifname B| families| number (48 bits) | set4 | set6 |
 //       16        20         24       28        32          40
-//        | next   | since    | due    | IPv4    | IPv6 hi   | IPv6 lo   |
+//        | next   | since    | due *  | IPv4    | IPv6 hi   | IPv6 lo   |
 //       48                                        112                 127
 //        | first 64 bytes of the id                | interface, 15 B    | id B (255: see TEXT)
+//        * of a container's allocation: inode of its network namespace, 0 = unknown
 //
 //  further cells: kind = 0x80 | what; `since` holds the head's offset
 //   TEXT  rest of a long id, 5: bytes here, 28: bytes in all (first TEXT cell), 48: 80 bytes
-//   NAME  namespace/name,    5: bytes here, 28: bytes in all, 32: older | newer record of that name
-//                            (first NAME cell), 48: 80 bytes
+//   NAME  namespace/name,    5: bytes here, 28: bytes in all, 32: older | newer record of that name,
+//                            40: seconds for which the name is reserved when it is let go (0: it
+//                            isn't), 44: flags (all of the first NAME cell), 48: 80 bytes
 //   MORE  one more IPv4 and one more IPv6 address: 7, 14, 15, 28, 32, 40 as in the head
 //   POOL, LABEL, SKIP  pools of the library (poolcell.ts)
 //
@@ -44,6 +46,8 @@ export const C_NEXT: u32 = 16;
 export const C_SINCE: u32 = 20;
 /** Seconds of CLOCK_BOOTTIME at which the cell's addresses become free; 0 = never. */
 export const C_DUE: u32 = 24;
+/** Inode number of the network namespace, while the head is a container's allocation. */
+export const C_NETNS: u32 = 24;
 export const C_V4: u32 = 28;
 export const C_V6: u32 = 32;
 export const C_ID: u32 = 48;

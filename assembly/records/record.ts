@@ -58,6 +58,10 @@ import { seekCell, seekCount, trieAdd, trieRemove, trieReplace, trieSeek } from 
 
 const NAME_OLDER: u32 = 32;
 const NAME_NEWER: u32 = 36;
+const NAME_RESERVE: u32 = 40;
+const NAME_FLAGS: u32 = 44;
+/** Flag of a name: the addresses are those that an annotation asked for. */
+export const NAME_FIXED: u32 = 1;
 const TEXT_AT: u32 = 48;
 
 function indexOf(family: u32): u32 {
@@ -177,11 +181,25 @@ export function recordMake(
   return trieAdd(INDEX_OWNER, BY_OWNER, ownerHash(digest0, digest1), head) ? head : 0;
 }
 
-/** Gives the record a name and puts it before older records of that name. false = no space. */
-export function recordPutName(head: u32, at: usize, bytes: u32, number: u64): bool {
+/**
+ * Gives the record a name and puts it before older records of that name: `reserveFor` seconds are
+ * what the name is reserved for when it is let go (0 = not at all), `flags` as NAME_FIXED. false =
+ * no space.
+ */
+export function recordPutName(
+  head: u32,
+  at: usize,
+  bytes: u32,
+  number: u64,
+  reserveFor: u32,
+  flags: u32,
+): bool {
   const older = recordByName(at, bytes);
   const cell = chainText(head, KIND_NAME, at, bytes, bytes, number);
   if (cell == 0) return false;
+  putHalf(cell + NAME_RESERVE, reserveFor);
+  putHalf(cell + NAME_FLAGS, flags);
+  if (older == 0 && (reserveFor | flags) != 0) cellSeal(cell, number);
   const hash = nameHash(at, bytes);
   if (older == 0) return trieAdd(INDEX_NAME, BY_NAME, hash, cell);
   putHalf(cell + NAME_OLDER, older);
@@ -190,6 +208,23 @@ export function recordPutName(head: u32, at: usize, bytes: u32, number: u64): bo
   cellSeal(older, number);
   trieReplace(INDEX_NAME, hash, older, cell);
   return true;
+}
+
+/** Seconds for which the record's name is reserved when it is let go; 0 = it isn't. */
+export function recordReserveFor(head: u32): u32 {
+  const cell = nextOfKind(head, KIND_NAME);
+  return cell == 0 ? 0 : half(cell + NAME_RESERVE);
+}
+
+/** Were the record's addresses asked for by annotation? */
+export function recordIsFixed(head: u32): bool {
+  return (recordFlags(head) & NAME_FIXED) != 0;
+}
+
+/** The flags of the record's name, 0 without one. */
+export function recordFlags(head: u32): u32 {
+  const cell = nextOfKind(head, KIND_NAME);
+  return cell == 0 ? 0 : half(cell + NAME_FLAGS);
 }
 
 /** The next older NAME cell of the same name, or 0. */

@@ -86,8 +86,10 @@ import {
   recordByAddress,
   recordByOwner,
   recordDropOwner,
+  recordFlags,
   recordMake,
   recordPutName,
+  recordReserveFor,
 } from "../records/record";
 import { scratchMark, scratchRewind, scratchTake } from "../scratch";
 import { RADIX_OK, radixTake } from "../sets/radix";
@@ -191,6 +193,8 @@ function evict(head: u32): void {
 // One record on its way from the old image to the new one, in scratch memory.
 let count: u32 = 0;
 let addresses: usize = 0;
+let reserveFor: u32 = 0;
+let flags: u32 = 0;
 const ADDRESS_BYTES: u32 = 32;
 
 // Copies the addresses of the old record: | hi | lo | family u32 | set u32 | - |
@@ -248,11 +252,17 @@ function move(head: u32, now: u32): i32 {
   const nameBytes: u32 = nameCell == 0 ? 0 : nameText(nameCell);
   const name = scratchTake(<usize>(nameBytes + 16));
   memory.copy(name, textAt, nameBytes);
+  reserveFor = recordReserveFor(head);
+  flags = recordFlags(head);
   collectAddresses(head);
   useNew();
   const status = put(kind, id, idBytes, ifname, ifBytes, name, nameBytes, state, now, due, number);
   useOld();
   return status;
+}
+
+function putName(head: u32, name: usize, bytes: u32, number: u64): bool {
+  return recordPutName(head, name, bytes, number, reserveFor, flags);
 }
 
 function put(
@@ -279,7 +289,7 @@ function put(
   const head = recordMake(kind, state, id, idBytes, ifname, ifBytes, now, number);
   if (head == 0) return ENOMEM;
   if (!held) recordDropOwner(head);
-  if (nameBytes != 0 && !recordPutName(head, name, nameBytes, number)) return ENOMEM;
+  if (nameBytes != 0 && !putName(head, name, nameBytes, number)) return ENOMEM;
   for (let i: u32 = 0; i < count; i++) {
     const p = addresses + <usize>(i * ADDRESS_BYTES);
     const family = load<u32>(p, 16);

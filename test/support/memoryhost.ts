@@ -301,7 +301,7 @@ export function call(
       text(path, length).endsWith("boot_id")
         ? give(Buffer.from(`${disk.boot}\n`), into, cap)
         : ENOENT,
-    sameNetns: () => 0,
+    netns: () => 0n,
   };
 
   const host = { ...files, ...world };
