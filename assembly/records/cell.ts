@@ -11,7 +11,7 @@
 //
 //  further cells: kind = 0x80 | what; `since` holds the head's offset
 //   TEXT  rest of a long id, 5: bytes here, 28: bytes in all (first TEXT cell), 48: 80 bytes
-//   NAME  namespace/name,    5: bytes here, 28: bytes in all, 32: older | newer record of that name,
+//   NAME  namespace/name,    5: bytes here, 28: bytes in all, 32: older | newer of that name,
 //                            40: seconds for which the name is reserved when it is let go (0: it
 //                            isn't), 44: flags (all of the first NAME cell), 48: 80 bytes
 //   MORE  one more IPv4 and one more IPv6 address: 7, 14, 15, 28, 32, 40 as in the head
