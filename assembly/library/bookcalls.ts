@@ -103,6 +103,7 @@ function orderSets(o: Order, pools: u32, wanted: u32): bool {
     w.hi = input(IN_WANTED + i * 3);
     w.lo = input(IN_WANTED + i * 3 + 1);
     w.family = <i32>input(IN_WANTED + i * 3 + 2);
+    w.range = 0;
   }
   return o.sets != 0;
 }

@@ -213,6 +213,7 @@ export function poolSets(count: u32): usize {
     s.index = <i32>SET_POOL;
     s.family = <i32>poolFamily(cell);
     s.cell = cell;
+    s.still = false;
   }
   return sets;
 }

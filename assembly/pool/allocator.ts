@@ -74,7 +74,7 @@ export const FAIL_EXHAUSTED: i32 = 2;
 export const FAIL_GATEWAY: i32 = 3;
 /** ... is excluded. */
 export const FAIL_EXCLUDED: i32 = 4;
-/** ... is held, or cools for somebody else. */
+/** ... is held, reserved or cools for somebody else: `failCell` is its head. */
 export const FAIL_TAKEN: i32 = 5;
 /** Some requested addresses fit no range set: the Wanted that aren't `used`. */
 export const FAIL_LEFTOVER: i32 = 6;
@@ -131,13 +131,14 @@ function orderGiven(o: Order, i: i32): Given {
   return changetype<Given>(o.given + <usize>i * offsetof<Given>());
 }
 
-// The first unused request that lies in the set: 0 = none.
-function wantedFor(o: Order, set: usize): usize {
-  for (let i = 0; i < o.wantedCount; i++) {
-    const at = o.wanted + <usize>i * offsetof<Wanted>();
+// The first unused request that is fixed for the set, or lies in it: 0 = none.
+function wantedFor(o: Order, i: i32): usize {
+  const set = orderSet(o, i);
+  for (let n = 0; n < o.wantedCount; n++) {
+    const at = o.wanted + <usize>n * offsetof<Wanted>();
     const w = changetype<Wanted>(at);
     if (w.used || w.family != changetype<RangeSet>(set).family) continue;
-    if (setHolds(set, w.hi, w.lo) != 0) return at;
+    if (w.range != 0 ? w.set == i : setHolds(set, w.hi, w.lo) != 0) return at;
   }
   return 0;
 }
@@ -145,16 +146,18 @@ function wantedFor(o: Order, set: usize): usize {
 // A requested address may be taken if it is free, or cools for the very name that asks.
 function pickWanted(o: Order, set: usize, w: Wanted): i32 {
   const family = changetype<RangeSet>(set).family;
-  const range = setHolds(set, w.hi, w.lo);
+  const fixed = w.range != 0;
+  const range = fixed ? w.range : setHolds(set, w.hi, w.lo);
   failHi = w.hi;
   failLo = w.lo;
-  const reason = poolReason(range, w.hi, w.lo);
+  const reason = fixed ? REASON_NONE : poolReason(range, w.hi, w.lo);
   if (reason == REASON_GATEWAY) return FAIL_GATEWAY;
   if (reason == REASON_EXCLUDED) return FAIL_EXCLUDED;
   const cell = recordByAddress(<u32>family, w.hi, w.lo);
   if (cell != 0) {
     const head = headAt(cellHead(cell));
     const state = load8(head);
+    failCell = head;
     if (state == STATE_ALLOCATION) return FAIL_TAKEN;
     const over = isLibrary(set) && half(cell + C_DUE) <= o.now && half(head + C_DUE) <= o.now;
     const named = o.nameBytes != 0 && recordHasName(head, o.name, o.nameBytes);
@@ -168,6 +171,7 @@ function pickWanted(o: Order, set: usize, w: Wanted): i32 {
   g.hi = w.hi;
   g.lo = w.lo;
   g.range = range;
+  g.still = fixed;
   return ALLOCATED;
 }
 
@@ -220,6 +224,7 @@ function pickReserved(o: Order, set: usize, cell: u32): void {
   g.hi = cellHi(cell, family);
   g.lo = cellLo(cell, family);
   g.range = setHolds(set, g.hi, g.lo);
+  g.still = changetype<RangeSet>(set).still;
   reservationDrop(cell, family, o.number);
 }
 
@@ -230,7 +235,7 @@ function load8(head: u32): u32 {
 // Chooses the address of one set into `scratchPick`.
 function pickOne(o: Order, i: i32): i32 {
   const set = orderSet(o, i);
-  const wanted = wantedFor(o, set);
+  const wanted = wantedFor(o, i);
   if (wanted != 0) return pickWanted(o, set, changetype<Wanted>(wanted));
   if (o.nameBytes != 0 && word(H_RESERVED) != 0) {
     const reserved = reservedFor(o, set);
@@ -247,6 +252,7 @@ function pickOne(o: Order, i: i32): i32 {
   g.hi = pickHi;
   g.lo = pickLo;
   g.range = pickRange;
+  g.still = changetype<RangeSet>(set).still;
   return ALLOCATED;
 }
 
@@ -264,12 +270,19 @@ function takeOne(o: Order, i: i32, head: u32): i32 {
   const index = set.cell != 0 ? SET_POOL : <u32>set.index;
   const cell = recordAddAddress(head, <u32>set.family, g.hi, g.lo, index, o.number);
   if (cell == 0) return FAIL_NO_SPACE;
-  cursorPut(orderSet(o, i), g.hi, g.lo);
   const out = orderGiven(o, i);
   out.hi = g.hi;
   out.lo = g.lo;
   out.range = g.range;
+  out.still = g.still;
+  moveCursor(o, i);
   return ALLOCATED;
+}
+
+// The set goes on after the address that it gave.
+function moveCursor(o: Order, i: i32): void {
+  const g = orderGiven(o, i);
+  if (!g.still) cursorPut(orderSet(o, i), g.hi, g.lo);
 }
 
 function allocateSets(o: Order, head: u32): i32 {
@@ -293,10 +306,7 @@ function allocateSets(o: Order, head: u32): i32 {
 // Undoes the call, all but the cursors of the sets that had given an address.
 function keepCursors(o: Order, sets: i32): void {
   journalUndo();
-  for (let i = 0; i < sets; i++) {
-    const g = orderGiven(o, i);
-    cursorPut(orderSet(o, i), g.hi, g.lo);
-  }
+  for (let i = 0; i < sets; i++) moveCursor(o, i);
 }
 
 /**

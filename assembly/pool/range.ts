@@ -30,6 +30,9 @@ export class Range {
   /** Intervals that `exclude` names, in the order of the config: `excludeCount` of Interval. */
   excludeCount: i32;
   excludes: usize;
+  /** `name` of the range in the config; 0 bytes = none. */
+  name: usize;
+  nameBytes: i32;
 }
 
 /** A range set gives one address per pod. All its ranges are of one family. */
@@ -43,9 +46,11 @@ export class RangeSet {
   family: i32;
   /** The POOL cell of a pool of the library; 0 = a range set of the plugin. */
   cell: u32;
+  /** Its ranges were narrowed for one call, whose address moves no cursor. */
+  still: bool;
 }
 
-/** An address that the caller asked for (CNI_ARGS IP, args.cni.ips, runtimeConfig.ips). */
+/** An address that the caller asked for: CNI_ARGS, args, runtimeConfig.ips, an annotation. */
 @unmanaged
 export class Wanted {
   hi: u64;
@@ -53,6 +58,12 @@ export class Wanted {
   family: i32;
   /** Set by the allocator: a range set took it. */
   used: bool;
+  /**
+   * Fixed: the address goes to set number `set` and comes from this Range, whose start and end
+   * don't matter; whoever fixed it has judged that it may be given. 0 = any set that holds it.
+   */
+  range: usize;
+  set: i32;
 }
 
 /** What the allocator gave to one range set. */
@@ -62,6 +73,8 @@ export class Given {
   lo: u64;
   /** The Range it comes from: prefix length and gateway of the result. */
   range: usize;
+  /** The set's cursor stays where it is: the address isn't part of its round. */
+  still: bool;
 }
 
 /** Is a < b, as 128-bit values? */

@@ -51,6 +51,7 @@ import {
   errorRangeSet,
   errorText,
 } from "./errors";
+import { isFixed, sayTaken } from "./holder";
 import { resultPrint } from "./result";
 import {
   diskError,
@@ -142,6 +143,11 @@ function clearOwnNote(): bool {
 /** ADD. Answers the exit status; the result or the error is printed. */
 export function add(): i32 {
   if (call.containerId.bytes > <i32>TEXT_MAX) return idTooLong();
+  if (call.setCount == 0) {
+    // Mode static without an address: upstream answers so too. Nothing is held.
+    host.unlock();
+    return resultPrint(0);
+  }
   if (sessionOpen(true) < 0) return errorPrint();
   if (!sessionCatchUp() || !clearOwnNote()) return errorPrint();
   room = imageGrow(ROOM_CALL + <u32>call.setCount * ROOM_SET);
@@ -187,6 +193,8 @@ function sayWhy(status: i32): void {
     errorText("requested ip ");
     errorAddress(family, failHi, failLo);
     errorText(status == FAIL_GATEWAY ? " is subnet's gateway" : " is excluded");
+  } else if (status == FAIL_TAKEN && isFixed(call.wanted, call.wantedCount, failHi, failLo)) {
+    sayTaken(failCell, family, failHi, failLo);
   } else if (status == FAIL_TAKEN) {
     forRange(ERROR_PLUGIN, failSet);
     errorText("requested IP address ");

@@ -39,6 +39,10 @@ export const REBOOT_KEEP: i32 = 1;
 export const STATUS_READY: i32 = 0;
 export const STATUS_UNAVAILABLE: i32 = 1;
 
+/** Values of `mode`: which of the CNI project's IPAM plugins the network follows. */
+export const MODE_HOST_LOCAL: i32 = 0;
+export const MODE_STATIC: i32 = 1;
+
 /** A decoded text: bytes with a length, in scratch or in the buffer of stdin. No final NUL. */
 @unmanaged
 export class Span {
@@ -55,12 +59,15 @@ export class Attachment {
   ifnameBytes: i32;
 }
 
-/** One address of prevResult. */
+/** One address of prevResult; gwFamily 0 = it has no gateway that can be read. */
 @unmanaged
 export class Previous {
   hi: u64;
   lo: u64;
+  gwHi: u64;
+  gwLo: u64;
   family: i32;
+  gwFamily: i32;
 }
 
 @unmanaged
@@ -87,15 +94,23 @@ export class Call {
   directory: Span;
   /** Path of resolvConf; empty: none. */
   resolvConf: Span;
-  /** `setCount` of RangeSet, in the order runtimeConfig.ipRanges, ipam.subnet, ipam.ranges. */
+  mode: i32;
+  /**
+   * `setCount` of RangeSet, in the order runtimeConfig.ipRanges, ipam.subnet, ipam.ranges; in mode
+   * static one for each address.
+   */
   sets: usize;
   setCount: i32;
-  /** `wantedCount` of Wanted, in the order CNI_ARGS, args.cni.ips, runtimeConfig.ips. */
+  /** `wantedCount` of Wanted: fixed ones, CNI_ARGS, args.cni.ips, runtimeConfig.ips. */
   wanted: usize;
   wantedCount: i32;
   /** `routeCount` of Route. */
   routes: usize;
   routeCount: i32;
+  /** An annotation of the pod names its address (ADD). */
+  podFixed: bool;
+  /** Seconds that annotation berth.dev/reserve-for says (ADD); 0 = it isn't there. */
+  podReserveFor: u32;
   policy: i32;
   /** Seconds; 0 = none. */
   cooldown: u32;

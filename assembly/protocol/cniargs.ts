@@ -1,11 +1,11 @@
-// CNI_ARGS: pairs `KEY=value` with `;` between them. We know IP and IgnoreUnknown as upstream does;
-// K8S_POD_NAMESPACE and K8S_POD_NAME are unknown keys all the same (the runtime sends IgnoreUnknown
+// CNI_ARGS: pairs `KEY=value` with `;` between them. We know IP and IgnoreUnknown as upstream does
+// (mode static: GATEWAY too); K8S_POD_NAMESPACE and K8S_POD_NAME are unknown keys all the same (the runtime sends IgnoreUnknown
 // with them), but we keep their values.
 //
 // Cost: linear. Refuses: bad pairs, unknown keys without IgnoreUnknown, bad values; code 999. DEL
 // reads what it can and ignores the rest.
 import { parseAddress, parsedFamily, parsedHi, parsedLo, parsePrefix } from "../address";
-import { call, spanSet } from "./call";
+import { call, MODE_STATIC, spanSet } from "./call";
 import { errorBytes, errorQuote, errorText } from "./errors";
 import { refuse } from "./field";
 import { sameText } from "./text";
@@ -14,6 +14,12 @@ import { sameText } from "./text";
 export let argsFamily: i32 = 0;
 export let argsHi: u64 = 0;
 export let argsLo: u64 = 0;
+
+/** Mode static: the texts of the keys IP and GATEWAY, lists with commas; 0 bytes = none. */
+export let argsIpAt: usize = 0;
+export let argsIpBytes: i32 = 0;
+export let argsGatewayAt: usize = 0;
+export let argsGatewayBytes: i32 = 0;
 
 let ignoreUnknown: bool = false;
 
@@ -54,7 +60,22 @@ function truth(at: usize, bytes: i32): i32 {
 }
 
 function isKnown(at: usize, bytes: i32): bool {
+  if (call.mode == MODE_STATIC && sameText(at, bytes, "GATEWAY")) return true;
   return sameText(at, bytes, "IP") || sameText(at, bytes, "IgnoreUnknown");
+}
+
+function readIp(at: usize, bytes: i32, value: usize, valueBytes: i32): bool {
+  argsFamily = 0;
+  argsIpAt = value;
+  argsIpBytes = valueBytes;
+  if (valueBytes == 0 || call.mode == MODE_STATIC) return true;
+  if (!parseRequest(value, valueBytes)) {
+    return badValue(at, bytes, "invalid IP address ", value, valueBytes);
+  }
+  argsFamily = parsedFamily;
+  argsHi = parsedHi;
+  argsLo = parsedLo;
+  return true;
 }
 
 // One pair whose key has `key` bytes. False with a pending error.
@@ -62,14 +83,10 @@ function readPair(at: usize, bytes: i32, key: i32): bool {
   const value = at + key + 1;
   const valueBytes = bytes - key - 1;
   if (sameText(at, key, "IP")) {
-    argsFamily = 0;
-    if (valueBytes == 0) return true;
-    if (!parseRequest(value, valueBytes)) {
-      return badValue(at, bytes, "invalid IP address ", value, valueBytes);
-    }
-    argsFamily = parsedFamily;
-    argsHi = parsedHi;
-    argsLo = parsedLo;
+    return readIp(at, bytes, value, valueBytes);
+  } else if (call.mode == MODE_STATIC && sameText(at, key, "GATEWAY")) {
+    argsGatewayAt = value;
+    argsGatewayBytes = valueBytes;
   } else if (sameText(at, key, "IgnoreUnknown")) {
     const t = truth(value, valueBytes);
     if (t < 0) {
@@ -102,6 +119,8 @@ function pairAt(at: usize, from: i32, bytes: i32): void {
 /** Reads CNI_ARGS. `strict`: answer false with a pending error at the first fault; else skip it. */
 export function argsRead(strict: bool): bool {
   argsFamily = 0;
+  argsIpBytes = 0;
+  argsGatewayBytes = 0;
   ignoreUnknown = false;
   const at = call.args.at;
   const bytes = call.args.bytes;

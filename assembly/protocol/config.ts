@@ -6,19 +6,22 @@
 //
 // Order of checks as upstream: types and texts of the JSON, then `ipam` missing, CNI_ARGS,
 // requests, ranges. Linear in the config but for the ranges.
-import { CMD_CHECK, CMD_DEL, CMD_GC, call, Span, spanSet, spanTake } from "./call";
+import { annotationsRead } from "./annotations";
+import { CMD_CHECK, CMD_DEL, CMD_GC, call, MODE_STATIC, Span, spanSet, spanTake } from "./call";
 import { argsRead } from "./cniargs";
+import { dnsRead } from "./dns";
 import { errorClear } from "./errors";
 import { fieldFound, fieldList, fieldObject, fieldText, refuse, wrongType } from "./field";
 import { JSON_OBJECT, jsonKind } from "./json";
 import { jsonRootMember } from "./jsonvalue";
 import { versionAt, versionBytes } from "./network";
-import { optionsRead } from "./options";
+import { modeRead, optionsRead } from "./options";
 import { pathFault } from "./path";
 import { previousRead } from "./previous";
 import { rangesRead, rangesSettle } from "./ranges";
 import { requestsCheck, requestsRead } from "./requests";
 import { routesRead } from "./routes";
+import { staticCheck, staticMatches, staticRead, staticSettle } from "./static";
 import { textByte, textBytes, textString, textTake, textTo } from "./text";
 
 const DEFAULT_DIRECTORY: string = "/var/lib/cni/berth";
@@ -53,31 +56,58 @@ function isObject(node: i32, field: string, type: string): bool {
   return node == 0 || jsonKind(node) == JSON_OBJECT || wrongType(node, field, type);
 }
 
-// Everything that has to be right for an ADD.
-function readStrict(ipam: i32): bool {
+// Nodes that both modes look at.
+let routes: i32 = 0;
+let runtime: i32 = 0;
+let runtimeIps: i32 = 0;
+let argsIps: i32 = 0;
+
+function readNodes(ipam: i32, ipsType: string): bool {
   if (!fieldList(ipam, "routes", "IPAMConfig.ipam.routes", "[]*types.Route")) return false;
-  const routes = fieldFound;
-  if (!fieldList(ipam, "ranges", "IPAMConfig.ipam.ranges", "[]allocator.RangeSet")) return false;
-  const last = fieldFound;
-  const runtime = jsonRootMember("runtimeConfig");
+  routes = fieldFound;
+  runtime = jsonRootMember("runtimeConfig");
   if (!isObject(runtime, "Net.runtimeConfig", "RuntimeConfig")) return false;
-  if (!fieldList(runtime, "ipRanges", "Net.runtimeConfig.ipRanges", "[]allocator.RangeSet")) {
-    return false;
-  }
-  const first = fieldFound;
-  if (!fieldList(runtime, "ips", "Net.runtimeConfig.ips", "[]*ip.IP")) return false;
-  const runtimeIps = fieldFound;
+  if (!fieldList(runtime, "ips", "Net.runtimeConfig.ips", ipsType)) return false;
+  runtimeIps = fieldFound;
   const args = jsonRootMember("args");
   if (!isObject(args, "Net.args", "allocator.ArgsConfig")) return false;
   if (!fieldObject(args, "cni", "Net.args.cni", "allocator.IPAMArgs")) return false;
-  if (!fieldList(fieldFound, "ips", "IPAMArgs.args.cni.ips", "[]*ip.IP")) return false;
-  const argsIps = fieldFound;
-  if (!rangesRead(ipam, first, last) || !routesRead(routes)) return false;
+  if (!fieldList(fieldFound, "ips", "IPAMArgs.args.cni.ips", ipsType)) return false;
+  argsIps = fieldFound;
+  return true;
+}
+
+// Everything that has to be right for an ADD in mode host-local.
+function readRanges(ipam: i32): bool {
+  if (!readNodes(ipam, "[]*ip.IP")) return false;
+  if (!fieldList(ipam, "ranges", "IPAMConfig.ipam.ranges", "[]allocator.RangeSet")) return false;
+  const last = fieldFound;
+  if (!fieldList(runtime, "ipRanges", "Net.runtimeConfig.ipRanges", "[]allocator.RangeSet")) {
+    return false;
+  }
+  if (!rangesRead(ipam, fieldFound, last) || !routesRead(routes)) return false;
   if (!requestsCheck(argsIps, runtimeIps)) return false;
   if (!optionsRead(ipam, true) || !argsRead(true)) return false;
   if (!requestsRead(argsIps, runtimeIps)) return false;
-  if (!rangesSettle(versionAt, versionBytes)) return false;
+  if (!rangesSettle(versionAt, versionBytes) || !annotationsRead(runtime)) return false;
   return call.command != CMD_CHECK || previousRead(jsonRootMember("prevResult"));
+}
+
+// The same in mode static.
+function readStatic(ipam: i32): bool {
+  spanSet(call.resolvConf, 0, 0); // upstream has `dns` instead
+  if (!readNodes(ipam, "[]string")) return false;
+  if (!fieldList(ipam, "addresses", "IPAMConfig.ipam.addresses", "[]main.Address")) return false;
+  const addresses = fieldFound;
+  if (!staticCheck(addresses, argsIps, runtimeIps)) return false;
+  if (!routesRead(routes) || !dnsRead(ipam) || !optionsRead(ipam, true)) return false;
+  if (!argsRead(true) || !staticRead(addresses, argsIps, runtimeIps)) return false;
+  if (!staticSettle(versionAt, versionBytes) || !annotationsRead(runtime)) return false;
+  if (call.command != CMD_CHECK) return true;
+  const previous = jsonRootMember("prevResult");
+  if (previous != 0) return previousRead(previous) && staticMatches();
+  refuse("Required prevResult missing");
+  return false;
 }
 
 /** Reads the body of the config into the call. False with a pending error. */
@@ -94,7 +124,10 @@ export function configRead(): bool {
   if (strict && !isThere) return wrongType(found, "Net.ipam", "allocator.IPAMConfig");
   const ipam = isThere ? found : 0;
   if (!readTexts(ipam, dataDir, strict)) return false;
-  if (strict && !readStrict(ipam)) return false;
+  if (strict) {
+    if (!modeRead(ipam)) return false;
+    if (!(call.mode == MODE_STATIC ? readStatic(ipam) : readRanges(ipam))) return false;
+  }
   if (!strict) {
     // A dataDir that can't be a path holds nothing; the default is the likelier place.
     if (pathFault(dataDir) != 0) dataDir.bytes = 0;

@@ -44,6 +44,8 @@ export const ERROR_NEWER_STATE: i32 = 103;
 export const ERROR_NOT_IN_RELEASE: i32 = 104;
 export const ERROR_EXCLUDED: i32 = 105;
 export const ERROR_DISK: i32 = 106;
+export const ERROR_ANNOTATION: i32 = 110;
+export const ERROR_TAKEN: i32 = 111;
 
 const MESSAGE_BYTES: i32 = 65536;
 const OUTPUT_BYTES: i32 = 2 * 6 * MESSAGE_BYTES + 4096;
@@ -74,6 +76,14 @@ export function errorBegin(number: i32): void {
   textClear(message);
   textClear(details);
   current = message;
+}
+
+/** Begins the error of an annotation of the pod: `annotation <name>: `. */
+export function errorAnnotation(name: string): void {
+  errorBegin(ERROR_ANNOTATION);
+  errorText("annotation ");
+  errorText(name);
+  errorText(": ");
 }
 
 /** Gives the pending error another code (STATUS answers 50 whatever was wrong). */

@@ -9,7 +9,7 @@ import { cellHasFamily, cellHi, cellLo, KIND_CONTAINER, KIND_MORE } from "../rec
 import { CHAIN_MAX, nextOfKind } from "../records/key";
 import { recordByOwner } from "../records/record";
 import { STORE_NONE } from "../store/store";
-import { call, Previous, STATUS_UNAVAILABLE } from "./call";
+import { call, MODE_STATIC, Previous, STATUS_UNAVAILABLE } from "./call";
 import {
   ERROR_PLUGIN,
   ERROR_UNAVAILABLE,
@@ -58,6 +58,8 @@ function missing(cell: u32): bool {
 
 /** CHECK. Answers the exit status. */
 export function check(): i32 {
+  // Mode static without an address: there is nothing to hold.
+  if (call.setCount == 0) return EXIT_OK;
   const status = sessionOpen(false);
   if (status < 0) return errorPrint();
   if (status == STORE_NONE) return notFound();
@@ -90,6 +92,7 @@ export function status(): i32 {
     return errorPrint();
   }
   if (opened == STORE_NONE || call.statusWhenFull != STATUS_UNAVAILABLE) return EXIT_OK;
+  if (call.mode == MODE_STATIC) return EXIT_OK; // nothing there that could be full
   for (let i = 0; i < call.setCount; i++) {
     const set = call.sets + <usize>i * offsetof<RangeSet>();
     if (poolPick(set, POLICY_FIRST, 0, 0)) continue;

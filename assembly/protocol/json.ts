@@ -268,6 +268,31 @@ export function jsonRead(from: usize, bytes: i32): bool {
   }
 }
 
+let outerBase: usize = 0;
+let outerEnd: usize = 0;
+let outerNodes: usize = 0;
+let outerCount: i32 = 0;
+
+/**
+ * Reads a document that stands in a text of the first: until jsonLeave, nodes are those of the
+ * inner one. There is one level only. False as jsonRead, and then jsonLeave is due as well.
+ */
+export function jsonEnter(from: usize, bytes: i32): bool {
+  outerBase = base;
+  outerEnd = end;
+  outerNodes = nodes;
+  outerCount = count;
+  return jsonRead(from, bytes);
+}
+
+/** Back to the first document. Texts that jsonText decoded stay. */
+export function jsonLeave(): void {
+  base = outerBase;
+  end = outerEnd;
+  nodes = outerNodes;
+  count = outerCount;
+}
+
 /** Kind of a node: JSON_NULL .. JSON_OBJECT. */
 export function jsonKind(node: i32): i32 {
   return <i32>load<u8>(at(node), 12);

@@ -9,6 +9,8 @@
 // Refuses: other values (code 999, saying what would be right), and keys of later releases (104).
 import {
   call,
+  MODE_HOST_LOCAL,
+  MODE_STATIC,
   POLICY_FIRST,
   POLICY_NEXT,
   POLICY_RANDOM,
@@ -105,8 +107,8 @@ function readStatusWhenFull(ipam: i32): bool {
   return true;
 }
 
-// Seconds in `<digits><unit>`, -1 if it isn't that.
-function duration(at: usize, bytes: i32): i64 {
+/** Seconds in `<digits><unit>`, -1 if it isn't that. */
+export function duration(at: usize, bytes: i32): i64 {
   if (bytes < 2 || bytes > 11) return -1;
   const unit = load<u8>(at + bytes - 1);
   const factor: i64 = unit == 115 ? 1 : unit == 109 ? 60 : unit == 104 ? 3600 : 0;
@@ -142,15 +144,23 @@ function readCooldown(ipam: i32): bool {
 }
 
 // A key that a later release will know: only null and false are taken.
-function readLater(ipam: i32, key: string, mode: bool): bool {
+function readLater(ipam: i32, key: string): bool {
   const node = jsonMember(ipam, key);
   if (node == 0 || jsonKind(node) == JSON_FALSE) return true;
-  if (mode && choice(node, "host-local", "", "") == 0) return true;
   errorBegin(ERROR_NOT_IN_RELEASE);
   errorText("ipam.");
   errorText(key);
   errorText(" isn't part of this release");
   return false;
+}
+
+/** Reads `ipam.mode`, which says what the other keys mean. False with a pending error. */
+export function modeRead(ipam: i32): bool {
+  const node = jsonMember(ipam, "mode");
+  const n = choice(node, "host-local", "static", "");
+  if (n < 0) return unknown(node, "mode", '"host-local" or "static"');
+  call.mode = n == 0 ? MODE_HOST_LOCAL : MODE_STATIC;
+  return true;
 }
 
 /**
@@ -165,10 +175,9 @@ export function optionsRead(ipam: i32, strict: bool): bool {
   if (!readStatusWhenFull(ipam) && strict) return false;
   if (!strict) return true;
   return (
-    readLater(ipam, "reserve", false) &&
-    readLater(ipam, "adopt", false) &&
-    readLater(ipam, "mirror", false) &&
-    readLater(ipam, "shadow", false) &&
-    readLater(ipam, "mode", true)
+    readLater(ipam, "reserve") &&
+    readLater(ipam, "adopt") &&
+    readLater(ipam, "mirror") &&
+    readLater(ipam, "shadow")
   );
 }

@@ -1,13 +1,24 @@
 // prevResult of a CHECK: the addresses that the caller believes the container has. Linear in the
 // list. Upstream never looks at it; we refuse what can't be read (code 999), since it can't be
 // compared.
-import { parsedFamily, parsedHi, parsedLo, parsePrefix } from "../address";
+import { parseAddress, parsedFamily, parsedHi, parsedLo, parsePrefix } from "../address";
 import { scratchTake } from "../scratch";
 import { call, Previous } from "./call";
 import { fieldFound, fieldList, wrongType } from "./field";
 import { JSON_OBJECT, JSON_STRING, jsonCount, jsonKind, jsonNext } from "./json";
 import { jsonMember, jsonText, jsonTextAt, jsonTextBytes } from "./jsonvalue";
 import { badPrefix } from "./ranges";
+
+// A gateway that can't be read is none: only mode static looks at it.
+function readGateway(node: i32, p: Previous): void {
+  p.gwFamily = 0;
+  if (node == 0 || jsonKind(node) != JSON_STRING) return;
+  jsonText(node);
+  if (!parseAddress(jsonTextAt, jsonTextBytes)) return;
+  p.gwHi = parsedHi;
+  p.gwLo = parsedLo;
+  p.gwFamily = parsedFamily;
+}
 
 /** Reads prevResult (a node, or 0) into the call. False with a pending error. */
 export function previousRead(result: i32): bool {
@@ -31,6 +42,7 @@ export function previousRead(result: i32): bool {
     p.hi = parsedHi;
     p.lo = parsedLo;
     p.family = parsedFamily;
+    readGateway(jsonMember(e, "gateway"), p);
     call.prevCount++;
   }
   call.prevPresent = true;

@@ -2,7 +2,7 @@
 // before any range is judged; then made canonical, in upstream's order of checks and with its
 // words.
 //
-//   Draft  | subnet | start | end | gateway | exclude |    as written; family 0 = not written
+//   Draft  | subnet | start | end | gateway | exclude | name |   as written; family 0 = not written
 //
 // Order of the sets: runtimeConfig.ipRanges, the range written in `ipam` itself, ipam.ranges.
 // Cost: linear in the config, and comparisons of all pairs of ranges, within the limits below.
@@ -42,7 +42,7 @@ import {
   jsonKind,
   jsonNext,
 } from "./json";
-import { jsonMember, jsonRaw, jsonText, jsonTextAt, jsonTextBytes } from "./jsonvalue";
+import { jsonMember, jsonRaw, jsonScalar, jsonText, jsonTextAt, jsonTextBytes } from "./jsonvalue";
 
 export const RANGES_MAX: i32 = 1024;
 export const EXCLUDES_MAX: i32 = 1024;
@@ -67,7 +67,7 @@ const SUBNET: i32 = 0;
 const START: i32 = 1;
 const END: i32 = 2;
 const GATEWAY: i32 = 3;
-// Four Written and the node of `exclude`.
+// Four Written and the nodes of `exclude` and `name`.
 const DRAFT_BYTES: usize = 4 * 32 + 16;
 
 function written(draft: i32, field: i32): Written {
@@ -148,6 +148,11 @@ function readDraft(node: i32): bool {
     return wrongType(list, "Range.ipam.ranges.exclude", "[]string");
   }
   store<i32>(excludeNode(d), list);
+  const name = jsonScalar(node, "name");
+  if (name != 0 && jsonKind(name) != JSON_STRING) {
+    return wrongType(name, "Range.ipam.ranges.name", "string");
+  }
+  store<i32>(excludeNode(d), name, 4);
   excludeTotal += list == 0 ? 0 : excludesCount(list);
   return true;
 }
@@ -159,6 +164,8 @@ function takeSet(count: i32): void {
   set.count = count;
   set.index = index;
   set.family = 0;
+  set.cell = 0;
+  set.still = false;
 }
 
 function readSets(list: i32): bool {
@@ -297,7 +304,17 @@ function settleEnds(index: i32, start: Written, end: Written, r: Range): bool {
   return true;
 }
 
+// What berth.dev/pool calls the range.
+function settleName(name: i32, r: Range): void {
+  r.nameBytes = 0;
+  if (name == 0) return;
+  jsonText(name);
+  r.name = jsonTextAt;
+  r.nameBytes = jsonTextBytes;
+}
+
 function settle(index: i32, d: i32, r: Range): bool {
+  settleName(load<i32>(excludeNode(d), 4), r);
   if (!settleSubnet(index, written(d, SUBNET), r)) return false;
   const gateway = written(d, GATEWAY);
   r.gatewayFamily = gateway.family != 0 ? gateway.family : r.family;

@@ -12,7 +12,8 @@ import { output } from "../host";
 import { EXIT_ERROR, EXIT_OK } from "../numbers";
 import { Given, Range } from "../pool/range";
 import { scratchTake } from "../scratch";
-import { call, SPEC_0_2_0, SPEC_1_0_0, specText } from "./call";
+import { call, MODE_STATIC, SPEC_0_2_0, SPEC_1_0_0, specText } from "./call";
+import { dnsHolds, dnsPrint } from "./dns";
 import {
   close,
   documentBegin,
@@ -143,6 +144,12 @@ function printDomain(): void {
 function printDns(sorted: bool): void {
   member("dns");
   open(123);
+  if (call.mode == MODE_STATIC) dnsPrint(sorted);
+  else printResolv(sorted);
+  close(125);
+}
+
+function printResolv(sorted: bool): void {
   if (sorted) printDomain();
   printWords("nameserver", "nameservers", false);
   if (!sorted) {
@@ -151,7 +158,6 @@ function printDns(sorted: bool): void {
   }
   printWords("options", "options", true);
   if (sorted) printWords("search", "search", true);
-  close(125);
 }
 
 function givenAt(given: usize, i: i32): Given {
@@ -162,6 +168,7 @@ function memberAddress(name: string, g: Given): void {
   const range = changetype<Range>(g.range);
   member(name);
   valuePrefix(range.family, g.hi, g.lo, range.prefixLength);
+  if (range.gatewayFamily == 0) return; // mode static: there may be none
   member("gateway");
   valueAddress(range.gatewayFamily, range.gatewayHi, range.gatewayLo);
 }
@@ -234,7 +241,7 @@ export function resultPrint(given: usize): i32 {
     printRoutes(false);
     printDns(false);
   } else {
-    if (resolvHolds()) printDns(true);
+    if (call.mode == MODE_STATIC ? dnsHolds() : resolvHolds()) printDns(true);
     printIps(given, false);
     printRoutes(true);
   }
