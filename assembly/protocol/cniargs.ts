@@ -1,6 +1,6 @@
 // CNI_ARGS: pairs `KEY=value` with `;` between them. We know IP and IgnoreUnknown as upstream does
-// (mode static: GATEWAY too); K8S_POD_NAMESPACE and K8S_POD_NAME are unknown keys all the same (the runtime sends IgnoreUnknown
-// with them), but we keep their values.
+// (mode static: GATEWAY too); K8S_POD_NAMESPACE and K8S_POD_NAME are unknown keys all the same (the
+// runtime sends IgnoreUnknown with them), but we keep their values.
 //
 // Cost: linear. Refuses: bad pairs, unknown keys without IgnoreUnknown, bad values; code 999. DEL
 // reads what it can and ignores the rest.
