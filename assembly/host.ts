@@ -99,3 +99,12 @@ export declare function unlink(name: usize, nameLen: i32): i32;
  * fit into `cap`. Bytes written, or -errno.
  */
 export declare function list(prefix: usize, prefixLen: i32, into: usize, cap: i32): i32;
+
+/** Inode number of what `path` leads to (symlinks are followed), or -errno. */
+export declare function inode(path: usize, pathLen: i32): i64;
+
+/**
+ * Names in the directory at `path`, each followed by a NUL byte. Bytes written; `cap + 1` if they
+ * don't fit; -errno.
+ */
+export declare function listAt(path: usize, pathLen: i32, into: usize, cap: i32): i32;

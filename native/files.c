@@ -194,24 +194,49 @@ static int isDots(const char *name) {
   return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]));
 }
 
-u32 w2c_host_list(struct w2c_host *host, u32 prefix, u32 prefixLen, u32 into, u32 cap) {
-  (void)host;
+/**
+ * The names of an open directory that begin with `prefix`, each with its NUL: bytes written, or
+ * -errno. `*all` tells whether every one of them fitted.
+ */
+static s32 names(int fd, const char *prefix, u32 prefixLen, u32 into, u32 cap, int *all) {
   char block[4096] __attribute__((aligned(8)));
   u32 written = 0;
-  if (lseek(directory, 0, SEEK_SET) < 0) return (u32)-errno;
+  *all = 1;
   for (;;) {
     long got;
-    AGAIN(got, syscall(SYS_getdents64, directory, block, sizeof block));
-    if (got < 0) return (u32)-errno;
-    if (got == 0) return written;
+    AGAIN(got, syscall(SYS_getdents64, fd, block, sizeof block));
+    if (got < 0) return -errno;
+    if (got == 0) return (s32)written;
     for (long at = 0; at < got;) {
       const struct entry *e = (const struct entry *)(block + at);
       at += e->bytes;
       const u32 n = (u32)strlen(e->name) + 1;
-      if (n <= prefixLen || memcmp(e->name, memory(prefix), prefixLen) || isDots(e->name)) continue;
-      if (n > cap - written) return written;
+      if (n <= prefixLen || memcmp(e->name, prefix, prefixLen) || isDots(e->name)) continue;
+      if (n > cap - written) {
+        *all = 0;
+        return (s32)written;
+      }
       memcpy(memory(into) + written, e->name, n);
       written += n;
     }
   }
+}
+
+u32 w2c_host_list(struct w2c_host *host, u32 prefix, u32 prefixLen, u32 into, u32 cap) {
+  (void)host;
+  int all;
+  if (lseek(directory, 0, SEEK_SET) < 0) return (u32)-errno;
+  return (u32)names(directory, memory(prefix), prefixLen, into, cap, &all);
+}
+
+u32 w2c_host_listAt(struct w2c_host *host, u32 at, u32 length, u32 into, u32 cap) {
+  (void)host;
+  char path[PATH_BYTES];
+  int all, fd = terminated(path, sizeof path, at, length);
+  if (fd < 0) return (u32)fd;
+  fd = openDirectory(path);
+  if (fd < 0) return (u32)fd;
+  const s32 got = names(fd, "", 0, into, cap, &all);
+  close(fd);
+  return (u32)(got >= 0 && !all ? (s32)cap + 1 : got);
 }

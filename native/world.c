@@ -154,3 +154,12 @@ u64 w2c_host_netns(struct w2c_host *host, u32 at, u32 length) {
   if (named.st_dev != own.st_dev) return 0;
   return named.st_ino == own.st_ino ? (u64)-1 : (u64)named.st_ino;
 }
+
+u64 w2c_host_inode(struct w2c_host *host, u32 at, u32 length) {
+  (void)host;
+  char path[PATH_BYTES];
+  struct stat named;
+  const int status = terminated(path, sizeof path, at, length);
+  if (status < 0) return (u64)(s64)status;
+  return fstatat(AT_FDCWD, path, &named, 0) < 0 ? (u64)-(s64)errno : (u64)named.st_ino;
+}

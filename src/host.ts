@@ -12,6 +12,8 @@ import { randomFillSync } from "node:crypto";
 import * as fs from "node:fs";
 import { constants } from "node:os";
 import { WINDOW_BASE, WINDOW_END } from "../assembly/numbers.ts";
+import { errnoOf } from "./errno.ts";
+import { lookFunctions } from "./look.ts";
 import type { HostFunctions } from "./wasm.ts";
 
 const { errno } = constants;
@@ -49,12 +51,6 @@ export interface Host extends HostFunctions {
   identity(name: string): string;
   /** Closes every descriptor of this call. */
   closeAll(): void;
-}
-
-/** -errno of a system error; -EINVAL for an argument that Node refuses. */
-export function errnoOf(error: unknown): number {
-  const number = (error as NodeJS.ErrnoException | undefined)?.errno;
-  return typeof number === "number" && number < 0 ? number : -errno.EINVAL;
 }
 
 /** 0, or what errnoOf says about the error that `work` throws. */
@@ -344,7 +340,7 @@ export function makeHost(around: Surroundings): Host {
   };
 
   return {
-    imports: { ...files, ...memories, ...world },
+    imports: { ...files, ...memories, ...world, ...lookFunctions(bytes) },
     attach(now) {
       memory = now as Uint8Array<ArrayBuffer>;
     },

@@ -24,6 +24,7 @@ import {
   H_INCOMPATIBLE,
   H_KEEP,
   H_KEY,
+  H_PIDNS,
   H_RESERVED,
   HEADER_BYTES,
   headerLoadKey,
@@ -113,6 +114,7 @@ import {
   stateFile,
   stateHas,
 } from "./log";
+import { fileName, nameAt, nameBytes } from "./names";
 
 /** Room that one record can need at most: cells, index nodes, tree nodes of 64 addresses. */
 const RECORD_ROOM: u32 = 524288;
@@ -320,6 +322,18 @@ function copyCursors(): void {
 }
 
 /**
+ * Inode of the PID namespace of this process, 0 if it can't be told: `berth gc` must see the same
+ * processes as the plugin's callers.
+ */
+export function pidNamespace(): u64 {
+  const mark = scratchMark();
+  fileName("/proc/self/ns/pid");
+  const number = host.inode(nameAt, nameBytes);
+  scratchRewind(mark);
+  return <u64>max<i64>(number, 0);
+}
+
+/**
  * Replaces the image of another boot (attached, its whole file in view) by one of this boot, whose
  * id is at `boot`. 0 or -errno; afterwards the new image is attached and its files are open.
  */
@@ -348,6 +362,7 @@ export function rebuild(boot: usize, keep: bool): i32 {
   copyCursors();
   const kept = keep || load<u64>(oldBase, H_KEEP) != 0;
   store<u64>(newBase, <u64>kept, H_KEEP);
+  store<u64>(newBase, pidNamespace(), H_PIDNS);
   status = moveAll(kept);
   if (status < 0) return status;
   useNew();

@@ -27,6 +27,7 @@ import {
   H_INCOMPATIBLE,
   H_KEY,
   H_LENGTH,
+  H_PIDNS,
   H_READ_ONLY,
   H_VERSION,
   HEADER_BYTES,
@@ -74,7 +75,7 @@ import {
   stateHas,
 } from "./log";
 import { fileName, nameAt, nameBytes } from "./names";
-import { rebuild } from "./rebuild";
+import { pidNamespace, rebuild } from "./rebuild";
 
 /** Answers of `storeOpen`; anything negative is -errno. */
 export const STORE_OPEN: i32 = 0;
@@ -137,6 +138,7 @@ function create(): i32 {
   if (readBoot()) memory.copy(base + H_BOOT, bootAt, BOOT_BYTES);
   store<u64>(base, <u64>(host.clock(1) / 1000000000), H_CREATED);
   headerSeal();
+  store<u64>(base, pidNamespace(), H_PIDNS);
   appliedSet(0, 1, LOG_HEADER_BYTES, 0, 0);
   logHas(LOG_BYTES);
   const log = makeLog(1);

@@ -8,7 +8,8 @@ import { closeSync, constants, fstatSync } from "node:fs";
 import { createRequire } from "node:module";
 import { constants as os } from "node:os";
 import { EXIT_ERROR, LOCK_TIMEOUT_MS, NEED_LOCK } from "../../assembly/numbers.ts";
-import { errnoOf, type Host, makeHost, type Surroundings } from "../host.ts";
+import { errnoOf } from "../errno.ts";
+import { type Host, makeHost, type Surroundings } from "../host.ts";
 import { type CniExports, loadCni } from "../wasm.ts";
 
 const { O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDWR } = constants;

@@ -8,8 +8,9 @@
 import { closeSync, constants, fstatSync, ftruncateSync, readSync, writeSync } from "node:fs";
 import { createRequire } from "node:module";
 import { basename } from "node:path";
+import { errnoOf } from "../errno.ts";
 import { IpamError } from "../errors.ts";
-import { errnoOf, type Host } from "../host.ts";
+import type { Host } from "../host.ts";
 
 const { O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDWR } = constants;
 const LOCK_NAME = "berth.lock";

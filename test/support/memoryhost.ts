@@ -302,6 +302,8 @@ export function call(
         ? give(Buffer.from(`${disk.boot}\n`), into, cap)
         : ENOENT,
     netns: () => 0n,
+    inode: () => BigInt(ENOENT),
+    listAt: () => ENOENT,
   };
 
   const host = { ...files, ...world };
