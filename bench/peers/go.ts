@@ -1,0 +1,217 @@
+// Peers in Go: builds the programs under bench/peers/go and runs them.
+//
+// Each peer is an executable of its own, so that one that can't be built takes no other along; it
+// is named with the reason all the same. What is built is kept in build/peers/go, beside a key of
+// the sources and of Go's version, and is built again when either changes:
+//
+//     build/peers/go/cidrset       the program
+//     build/peers/go/cidrset.key   what it was built from
+//
+// The programs' protocol is described in bench/peers/go/README.md.
+
+import { execFile } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { packageRoot } from "../../src/wasm.ts";
+
+const BUILD_MS_MAX = 300_000;
+const LIST_MS_MAX = 10_000;
+export const RUN_MS_MAX = 120_000;
+
+/** A row that a peer can do. */
+export interface GoRow {
+  row: string;
+  /** Which free slot it gives: "first", "next", "random". */
+  policy: string;
+  /** The policy gives the slots in the row's one order; the hash is every common peer's. */
+  common: boolean;
+  /** More operations than this would take minutes. */
+  operationsMax?: number;
+}
+
+/** A row that a peer is not asked to do. */
+export interface LeftRow {
+  row: string;
+  reason: string;
+}
+
+export type GoPeer =
+  | { peer: string; version: string; rows: GoRow[]; left: LeftRow[] }
+  | { peer: string; error: string };
+
+/** Figures of one peer on one row. */
+export interface GoRun {
+  peer: string;
+  row: string;
+  policy: string;
+  common: boolean;
+  /** Nanoseconds for one call, a number for each round. */
+  ns: number[];
+  hash: string;
+  /** In use by the peer when `held` slots are held. */
+  bytes: number;
+  held: number;
+}
+
+interface Program {
+  peer: string;
+  /** Name of the executable. */
+  name: string;
+  /** Folder of its module and the package in it. */
+  module: string;
+  path: string;
+}
+
+const PROGRAMS: readonly Program[] = [
+  { peer: "Kubernetes cidrset", name: "cidrset", module: "kubernetes", path: "./cidrset" },
+  { peer: "Kubernetes services", name: "service", module: "kubernetes", path: "./service" },
+  { peer: "go-ipam", name: "goipam", module: "goipam", path: "." },
+];
+
+/** Peers that there is no program for. */
+const ABSENT: readonly GoPeer[] = [
+  {
+    peer: "Calico",
+    error: "not measured: go refused its module (no entry in Go's checksum database)",
+  },
+];
+
+/** How the bench finds and builds them; tests put their own in. */
+export interface GoOptions {
+  /** The go command. */
+  go?: string;
+  /** Where the programs are kept. */
+  out?: string;
+  buildMs?: number;
+}
+
+interface Finished {
+  stdout: string;
+  /** Why it failed; undefined when it didn't. */
+  failure?: string;
+}
+
+/** Runs a program without a shell, never longer than `ms`; doesn't throw. */
+function execute(
+  path: string,
+  args: readonly string[],
+  options: { ms: number; cwd?: string; env?: NodeJS.ProcessEnv },
+): Promise<Finished> {
+  return new Promise((resolve) => {
+    const { ms, cwd, env } = options;
+    const limits = { timeout: ms, killSignal: "SIGKILL", maxBuffer: 1 << 26 } as const;
+    const child = execFile(path, args, { ...limits, cwd, env }, (error, stdout, stderr) => {
+      if (!error) resolve({ stdout });
+      else if (error.code === "ENOENT") resolve({ stdout, failure: "ENOENT" });
+      else if (child.signalCode === "SIGKILL" && error.killed)
+        resolve({ stdout, failure: `took over ${ms / 1000} s` });
+      else resolve({ stdout, failure: lastWords(stderr) || error.message });
+    });
+    child.stdin?.end();
+  });
+}
+
+/** What a failing command said last, without addresses of hosts, in one line. */
+function lastWords(stderr: string): string {
+  const lines = stderr.trim().split("\n");
+  // What go quotes from a server is indented below the line that says what it was doing.
+  const last = lines.findLastIndex((line) => /^\S/.test(line));
+  return lines
+    .slice(Math.max(last, 0))
+    .map((line) => line.trim())
+    .join(" ")
+    .replace(/"?https?:\/\/[^\s"]+"?/g, "the module proxy")
+    .replace(/\b(lookup|dial tcp|on) [\w.:[\]-]*[.:][\w.:[\]-]*\w/g, "$1 a host")
+    .replace(/\s+/g, " ")
+    .slice(0, 300);
+}
+
+/** Everything that the executable depends on. */
+function keyOf(folder: string, program: Program, version: string): string {
+  const hash = createHash("sha256").update(`${version}\n${program.path}\n`);
+  for (const module of ["protocol", program.module]) {
+    const inside = join(folder, module);
+    const names = readdirSync(inside, { recursive: true, encoding: "utf8" });
+    for (const name of names.filter((one) => /\.(go|mod|sum)$/.test(one)).sort())
+      hash.update(`${module}/${name}\n`).update(readFileSync(join(inside, name)));
+  }
+  return hash.digest("hex");
+}
+
+const outDefault = () => join(packageRoot(), "build/peers/go");
+
+/** Builds the program unless it is there as it should be. */
+async function build(program: Program, version: string, options: GoOptions): Promise<Finished> {
+  const folder = join(packageRoot(), "bench/peers/go");
+  const out = options.out ?? outDefault();
+  const path = join(out, program.name);
+  const key = keyOf(folder, program, version);
+  const kept = `${path}.key`;
+  if (existsSync(path) && existsSync(kept) && readFileSync(kept, "utf8") === key)
+    return { stdout: "" };
+  mkdirSync(out, { recursive: true });
+  rmSync(kept, { force: true });
+  const args = ["build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-o", path, program.path];
+  const made = await execute(options.go ?? "go", args, {
+    ms: options.buildMs ?? BUILD_MS_MAX,
+    cwd: join(folder, program.module),
+    env: { ...process.env, CGO_ENABLED: "0" },
+  });
+  if (made.failure === undefined) writeFileSync(kept, key);
+  return made;
+}
+
+/** One peer: built, and asked what it can do. */
+async function ask(program: Program, version: string, options: GoOptions): Promise<GoPeer> {
+  const { peer } = program;
+  const made = await build(program, version, options);
+  if (made.failure !== undefined) return { peer, error: `go build: ${made.failure}` };
+  const path = join(options.out ?? outDefault(), program.name);
+  const listed = await execute(path, ["list"], { ms: LIST_MS_MAX });
+  if (listed.failure !== undefined) return { peer, error: `list: ${listed.failure}` };
+  try {
+    return JSON.parse(listed.stdout) as GoPeer;
+  } catch {
+    return { peer, error: "list: it answered something other than JSON" };
+  }
+}
+
+/**
+ * Every peer in Go, built if it has to be (minutes at the first time, and the network): with its
+ * version and rows, or with the reason why it isn't there. Doesn't throw.
+ */
+export async function goPeers(options: GoOptions = {}): Promise<GoPeer[]> {
+  const about = await execute(options.go ?? "go", ["version"], { ms: LIST_MS_MAX });
+  const found: GoPeer[] = [];
+  for (const program of PROGRAMS) {
+    const error = about.failure === "ENOENT" ? "go isn't installed" : `go: ${about.failure}`;
+    if (about.failure !== undefined) found.push({ peer: program.peer, error });
+    else found.push(await ask(program, about.stdout.trim(), options));
+  }
+  return [...found, ...ABSENT];
+}
+
+/**
+ * Runs a peer that goPeers() listed: `rounds` rounds of `operations` steps (a fill row has its own
+ * number). An error that names the peer and the row when it fails or takes longer than `ms`.
+ */
+export async function runGo(
+  peer: string,
+  row: string,
+  seed: bigint | number,
+  rounds: number,
+  operations: number,
+  options: { out?: string; ms?: number } = {},
+): Promise<GoRun> {
+  const program = PROGRAMS.find((one) => one.peer === peer);
+  if (!program) throw new Error(`${peer}: no such peer in Go`);
+  const path = join(options.out ?? outDefault(), program.name);
+  const numbers = { seed, rounds, operations };
+  const args = ["run", "--peer", peer, "--row", row];
+  for (const [name, value] of Object.entries(numbers)) args.push(`--${name}`, String(value));
+  const done = await execute(path, args, { ms: options.ms ?? RUN_MS_MAX });
+  if (done.failure === "ENOENT") throw new Error(`${peer}: not built yet`);
+  if (done.failure !== undefined) throw new Error(`${peer}, ${row}: ${done.failure}`);
+  return JSON.parse(done.stdout) as GoRun;
+}

@@ -1,0 +1,142 @@
+// The work that all peers of the bench share: the numbers are drawn and hashed as written, Berth
+// gives the slots that the plainest allocator gives, and what goes wrong with Go is told by name.
+// With BERTH_BENCH_GO=1 the programs in Go are built (the network and minutes) and checked as well.
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { berthAllocator } from "../../bench/peers/berth.ts";
+import { type GoOptions, goPeers, runGo } from "../../bench/peers/go.ts";
+import {
+  expectedHash,
+  hashOf,
+  plainAllocator,
+  ROWS,
+  random,
+  rowOf,
+  Sequence,
+} from "../../bench/peers/sequence.ts";
+
+const SEED = 20_261_121;
+
+describe("the rows' work", () => {
+  it("draws xorshift64* and hashes FNV-1a of decimal text", () => {
+    const numbers = random(1n);
+    // Worked out apart: python's integers, cut to 64 bits.
+    expect([0, 1, 2].map(() => numbers.next().value)).toEqual([
+      5180492295206395165n,
+      12380297144915551517n,
+      13389498078930870103n,
+    ]);
+    expect(hashOf([1, 20, 300])).toBe("ded41cfb9e688d5f");
+    expect(hashOf([])).toBe("cbf29ce484222325");
+  });
+
+  it("is answered by Berth with the slots of the plainest allocator, in every row", () => {
+    for (const row of ROWS) {
+      const sequence = new Sequence(row, SEED, 300);
+      using berth = berthAllocator(row);
+      sequence.fill(berth);
+      const hash = sequence.proceed(berth, true);
+      expect([row.name, hash]).toEqual([row.name, expectedHash(row, SEED, 300, true)]);
+      sequence.round(berth);
+    }
+  });
+
+  it("is seen to be done wrongly: a slot twice, a slot outside, another order", () => {
+    const row = rowOf("churn-24@50");
+    const run = (allocate: (right: number) => number) => {
+      const plain = plainAllocator(row);
+      const wrong = { allocate: () => allocate(plain.allocate()), release: plain.release };
+      const sequence = new Sequence(row, SEED, 50);
+      sequence.fill(wrong);
+      return sequence.proceed(wrong, true);
+    };
+    expect(() => run(() => 7)).toThrow("slot 7 was given while it was held");
+    expect(() => run((slot) => slot % 127)).toThrow("slot 0 was given, usable are 1 to 254");
+    expect(run((slot) => slot)).toBe(expectedHash(row, SEED, 50, true));
+    expect(run((slot) => slot)).not.toBe(expectedHash(row, SEED + 2, 50, true));
+  });
+});
+
+describe("peers in Go that aren't there", () => {
+  let dir = "";
+  beforeAll(() => {
+    dir = mkdtempSync(join(tmpdir(), "berth-gopeers-"));
+  });
+  afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+  /** A go that answers `version` and does as told for a build. */
+  function fakeGo(name: string, build: string): GoOptions {
+    const go = join(dir, name);
+    const version = "if [ $1 = version ]; then echo go version go1.99 test; exit; fi";
+    writeFileSync(go, `#!/bin/sh\n${version}\nwhile [ $1 != -o ]; do shift; done\n${build}\n`);
+    chmodSync(go, 0o755);
+    return { go, out: join(dir, `out-${name}`), buildMs: 2000 };
+  }
+  const errors = async (options: GoOptions) => {
+    const peers = await goPeers(options);
+    expect(peers.map(({ peer }) => peer)).toEqual(NAMES);
+    return peers.slice(0, 3).map((peer) => ("error" in peer ? peer.error : "none"));
+  };
+
+  it("are named when Go isn't installed", async () => {
+    expect(await errors({ go: join(dir, "nowhere") })).toEqual(Array(3).fill("go isn't installed"));
+  });
+
+  it("are named with what the build said, less the hosts", async () => {
+    const said =
+      'go: a@v1: Get \\"https://proxy.example/a\\": dial tcp: lookup proxy.example: no such host\\n\\tserver: gone';
+    const options = fakeGo("offline", `printf "downloading b\\n${said}\\n" >&2; exit 1`);
+    const why =
+      "go build: go: a@v1: Get the module proxy: dial tcp: lookup a host: no such host server: gone";
+    expect(await errors(options)).toEqual(Array(3).fill(why));
+  });
+
+  it("are named when the build takes too long", async () => {
+    const options = { ...fakeGo("slow", "exec sleep 60"), buildMs: 200 };
+    expect(await errors(options)).toEqual(Array(3).fill("go build: took over 0.2 s"));
+  });
+
+  it("don't hide one that is: each has its own build, made once", async () => {
+    const list = '{"peer":"go-ipam","version":"v9","rows":[],"left":[]}';
+    const program = `printf "#!/bin/sh\\necho '${list.replaceAll('"', '\\"')}'\\n" > $2`;
+    const options = fakeGo(
+      "partly",
+      `echo $2 >> ${dir}/built\ncase $2 in *goipam) ${program}; chmod +x $2;; *) exit 3;; esac`,
+    );
+    const peers = await goPeers(options);
+    expect(peers[2]).toEqual({ peer: "go-ipam", version: "v9", rows: [], left: [] });
+    expect(peers.filter((peer) => "error" in peer)).toHaveLength(3);
+    const again = await goPeers({ ...options, go: fakeGo("partly", "exit 3").go! });
+    expect(again[2]).toEqual(peers[2]);
+  });
+
+  it("are errors to run", async () => {
+    const out = join(dir, "none");
+    await expect(runGo("go-ipam", "fill-24", 1, 1, 1, { out })).rejects.toThrow("not built yet");
+    await expect(runGo("Cilium", "fill-24", 1, 1, 1)).rejects.toThrow("Cilium: no such peer in Go");
+  });
+});
+
+const NAMES = ["Kubernetes cidrset", "Kubernetes services", "go-ipam", "Calico"];
+
+describe.runIf(process.env.BERTH_BENCH_GO === "1")("peers in Go", () => {
+  it("build, and give the slots that Berth gives", { timeout: 1_200_000 }, async () => {
+    for (const peer of await goPeers()) {
+      if (peer.peer === "Calico") continue;
+      if ("error" in peer) throw new Error(`${peer.peer}: ${peer.error}`);
+      expect(peer.version).toMatch(/^v\d+\.\d+\.\d+$/);
+      const rows = [...peer.rows, ...peer.left].map(({ row }) => row);
+      expect(rows.sort()).toEqual(ROWS.map(({ name }) => name).sort());
+      for (const { row, common, operationsMax } of peer.rows) {
+        const operations = Math.min(operationsMax ?? 1000, 1000);
+        const done = await runGo(peer.peer, row, SEED, 1, operations);
+        const hash = expectedHash(rowOf(row), SEED, operations, common);
+        expect({ peer: peer.peer, row, hash: done.hash }).toEqual({ peer: peer.peer, row, hash });
+        expect(done.ns[0]).toBeGreaterThan(0);
+        expect(done.bytes).toBeGreaterThan(0);
+      }
+    }
+  });
+});
