@@ -20,6 +20,7 @@ export interface IpamConfig {
   dataDir?: string;
   ranges?: RangeConfig[][];
   routes?: { dst: string; gw?: string }[];
+  reserve?: Json;
 }
 
 export interface NetworkConfig extends Json {

@@ -7,9 +7,11 @@
 import { mkdirSync, mkdtempSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { anotherBoot } from "./boot.ts";
 import { type Attachment, type CniResult, callPlugin, type PluginHost } from "./cni.ts";
 import { held, type NetworkConfig, plainAddress } from "./held.ts";
 import { Netns } from "./netns.ts";
+import { prefixed } from "./process.ts";
 import { BERTH, BERTH_NODE, pluginPath } from "./requirements.ts";
 import { assertSound } from "./state.ts";
 import { removeDirectory, runPrefix } from "./sweep.ts";
@@ -48,11 +50,13 @@ export async function everyStep(steps: (() => Promise<void> | void)[]): Promise<
 }
 
 export class TestNode implements PluginHost {
-  readonly netns: Netns;
+  /** Another one after each reboot. */
+  netns: Netns;
   readonly dir: string;
   readonly pluginDir: string;
   readonly stateDir: string;
-  private readonly pods: Netns[] = [];
+  private pods: Netns[] = [];
+  private boot: string[] = [];
 
   private constructor(netns: Netns, dir: string) {
     this.netns = netns;
@@ -69,14 +73,26 @@ export class TestNode implements PluginHost {
   }
 
   get exec() {
-    return this.netns.exec;
+    return prefixed(["nsenter", `--net=${this.netns.path}`, "--", ...this.boot]);
   }
 
-  /** A new pod, not attached to anything yet. */
-  async pod(containerId: string): Promise<Pod> {
+  /**
+   * Reboots the node: its network and the pods' namespaces are gone without a DEL, the plugins'
+   * files stay, and what runs from now on sees another boot id and a boot clock that began anew.
+   */
+  async reboot(): Promise<void> {
+    await everyStep([...this.pods, this.netns].map((netns) => () => netns.remove()));
+    this.pods = [];
+    this.netns = await Netns.create();
+    this.boot = anotherBoot(this.dir);
+  }
+
+  /** A new pod, not attached to anything yet; `args` is its CNI_ARGS. */
+  async pod(containerId: string, args?: string): Promise<Pod> {
     const netns = await Netns.create();
     this.pods.push(netns);
-    return { netns, attachment: { containerId, netns: netns.path, ifname: "eth0" } };
+    const attachment = { containerId, netns: netns.path, ifname: "eth0" };
+    return { netns, attachment: args === undefined ? attachment : { ...attachment, args } };
   }
 
   /** ADD by the config's interface plugin; waits until the addresses can be used. */
@@ -102,8 +118,7 @@ export class TestNode implements PluginHost {
 
   async close(): Promise<void> {
     await everyStep([
-      ...this.pods.map((netns) => () => netns.remove()),
-      () => this.netns.remove(),
+      ...[...this.pods, this.netns].map((netns) => () => netns.remove()),
       () => assertSound(this.stateDir),
       () => removeDirectory(this.dir),
     ]);
