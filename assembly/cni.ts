@@ -1,1 +1,1 @@
-export { begin, fault, finish } from "./protocol/plugin";
+export { begin, fault, finish } from "./verbs/program";

@@ -13,7 +13,9 @@ export const SCRATCH_BYTES = 33554432;
  */
 export const EXIT_OK = 0;
 export const EXIT_ERROR = 1;
-export const NEED_LOCK = 2;
+/** Of an operator's verb: its arguments are wrong. */
+export const EXIT_USAGE = 2;
+export const NEED_LOCK = 256;
 
 /** How long a caller waits for the lock of a network (milliseconds). */
 export const LOCK_TIMEOUT_MS = 60000;

@@ -216,6 +216,6 @@ int main(int count, char **all) {
   }
   wasm2c_cni_instantiate(&core, NULL, NULL);
   u32 status = w2c_cni_begin(&core);
-  if (status == NEED_LOCK) status = w2c_cni_finish(&core, (u32)lockDirectory());
+  while (status == NEED_LOCK) status = w2c_cni_finish(&core, (u32)lockDirectory());
   _exit((int)status);
 }

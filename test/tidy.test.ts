@@ -16,7 +16,18 @@ const read = (name: string) => readFileSync(join(root, name), "utf8");
 /**
  * Rooms of assembly/ from right to left: a file imports only from its own room and those before.
  */
-const rooms = ["", "image", "sets", "records", "pool", "store", "library", "protocol", "entries"];
+const rooms = [
+  "",
+  "image",
+  "sets",
+  "records",
+  "pool",
+  "store",
+  "library",
+  "protocol",
+  "verbs",
+  "entries",
+];
 const assembly = files.filter((file) => /^assembly\/.*\.ts$/.test(file));
 
 /** The folder is the room; the files beside the folders serve all, the entries none. */

@@ -181,6 +181,13 @@ export function errorPrint(): i32 {
   textClear(printed);
   textTo(printed);
   documentBegin();
+  errorValue();
+  output(1, printed.at, printed.length);
+  return EXIT_ERROR;
+}
+
+/** The pending error as a value of the JSON document that is being written. */
+export function errorValue(): void {
   open(123);
   member("code");
   valueNumber(code);
@@ -191,6 +198,21 @@ export function errorPrint(): i32 {
     valueText(details.at, details.length);
   }
   close(125);
-  output(1, printed.at, printed.length);
-  return EXIT_ERROR;
+}
+
+/** Writes the error to stderr for a person: `berth <verb>: <message>`, then the details. */
+export function errorPlain(verb: string): void {
+  textClear(printed);
+  textTo(printed);
+  textString("berth");
+  if (verb.length > 0) textByte(32);
+  textString(verb);
+  textString(": ");
+  textBytes(message.at, message.length);
+  textByte(10);
+  if (details.length > 0) {
+    textBytes(details.at, details.length);
+    textByte(10);
+  }
+  output(2, printed.at, printed.length);
 }

@@ -1,5 +1,6 @@
 // The plugin from its start to the lock and after it. The hosts call `begin`; if it answers
-// NEED_LOCK they lock the network and call `finish`; after a trap they call `fault`.
+// NEED_LOCK they lock the network and call `finish`; after a trap they call `fault`. (They reach it
+// through verbs/program.ts, which looks whether a person called instead of a runtime.)
 //
 //   environment -> stdin, name, version -> body of the config -> resolvConf -> netns -> directory
 //
@@ -8,7 +9,7 @@
 import { faultText } from "../fault";
 import { argument, enter, netns, output } from "../host";
 import { EXIT_ERROR, EXIT_OK, NEED_LOCK } from "../numbers";
-import { scratchAssignAll, scratchTake } from "../scratch";
+import { scratchAssignAll } from "../scratch";
 import { storeReserve } from "../store/store";
 import { attachmentsRead } from "./attachments";
 import {
@@ -43,12 +44,13 @@ import { damageText, failDirectory, failNotFound } from "./failure";
 import { networkRead } from "./network";
 import { pathFault } from "./path";
 import { resolvRead } from "./resolv";
-import { textByte, textBytes, textString, textTake, textTo } from "./text";
+import { textByte, textString, textTake, textTo } from "./text";
 import { delFault, perform } from "./verbs";
 
-const VERSION: string = "v0.1.0";
-/** Longest command-line argument that is named in an error. */
-const ARGUMENT_MAX: i32 = 256;
+/** This release. */
+export const VERSION: string = "v0.1.0";
+/** `begin`: no CNI command but an argument, so an operator's verb. */
+export const CALL_VERB: i32 = -1;
 /** What host.netns says of this process's own. */
 const OWN_NETNS: i64 = -1;
 
@@ -79,15 +81,6 @@ function printVersion(): i32 {
 function printUsage(): i32 {
   const text = textTake(1024);
   textTo(text);
-  const word = scratchTake(ARGUMENT_MAX);
-  const bytes = argument(0, word, ARGUMENT_MAX);
-  if (bytes >= 0) {
-    textString("berth: the operator's verb \"");
-    textBytes(word, min<i32>(bytes, ARGUMENT_MAX));
-    textString("\" isn't part of this release\n");
-    output(2, text.at, text.length);
-    return EXIT_ERROR;
-  }
   textString("CNI berth plugin ");
   textString(VERSION);
   textString("\nCNI protocol versions supported: ");
@@ -144,14 +137,20 @@ function prepare(): bool {
   return call.command != CMD_ADD || (resolvRead() && checkNetns());
 }
 
-/** Reads and checks the call. EXIT_OK, EXIT_ERROR, or NEED_LOCK: take the lock and call finish. */
+/**
+ * Reads and checks the call. EXIT_OK, EXIT_ERROR, CALL_VERB, or NEED_LOCK: take the lock and call
+ * finish.
+ */
 export function begin(): i32 {
   opened = false;
   scratchAssignAll();
   storeReserve(); // tables that must be zero: before scratch is ever rewound
   callBegin();
   errorPrepare();
-  if (!envRead()) return call.command == CMD_NONE ? printUsage() : errorPrint();
+  if (!envRead()) {
+    if (call.command != CMD_NONE) return errorPrint();
+    return argument(0, 0, 0) >= 0 ? CALL_VERB : printUsage();
+  }
   if (call.command == CMD_VERSION) return printVersion();
   if (!networkRead()) return errorPrint();
   if (!prepare()) {

@@ -92,6 +92,7 @@ let bootAt: usize = 0;
 // The kernel's boot id as 16 bytes; false if it can't be read.
 function readBoot(): bool {
   bootAt = scratchTake(<usize>BOOT_BYTES);
+  memory.fill(bootAt, 0, BOOT_BYTES);
   fileName("/proc/sys/kernel/random/boot_id");
   const text = scratchTake(64);
   const n = host.slurp(nameAt, nameBytes, text, 64);
@@ -284,6 +285,11 @@ export function storeOpen(make: bool, keep: bool, durable: bool): i32 {
   }
   journalOpen();
   return STORE_OPEN;
+}
+
+/** Is the attached image of the boot that runs now? (Also where no boot id can be read.) */
+export function isOfThisBoot(): bool {
+  return !readBoot() || sameBoot();
 }
 
 function sameBoot(): bool {

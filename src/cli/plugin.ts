@@ -121,11 +121,13 @@ export async function runPlugin(around: Surroundings, wasm?: string): Promise<nu
   let core: CniExports | undefined;
   try {
     core = loadCni(host, wasm).exports;
-    const status = core.begin();
-    if (status !== NEED_LOCK) return status;
-    const locked = await lockDirectory(host, around);
-    host.keepLock(locked.fd);
-    return core.finish(locked.status);
+    let status = core.begin();
+    while (status === NEED_LOCK) {
+      const locked = await lockDirectory(host, around);
+      host.keepLock(locked.fd);
+      status = core.finish(locked.status);
+    }
+    return status;
   } catch {
     try {
       return core ? core.fault() : internalFault(around);

@@ -314,7 +314,7 @@ export function call(
   try {
     try {
       status = core.begin();
-      if (status === NEED_LOCK) status = core.finish(lock);
+      while (status === NEED_LOCK) status = core.finish(lock);
     } catch (error) {
       if (error instanceof Killed) throw error;
       status = core.fault();

@@ -1,0 +1,70 @@
+// `berth check`: walks every structure of the copied image (pool/check.ts) and tells each fault.
+
+import { H_COOLING, H_HELD, H_RESERVED } from "../image/header";
+import { imageLength, word } from "../image/image";
+import { EXIT_ERROR, EXIT_OK } from "../numbers";
+import { check, checkOffset, checkText } from "../pool/check";
+import { close, item, member, open, valueNumber, valuePlain } from "../protocol/document";
+import { isJson, printRoom, say, sayNumber } from "./print";
+
+const KEPT: i32 = 256;
+
+function textOf(n: i32): string {
+  return changetype<string>(<usize>checkText(n));
+}
+
+/** Checks the copied image. EXIT_ERROR if it has a fault. */
+export function faults(): i32 {
+  const count = check();
+  if (isJson) faultsJson(count);
+  else faultsText(count);
+  return count == 0 ? EXIT_OK : EXIT_ERROR;
+}
+
+function faultsText(count: i32): void {
+  if (count == 0) {
+    say("sound: ");
+    sayNumber(<i64>word(H_HELD));
+    say(" allocations, ");
+    sayNumber(<i64>word(H_RESERVED));
+    say(" reservations, ");
+    sayNumber(<i64>word(H_COOLING));
+    say(" addresses cooling, ");
+    sayNumber(imageLength());
+    say(" bytes\n");
+    return;
+  }
+  sayNumber(count);
+  say(count == 1 ? " fault:\n" : " faults:\n");
+  for (let n = 0; n < min(count, KEPT); n++) {
+    say("  ");
+    say(textOf(n));
+    say(" (at ");
+    sayNumber(checkOffset(n));
+    say(")\n");
+    printRoom();
+  }
+  if (count > KEPT) say("  ...\n");
+}
+
+function faultsJson(count: i32): void {
+  member("sound");
+  say(count == 0 ? "true" : "false");
+  member("bytes");
+  valueNumber(imageLength());
+  member("faultCount");
+  valueNumber(count);
+  member("faults");
+  open(91);
+  for (let n = 0; n < min(count, KEPT); n++) {
+    item();
+    open(123);
+    member("fault");
+    valuePlain(textOf(n));
+    member("at");
+    valueNumber(checkOffset(n));
+    close(125);
+    printRoom();
+  }
+  close(93);
+}

@@ -1,0 +1,44 @@
+// Help: what each verb says about itself. The texts are all that is here; registry.ts knows which
+// verb takes which options.
+import { say } from "./print";
+
+/** The options that every verb on a network takes. */
+function common(): void {
+  say("\n  --network NAME     one network (default: all, or the only one)\n");
+  say("  --data-dir DIR     where the networks are (default /var/lib/cni/berth)\n");
+  say("  --json             JSON instead of text\n");
+}
+
+/** ... and those of verbs that only look. */
+function copied(): void {
+  say("  --state FILE       a copied berth.state; its log is the berth.log beside it,\n");
+  say("  --log FILE         or this one\n");
+}
+
+/** Options and examples of a verb that only looks. */
+export function helpReader(what: string, options: string, examples: string): void {
+  say(what);
+  say("\nIt takes no lock and changes nothing.\n\nOptions:\n");
+  say(options);
+  common();
+  copied();
+  say("\nExamples:\n");
+  say(examples);
+}
+
+/** Options and examples of a verb that changes a network. */
+export function helpWriter(what: string, options: string, examples: string): void {
+  say(what);
+  say("\nIt waits for the lock of the network as a call of the plugin does.\n\nOptions:\n");
+  say(options);
+  common();
+  say("\nExamples:\n");
+  say(examples);
+}
+
+/** What stands below the list of verbs. */
+export function helpEnd(): void {
+  say("\nEach tells its options and examples with --help. Without a verb, and with CNI_COMMAND\n");
+  say("in the environment, this program is the CNI plugin.\n\n");
+  say("Exit status: 0 done, 1 an error, a fault, or nothing found, 2 the arguments are wrong.\n");
+}

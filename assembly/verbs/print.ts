@@ -1,0 +1,108 @@
+// What a verb prints: text for people or JSON, through one buffer to stdout, so that a list of any
+// length needs a fixed memory. `say...` write to it; after each row `printRoom` empties it in time.
+//
+// JSON is laid out by protocol/document.ts. Errors go elsewhere (failed).
+import { ADDRESS_BYTES, formatAddress } from "../address";
+import { output } from "../host";
+import { EXIT_ERROR, EXIT_OK } from "../numbers";
+import { errorPlain, errorPrint } from "../protocol/errors";
+import {
+  Text,
+  textByte,
+  textBytes,
+  textClear,
+  textNumber,
+  textString,
+  textTake,
+  textTo,
+} from "../protocol/text";
+import { scratchTake } from "../scratch";
+
+const BUFFER_BYTES: i32 = 131072;
+
+let out: Text = changetype<Text>(0);
+let word: usize = 0;
+let failedToWrite: bool = false;
+// Something is out already.
+let begun: bool = false;
+
+/** Is the answer to be JSON? */
+export let isJson: bool = false;
+
+/** Takes the buffer, once. */
+export function printReserve(json: bool): void {
+  out = textTake(BUFFER_BYTES);
+  word = scratchTake(ADDRESS_BYTES + 3);
+  isJson = json;
+  failedToWrite = false;
+  begun = false;
+  textTo(out);
+}
+
+/** What is written next goes to stdout (after an error or a table has had the word). */
+export function printHere(): void {
+  textTo(out);
+}
+
+/** Writes out what is in the buffer. */
+export function printFlush(): void {
+  if (out.length == 0) return;
+  begun = true;
+  if (output(1, out.at, out.length) < 0) failedToWrite = true;
+  textClear(out);
+}
+
+/** Writes out if the buffer is half full: to be called after each row. */
+export function printRoom(): void {
+  if (out.length > BUFFER_BYTES / 2) printFlush();
+}
+
+/** The end of a verb that has done its work: EXIT_ERROR where nobody could be told. */
+export function printEnd(status: i32): i32 {
+  printFlush();
+  return failedToWrite && status == EXIT_OK ? EXIT_ERROR : status;
+}
+
+/** A literal. */
+export function say(s: string): void {
+  textString(s);
+}
+
+/** Bytes as they are. */
+export function sayBytes(at: usize, bytes: i32): void {
+  textBytes(at, bytes);
+}
+
+/** A number. */
+export function sayNumber(n: i64): void {
+  textNumber(n);
+}
+
+/** An address. */
+export function sayAddress(family: i32, hi: u64, lo: u64): void {
+  textBytes(word, formatAddress(family, hi, lo, word));
+}
+
+/** An address in quotes, as a JSON string. */
+export function sayQuoted(family: i32, hi: u64, lo: u64): void {
+  textByte(34);
+  sayAddress(family, hi, lo);
+  textByte(34);
+}
+
+/**
+ * The pending error, for a person on stderr, else as JSON on stdout unless a part of the answer is
+ * out already. EXIT_ERROR.
+ */
+export function failed(verb: string): i32 {
+  if (isJson && !begun) {
+    textClear(out);
+    errorPrint();
+    store<u8>(word, 10);
+    output(1, word, 1);
+    return EXIT_ERROR;
+  }
+  printFlush();
+  errorPlain(verb);
+  return EXIT_ERROR;
+}

@@ -1,0 +1,119 @@
+// The operator's verbs: name, one line, options, kind, help, what it does. A new verb is one
+// number, one case in each function below, and a file of its own.
+import { EXIT_ERROR } from "../numbers";
+import { sameText } from "../protocol/text";
+import { faults } from "./faults";
+import { helpReader } from "./help";
+import { show, showAccepts } from "./show";
+
+export const VERB_NONE: i32 = 0;
+const SHOW: i32 = 1;
+const CHECK: i32 = 2;
+export const VERB_LAST: i32 = 2;
+
+/** Looks at a copy of each network, without lock. */
+export const KIND_READS: i32 = 0;
+/** Changes one network, under its lock. */
+export const KIND_WRITES: i32 = 1;
+/** Needs no network. */
+export const KIND_BARE: i32 = 2;
+
+/** The number of a verb, or VERB_NONE. */
+export function verbNumber(at: usize, bytes: i32): i32 {
+  for (let n = 1; n <= VERB_LAST; n++) if (sameText(at, bytes, verbName(n))) return n;
+  return VERB_NONE;
+}
+
+/** Its name. */
+export function verbName(n: i32): string {
+  switch (n) {
+    case SHOW:
+      return "show";
+    case CHECK:
+      return "check";
+    default:
+      return "";
+  }
+}
+
+/** What it does, in a line. */
+export function verbBrief(n: i32): string {
+  switch (n) {
+    case SHOW:
+      return "what is held, reserved or cooling";
+    case CHECK:
+      return "walks the state and tells every fault";
+    default:
+      return "";
+  }
+}
+
+/** What it wants behind its name. */
+export function verbUsage(n: i32): string {
+  return "";
+}
+
+/** How many words it wants behind its name. */
+export function verbWords(n: i32): i32 {
+  return 0;
+}
+
+/** Its own options, as ask.ts reads them. */
+export function verbOptions(n: i32): string {
+  switch (n) {
+    case SHOW:
+      return "only=";
+    default:
+      return "";
+  }
+}
+
+/** KIND_... */
+export function verbKind(n: i32): i32 {
+  return KIND_READS;
+}
+
+/** Are the values of its options and words right? (Else the usage is printed.) */
+export function verbAccepts(n: i32): bool {
+  switch (n) {
+    case SHOW:
+      return showAccepts();
+    default:
+      return true;
+  }
+}
+
+/** Prints what --help says behind the usage. */
+export function verbHelp(n: i32): void {
+  switch (n) {
+    case SHOW:
+      helpReader(
+        "Shows every address that is held, reserved or cooling, in order.\n",
+        "  --only STATE       held, reserved or cooling",
+        "  berth show\n  berth show --network podnet --only reserved --json\n",
+      );
+      break;
+    case CHECK:
+      helpReader(
+        "Walks every structure of the state and tells each fault; exit status 1 if there is one.\n",
+        "",
+        "  berth check\n  berth check --state /root/copy/berth.state\n",
+      );
+      break;
+  }
+}
+
+/**
+ * Does a verb's work: on the copied image (KIND_READS), on the opened store (KIND_WRITES), or at
+ * once. Answers the exit status.
+ */
+export function verbRun(n: i32): i32 {
+  switch (n) {
+    case SHOW:
+      return show();
+    case CHECK:
+      return faults();
+    default:
+      return EXIT_ERROR;
+  }
+}
