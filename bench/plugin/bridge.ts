@@ -4,30 +4,32 @@
 
 import { existsSync, mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
-import type { Bench } from "./calls.ts";
-import { callCells, figuresOf, type Row, times } from "./figures.ts";
+import { leftOut } from "../method/experiment.ts";
+import { ratioOfLists } from "../method/measure.ts";
+import { figuresOf, type Row } from "../method/row.ts";
+import { interleaved } from "../method/schedule.ts";
+import { type Bench, suite } from "./calls.ts";
 import { addressesIn, Network } from "./network.ts";
 import { CNI_DIRECTORIES, type Program } from "./programs.ts";
-import { interleaved } from "./schedule.ts";
 import type { Step } from "./spawner.ts";
 import { execute } from "./workspace.ts";
 
 const NETNS_DIRECTORY = "/var/run/netns";
 
 export async function measureBridge(bench: Bench, held: number, calls: number): Promise<Row[]> {
-  const situation = `bridge ADD, ${held.toLocaleString("en-US")} held`;
+  const what = `bridge ADD, ${held.toLocaleString("en-US")} held`;
+  const table = "a whole interface: the plugin bridge with either";
+  const head = { suite, table, what, who: "bridge" };
   const plugin = CNI_DIRECTORIES.map((path) => join(path, "bridge")).find((p) => existsSync(p));
   const lacking = await whatIsMissing(plugin);
-  if (lacking || !plugin)
-    return [{ section: "bridge", situation, label: "", missing: lacking ?? "no bridge" }];
+  if (lacking || !plugin) return [leftOut(head, lacking ?? "no plugin bridge")];
 
   const name = `berth-bench-${process.pid}-${held}`;
   const spaces = [`${name}-host`, `${name}-pod`];
   for (const space of spaces) {
     bench.workspace.undo(() => execute("ip", ["netns", "del", space]));
     const made = await execute("ip", ["netns", "add", space]);
-    if (made.status !== 0)
-      return [{ section: "bridge", situation, label: "", missing: made.stderr.trim() }];
+    if (made.status !== 0) return [leftOut(head, made.stderr.trim())];
   }
   const subjects = bench.programs.filter(({ role }) => role === "berth" || role === "peer");
   const turnsOf: Step[][] = [];
@@ -50,18 +52,16 @@ export async function measureBridge(bench: Bench, held: number, calls: number): 
     const [add, del] = [answers[turn * 2]!, answers[turn * 2 + 1]!];
     if (addressesIn(add).length !== 2 || del.status !== 0) {
       const missing = `${subjects[at]!.label}: ${add.stdout} ${del.stdout}`.slice(0, 300);
-      return [{ section: "bridge", situation, label: "", missing }];
+      return [leftOut(head, missing)];
     }
-    adds[at]!.push(add.ns);
+    adds[at]!.push(add.ns / 1e6);
   }
-  const figures = adds.map((list) => figuresOf(list));
   return subjects.map(({ label, role }, at) => ({
-    section: "bridge",
-    situation,
-    label,
-    figures: figures[at]!,
-    cells: callCells(figures[at]!),
-    ...(role === "peer" && { compared: times(figures[at]!.medianMs, figures[0]!.medianMs) }),
+    ...head,
+    who: label,
+    unit: "ms",
+    figures: figuresOf(adds[at]!),
+    ...(role === "peer" && { ratio: ratioOfLists(adds[0]!, adds[at]!), beside: "Berth" }),
   }));
 }
 

@@ -5,17 +5,21 @@
 // give the same addresses in the same order: what differs is an error of the bench's subject, and
 // the bench fails.
 
-import { callCells, type Figures, figuresOf, type Row, times } from "./figures.ts";
-import { addressesIn, Network } from "./network.ts";
-import type { Program } from "./programs.ts";
-import { interleaved } from "./schedule.ts";
-import type { Answer, Spawner, Step } from "./spawner.ts";
+import { createHash } from "node:crypto";
+import { ratioOfLists } from "../method/measure.ts";
+import { figuresOf, medianOf, type Row } from "../method/row.ts";
+import { interleaved } from "../method/schedule.ts";
+import { addressesIn, Network, type NetworkOptions } from "./network.ts";
+import type { Program, Role } from "./programs.ts";
+import type { Answer, Mode, Spawner, Step } from "./spawner.ts";
 import type { Workspace } from "./workspace.ts";
+
+export const suite = "plugin";
 
 /** How many calls each role makes with so many held; 0 leaves it out. */
 export type Plan = {
   held: number;
-  calls: Record<Program["role"], number>;
+  calls: Partial<Record<Role, number>>;
   /** Times that Berth is to be faster than a peer; 0 for no target. */
   faster: number;
 };
@@ -34,43 +38,45 @@ export type Bench = {
   turn: number;
 };
 
-export type CallRows = {
-  rows: Row[];
-  memory: Row[];
-  /** The addresses in the order given, of the calls that every program makes. */
-  given: string[];
+/** What one situation is beside the plain calls. */
+export type Surroundings = {
+  table: string;
+  /** Beside an empty Berth, to show what the crowd costs. */
+  besideNone?: boolean;
+  memory?: boolean;
+  /** "cold": files are dropped from the page cache before each call. */
+  mode?: Mode;
+  network?: NetworkOptions;
 };
 
 type Subject = { network: Network; calls: number; crowd: boolean };
 
-/** Rows of one plan. The last plan is run beside an empty Berth, to show what the crowd costs. */
+/** Rows of one plan. */
 export async function measureCalls(
   bench: Bench,
   plan: Plan,
-  options: { besideNone: boolean; memory: boolean },
-): Promise<CallRows> {
+  surroundings: Surroundings,
+): Promise<Row[]> {
   const subjects: Subject[] = [];
   // The native plugin makes the held ones for the slow one on Node: their state is one format.
   const seeder = bench.programs.find(({ role }) => role === "berth")!.path;
   for (const program of bench.programs) {
-    const calls = plan.calls[program.kind === "host-local" ? "peer" : program.role];
+    const calls = plan.calls[program.kind === "host-local" ? "peer" : program.role] ?? 0;
     if (calls === 0) continue;
     const open = (held: number, label = program.label) =>
       Network.open(program, held, bench.workspace, bench.spawner, {
+        ...surroundings.network,
         label,
         ...(program.role === "node" && { seeder }),
       });
-    if (options.besideNone && program.role === "berth")
+    if (surroundings.besideNone && program.role === "berth")
       subjects.push({ network: await open(0, `${program.label}, 0 held`), calls, crowd: false });
     subjects.push({ network: await open(plan.held), calls, crowd: true });
   }
-  const turns = interleaved(
-    subjects.map((subject) => subject.calls),
-    bench.random,
-    bench.turn,
-  );
+  const counts = subjects.map((subject) => subject.calls);
+  const turns = interleaved(counts, bench.random, bench.turn);
   const steps = turns.flatMap((at) => stepsOf(subjects[at]!.network));
-  const answers = await bench.spawner.run("run", steps);
+  const answers = await bench.spawner.run(surroundings.mode ?? "run", steps);
   const adds: Answer[][] = subjects.map(() => []);
   const dels: Answer[][] = subjects.map(() => []);
   let next = 0;
@@ -78,9 +84,16 @@ export async function measureCalls(
     adds[at]!.push(answers[next++]!);
     if (stepsOf(subjects[at]!.network).length === 2) dels[at]!.push(answers[next++]!);
   }
-  const given = compareGiven(subjects, adds, dels, plan);
-  const rows = [...rowsOf("ADD", plan, subjects, adds), ...rowsOf("DEL", plan, subjects, dels)];
-  return { rows, memory: options.memory ? await memoryRows(bench, plan, subjects) : [], given };
+  const hash = compareGiven(subjects, adds, dels, plan);
+  const { table } = surroundings;
+  const rows = [
+    ...rowsOf("ADD", table, plan, subjects, adds).map((row) =>
+      row.who.startsWith("empty") ? row : { ...row, hash },
+    ),
+    ...rowsOf("DEL", table, plan, subjects, dels),
+  ];
+  if (surroundings.memory) rows.push(...(await memoryRows(bench, plan, subjects)));
+  return rows;
 }
 
 function stepsOf(network: Network): Step[] {
@@ -88,13 +101,16 @@ function stepsOf(network: Network): Step[] {
   return [network.step("ADD", "pod"), network.step("DEL", "pod")];
 }
 
-/** Every call worked, and all programs gave what the first one gave, as far as each went. */
+/**
+ * Every call worked, and all programs gave what the first one gave, as far as each went; the hash of
+ * what all of them gave.
+ */
 function compareGiven(
   subjects: readonly Subject[],
   adds: readonly Answer[][],
   dels: readonly Answer[][],
   plan: Plan,
-): string[] {
+): string {
   let reference: string[] = [];
   for (const [at, { network, crowd }] of subjects.entries()) {
     const failed = [...adds[at]!, ...dels[at]!].find((answer) => answer.status !== 0);
@@ -113,79 +129,84 @@ function compareGiven(
           `but ${subjects.find((s) => s.crowd)!.network.label} gave ${reference[differs]}`,
       );
   }
-  return reference.slice(0, plan.calls.peer);
+  const fewest = Math.min(...adds.map((list) => list.length));
+  const hash = createHash("sha256");
+  for (const pair of reference.slice(0, fewest)) hash.update(`${pair}\n`);
+  return hash.digest("hex").slice(0, 16);
 }
 
 function rowsOf(
   command: "ADD" | "DEL",
+  table: string,
   plan: Plan,
   subjects: readonly Subject[],
   answers: readonly Answer[][],
 ): Row[] {
-  const figures = answers.map((list) => list.map((answer) => answer.ns)).map(figuresOrNone);
-  const find = (test: (subject: Subject) => boolean) => figures[subjects.findIndex(test)];
+  const ms = answers.map((list) => list.map((answer) => answer.ns / 1e6));
+  const find = (test: (subject: Subject) => boolean) => {
+    const at = subjects.findIndex(test);
+    return at >= 0 && ms[at]!.length > 0 ? ms[at] : undefined;
+  };
   const berth = find(({ network, crowd }) => crowd && network.program.role === "berth");
   const none = find(({ crowd }) => !crowd);
-  const situation = `${command}, ${plan.held.toLocaleString("en-US")} held`;
+  const what = `${command}, ${plan.held.toLocaleString("en-US")} held`;
   const rows: Row[] = [];
   for (const [at, { network, crowd }] of subjects.entries()) {
-    const own = figures[at];
-    if (!own) continue;
-    const row: Row = { section: "calls", situation, label: network.label };
-    row.figures = own;
-    row.cells = callCells(own);
-    if (network.program.role === "peer" && berth)
-      Object.assign(row, judgeFaster(own, berth, plan.faster));
-    if (network.program.role === "berth" && crowd && none) {
-      row.compared = times(own.medianMs, none.medianMs);
+    const own = ms[at]!;
+    if (own.length === 0) continue;
+    const { role, label } = network.program;
+    const row: Row = {
+      suite,
+      table,
+      what,
+      who: network.label,
+      unit: "ms",
+      figures: figuresOf(own),
+    };
+    rows.push(row);
+    if (!berth || (role === "berth" && !crowd)) continue;
+    if (role === "berth" && none) {
+      row.ratio = ratioOfLists(none, own);
+      row.beside = "itself with 0 held";
       row.target = `<= ${CROWDED_TIMES_MAX} x`;
-      row.met = own.medianMs <= CROWDED_TIMES_MAX * none.medianMs;
+      row.met = row.ratio <= CROWDED_TIMES_MAX;
     }
-    if (network.program.label.endsWith("musl") && berth) {
-      const above = berth.medianMs - own.medianMs;
-      row.compared = `${above < 0 ? "-" : "+"}${Math.abs(above).toFixed(3)} ms`;
-      row.target = `<= ${ABOVE_EMPTY_MS_MAX} ms`;
+    if (role === "berth") continue;
+    row.ratio = ratioOfLists(berth, own);
+    row.beside = "Berth";
+    if (role === "peer" && plan.faster > 0) {
+      row.target = `>= ${plan.faster} x`;
+      row.met = row.ratio >= plan.faster;
+    }
+    if (role === "floor" && label.endsWith("musl")) {
+      const above = medianOf(berth) - medianOf(own);
+      row.note = `Berth ${above < 0 ? "-" : "+"}${Math.abs(above).toFixed(3)} ms`;
+      row.target = `Berth <= +${ABOVE_EMPTY_MS_MAX} ms`;
       row.met = above <= ABOVE_EMPTY_MS_MAX;
     }
-    rows.push(row);
   }
   return rows;
-}
-
-function figuresOrNone(ns: readonly number[]): Figures | undefined {
-  return ns.length > 0 ? figuresOf(ns) : undefined;
-}
-
-function judgeFaster(peer: Figures, berth: Figures, faster: number): Partial<Row> {
-  const compared = times(peer.medianMs, berth.medianMs);
-  if (faster === 0) return { compared };
-  const met = peer.medianMs >= faster * berth.medianMs;
-  return { compared, target: `>= ${faster} x`, met };
 }
 
 /** Private anonymous memory and peak resident memory of one ADD, at the moment it answers. */
 async function memoryRows(bench: Bench, plan: Plan, subjects: readonly Subject[]): Promise<Row[]> {
   const rows: Row[] = [];
+  const table = "private memory of one ADD when it answers";
   for (const { network, crowd } of subjects) {
     if (!crowd || network.program.kind === "empty") continue;
     const [answer] = await bench.spawner.run("memory", [network.step("ADD", "memory")]);
-    const situation = `${plan.held.toLocaleString("en-US")} held`;
-    const row: Row = { section: "memory", situation, label: network.label };
-    if (answer!.status !== 0 || answer!.anonKib < 0)
-      row.missing = `the process could not be looked at (status ${answer!.status})`;
-    else {
-      row.cells = [kib(answer!.peakKib), kib(answer!.anonKib)];
-      row.anonKib = answer!.anonKib;
-      if (network.program.role === "berth") {
-        row.target = `< ${kib(ANON_KIB_MAX)}`;
-        row.met = answer!.anonKib < ANON_KIB_MAX;
-      }
-    }
+    const what = `${plan.held.toLocaleString("en-US")} held`;
+    const row: Row = { suite, table, what, who: network.label, unit: "KiB" };
     rows.push(row);
+    if (answer!.status !== 0 || answer!.anonKib < 0) {
+      row.missing = `the process could not be looked at (status ${answer!.status})`;
+      continue;
+    }
+    row.value = answer!.anonKib;
+    row.note = `peak resident ${answer!.peakKib.toLocaleString("en-US")} KiB`;
+    if (network.program.role !== "berth") continue;
+    row.target = `< ${ANON_KIB_MAX} KiB`;
+    row.met = answer!.anonKib < ANON_KIB_MAX;
   }
   return rows;
-}
-
-function kib(value: number): string {
-  return `${value.toLocaleString("en-US")} KiB`;
 }

@@ -37,41 +37,55 @@ export function addressesIn(answer: Answer): string[] {
   }
 }
 
+export type NetworkOptions = {
+  /** 0 to 3: another pair of prefixes, for networks that share a machine. */
+  number?: number;
+  /** Name of a bridge: the config is then one for the plugin `bridge`. */
+  bridge?: string;
+  label?: string;
+  /** Another program that makes the calls for the held ones, on one state. */
+  seeder?: string;
+  /** Bytes of a pod's annotations on stdin, as a runtime sends them to whoever asks for them. */
+  annotationBytes?: number;
+};
+
 export class Network {
   readonly program: Program;
   readonly held: number;
   readonly label: string;
   readonly #input: string;
+  readonly #dataDir: string;
 
-  private constructor(program: Program, held: number, label: string, input: string) {
+  private constructor(
+    program: Program,
+    held: number,
+    label: string,
+    input: string,
+    dataDir: string,
+  ) {
     this.program = program;
     this.held = held;
     this.label = label;
     this.#input = input;
+    this.#dataDir = dataDir;
   }
 
-  /**
-   * Makes the network and its held addresses.
-   *
-   * @param options.number   0 to 3: another pair of prefixes, for networks that share a machine
-   * @param options.seeder   another program that makes the calls for the held ones, on one state
-   * @param options.bridge   name of a bridge: the config is then one for the plugin `bridge`
-   */
+  /** Makes the network and its held addresses. */
   static async open(
     program: Program,
     held: number,
     workspace: Workspace,
     spawner: Spawner,
-    options: { number?: number; bridge?: string; label?: string; seeder?: string } = {},
+    options: NetworkOptions = {},
   ): Promise<Network> {
     const directory = workspace.path(`${program.kind}-${held}`);
     const dataDir = join(directory, "networks");
     mkdirSync(join(dataDir, NAME), { recursive: true });
     const input = join(directory, "config.json");
     const number = options.number ?? 0;
-    writeFileSync(input, configText(program, dataDir, number, options.bridge));
+    writeFileSync(input, configText(program, dataDir, number, options));
     const label = options.label ?? program.label;
-    const network = new Network(program, held, label, input);
+    const network = new Network(program, held, label, input, dataDir);
     if (program.kind === "host-local") writeHeld(join(dataDir, NAME), held, number);
     if (program.kind === "berth") await network.#callHeld(spawner, options.seeder);
     return network;
@@ -82,6 +96,7 @@ export class Network {
     return {
       program: path ?? this.program.path,
       input: this.#input,
+      cold: this.#dataDir,
       env: { ...env, CNI_COMMAND: command, CNI_CONTAINERID: id },
     };
   }
@@ -98,13 +113,21 @@ export class Network {
   }
 }
 
-function configText(program: Program, dataDir: string, number: number, bridge?: string): string {
+function configText(
+  program: Program,
+  dataDir: string,
+  number: number,
+  { bridge, annotationBytes = 0 }: NetworkOptions,
+): string {
   const [v4, v6] = addressesOf(-FIRST, number);
   return JSON.stringify({
     cniVersion: "1.0.0",
     name: NAME,
     type: bridge ? "bridge" : program.kind,
     ...(bridge && { bridge, isGateway: true }),
+    ...(annotationBytes > 0 && {
+      runtimeConfig: { "io.kubernetes.cri.pod-annotations": annotations(annotationBytes) },
+    }),
     ipam: {
       type: program.kind,
       dataDir,
@@ -112,6 +135,18 @@ function configText(program: Program, dataDir: string, number: number, bridge?: 
       routes: [{ dst: "0.0.0.0/0" }, { dst: "::/0" }],
     },
   });
+}
+
+/** Annotations as deployments carry them: a few dozen keys, JSON with its quotes inside a text. */
+function annotations(bytes: number): Record<string, string> {
+  const out: Record<string, string> = {};
+  const value = JSON.stringify({ containers: ["app"], limits: { cpu: "500m" } }).repeat(8);
+  for (let n = 0, length = 0; length < bytes; n++) {
+    const key = `example.org/annotation-${n}`;
+    out[key] = value;
+    length += JSON.stringify(key).length + JSON.stringify(value).length + 2;
+  }
+  return out;
 }
 
 function writeHeld(directory: string, held: number, number: number): void {

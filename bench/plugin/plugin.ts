@@ -1,259 +1,150 @@
-// npm run bench:plugin: whole plugin processes, Berth beside host-local in one run.
+// Whole plugin processes: Berth beside host-local in one run, spawned by a C program.
 //
-//     npm run bench:plugin -- [--quick] [--only SECTION] [--seed N] [--turn N] [--json FILE]
-//                             [--no-install]
-//
-// Goals: the figures of the README, from one command, with everything that makes them readable:
-// machine, versions, seed, spread, the peers on the same work, the target beside each, and a
-// check that all programs gave the same addresses. Non-goals: throughput of the allocator inside a
-// process (the other benches), other IPAM plugins that need a server.
-//
-// BERTH names another plugin to measure (also a host-local, to try the bench itself), HOST_LOCAL
-// another peer. Exits 0 when everything ran and was right, whether targets were met or not; 1 when
-// a call failed or an address was wrong; 2 for wrong usage.
-
-import { createHash } from "node:crypto";
-import { readFileSync, writeFileSync } from "node:fs";
-import { arch, cpus, loadavg, platform, release } from "node:os";
-import { dirname, join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
+// Every program does the same work on the same policy (the next after the last given), so all must
+// give the same addresses in the same order. BERTH names another plugin to measure (also a
+// host-local, to try the bench itself), HOST_LOCAL another peer.
+import { join } from "node:path";
+import { packageRoot } from "../../src/wasm.ts";
+import { type Context, type Experiment, leftOut } from "../method/experiment.ts";
+import type { Row } from "../method/row.ts";
+import { randomOf } from "../method/schedule.ts";
 import { measureBridge } from "./bridge.ts";
-import { type Bench, measureCalls, type Plan } from "./calls.ts";
-import { CALL_HEAD, type Row, SPREAD_MAX, sectionText } from "./figures.ts";
-import { findPrograms, type Program } from "./programs.ts";
-import { randomOf } from "./schedule.ts";
+import { type Bench, measureCalls, type Plan, type Surroundings, suite } from "./calls.ts";
+import { findPrograms, type Role } from "./programs.ts";
 import { Spawner } from "./spawner.ts";
 import { measureStorms } from "./storm.ts";
-import { execute, Workspace } from "./workspace.ts";
+import { Workspace } from "./workspace.ts";
 
-type Size = {
-  name: "full" | "quick";
-  plans: Plan[];
-  storms: number[];
-  stormSecondsMax: number;
-  bridge: { held: number; calls: number }[];
-};
+/** What is measured when the annotations of a pod are on stdin, too. */
+const ANNOTATION_BYTES = 20_000;
 
-/** A row of the plan: calls of Berth, of Berth on Node, of each peer, of each empty program. */
-function plan(held: number, faster: number, calls: [number, number, number, number]): Plan {
-  const [berth, node, peer, floor] = calls;
-  return { held, faster, calls: { berth, node, peer, floor } };
+function plan(held: number, faster: number, calls: Plan["calls"]): Plan {
+  return { held, faster, calls };
 }
 
-const FULL: Size = {
-  name: "full",
-  plans: [
-    plan(0, 10, [300, 20, 300, 300]),
-    plan(250, 30, [200, 0, 200, 0]),
-    plan(1_000, 80, [200, 20, 80, 0]),
-    plan(4_000, 300, [200, 0, 25, 0]),
-    plan(60_000, 0, [300, 0, 3, 0]),
-  ],
-  storms: [110, 250, 500, 1_000],
-  stormSecondsMax: 90,
-  bridge: [
-    { held: 0, calls: 20 },
-    { held: 1_000, calls: 20 },
-  ],
-};
+const FULL: Plan[] = [
+  plan(0, 10, { berth: 300, glibc: 300, node: 20, peer: 300, floor: 300 }),
+  plan(250, 30, { berth: 200, peer: 200 }),
+  plan(1_000, 80, { berth: 200, glibc: 200, node: 20, peer: 80 }),
+  plan(4_000, 300, { berth: 200, peer: 25 }),
+  plan(60_000, 0, { berth: 300, peer: 3 }),
+];
+const QUICK: Plan[] = [
+  plan(0, 10, { berth: 20, glibc: 20, node: 2, peer: 20, floor: 20 }),
+  plan(250, 30, { berth: 10, peer: 10 }),
+];
+const STORMS = { full: [110, 250, 500, 1_000], quick: [30] };
+const STORM_SECONDS_MAX = { full: 60, quick: 5 };
 
-const QUICK: Size = {
-  name: "quick",
-  plans: [plan(0, 10, [40, 2, 40, 40]), plan(250, 30, [20, 0, 20, 0])],
-  storms: [30],
-  stormSecondsMax: 5,
-  bridge: [{ held: 0, calls: 2 }],
-};
+/** What all experiments of a run share: made with the first, gone with the process. */
+let opened: Promise<Bench & { missing: readonly string[] }> | undefined;
 
-const STORM_HEAD = ["p50 ms", "p99 ms", "last ms", "compared", "target"];
-const MEMORY_HEAD = ["peak resident", "private", "compared", "target"];
-
-const SECTIONS = ["calls", "storm", "bridge"];
-
-const root = findRoot();
-
-function findRoot(): string {
-  let at = dirname(fileURLToPath(import.meta.url));
-  for (let up = 0; up < 8; up++, at = dirname(at)) {
-    try {
-      readFileSync(join(at, "asconfig.json"));
-      return at;
-    } catch {
-      // Not here: the file runs from bench/plugin and from build/js/bench/plugin.
-    }
-  }
-  throw new Error("the bench runs inside a checkout of berth-ipam");
-}
-
-async function header(size: Size, seed: number, workspace: Workspace): Promise<string[]> {
-  const pack = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
-  const git = (...args: string[]) => execute("git", args, { cwd: root, timeoutMs: 10_000 });
-  const commit = (await git("rev-parse", "--short", "HEAD")).stdout.trim() || "no commit";
-  const changed = (await git("status", "--porcelain", "-uno")).stdout.trim() ? ", changed" : "";
-  const [cpu] = cpus();
-  return [
-    `berth ${pack.version} (${commit}${changed})  node ${process.version}  ` +
-      `${platform()} ${release()} ${arch()}  seed ${seed}  size ${size.name}`,
-    `${cpu?.model.trim() ?? "unknown processor"}, ${cpus().length} cores  ` +
-      `state on ${workspace.fileSystem()}`,
-  ];
-}
-
-function programLines(programs: readonly Program[], missing: readonly string[]): string[] {
-  const shown = programs.filter((program) => program.role !== "floor");
-  const width = Math.max(...shown.map((program) => program.label.length));
-  const path = (program: Program) => program.path.replace(`${root}/`, "");
-  return [
-    ...shown.map((program) =>
-      `  ${program.label.padEnd(width)}  ${path(program)}  ${program.origin}`.trimEnd(),
-    ),
-    ...missing.map((line) => `  missing: ${line}`),
-  ];
-}
-
-/** Load averages over which other work is running: before the bench, and beside its own. */
-const LOAD_BEFORE_MAX = 0.5;
-const LOAD_BESIDE_MAX = 3;
-
-/**
- * What makes the figures unfit to be quoted. Other work isn't fair to both sides: a call of
- * 0.2 ms mostly ends within its time slice, one of 100 ms shares the processor, so ratios grow.
- */
-function warnings(rows: readonly Row[], loadBefore: number, loadAfter: number): string[] {
-  const measured = rows.filter((row) => row.section === "calls" && row.figures !== undefined);
-  const over = measured.filter((row) => row.figures!.spread > SPREAD_MAX);
-  const lines: string[] = [];
-  if (loadBefore > LOAD_BEFORE_MAX || loadAfter > LOAD_BESIDE_MAX)
-    lines.push(
-      `warning: other work was running (load ${loadBefore.toFixed(1)} before, ` +
-        `${loadAfter.toFixed(1)} after the calls): ratios are flattering, don't quote them`,
-    );
-  if (over.length > 0) {
-    const worst = over.reduce((a, b) => (a.figures!.spread > b.figures!.spread ? a : b));
-    lines.push(
-      `warning: ${over.length} of ${measured.length} rows spread over ${SPREAD_MAX * 100} %: ` +
-        `too noisy to quote (worst: ${worst.situation}, ${worst.label})`,
-    );
-  }
-  return lines;
-}
-
-async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      quick: { type: "boolean", default: false },
-      seed: { type: "string", default: "42" },
-      json: { type: "string" },
-      only: { type: "string" },
-      turn: { type: "string", default: "1" },
-      "no-install": { type: "boolean", default: false },
-    },
-  });
-  const seed = Number(values.seed);
-  if (!Number.isInteger(seed) || seed < 0) throw new TypeError("--seed wants a whole number");
-  const turn = Number(values.turn);
-  if (!Number.isInteger(turn) || turn < 1) throw new TypeError("--turn wants a number from 1 up");
-  if (values.only !== undefined && !SECTIONS.includes(values.only))
-    throw new TypeError(`--only wants one of ${SECTIONS.join(", ")}`);
-  const size = values.quick ? QUICK : FULL;
+async function open(context: Context): Promise<Bench & { missing: readonly string[] }> {
+  const root = packageRoot();
   const workspace = new Workspace();
   try {
-    await bench(size, seed, workspace, {
-      turn,
-      install: !values["no-install"] && !values.quick,
-      sections: values.only === undefined ? SECTIONS : [values.only],
-      ...(values.json !== undefined && { json: resolve(values.json) }),
-    });
-  } finally {
+    const spawner = await Spawner.open(workspace, join(root, "bench/plugin"));
+    const { programs, missing } = await findPrograms(root, workspace, context);
+    const random = randomOf(context.seed);
+    return { workspace, spawner, programs, random, turn: context.turn, missing };
+  } catch (error) {
     await workspace.close();
+    throw error;
   }
 }
 
-type Options = { turn: number; install: boolean; sections: readonly string[]; json?: string };
-
-async function bench(
-  size: Size,
-  seed: number,
-  workspace: Workspace,
-  options: Options,
-): Promise<void> {
-  const load = loadavg()[0]!;
-  const head = await header(size, seed, workspace);
-  console.log(head.join("\n"));
-  console.log(`${options.turn} call(s) of one program in a row (--turn)`);
-  const spawner = await Spawner.open(workspace, join(root, "bench/plugin"));
-  const { programs, missing } = await findPrograms(root, workspace, options);
-  console.log(programLines(programs, missing).join("\n"));
-
-  const run: Bench = { workspace, spawner, programs, random: randomOf(seed), turn: options.turn };
-  const rows: Row[] = [];
-  let result = "";
-  let loadAfter = load;
-  if (options.sections.includes("calls")) {
-    result = await showCalls(run, size, rows);
-    loadAfter = loadavg()[0]!; // the storms to come are a load of their own
+/** The bench's tools; the reason where they can't be had. */
+async function tools(context: Context): Promise<Awaited<ReturnType<typeof open>> | string> {
+  opened ??= open(context);
+  try {
+    return await opened;
+  } catch (error) {
+    return (error as Error).message;
   }
-  if (options.sections.includes("storm")) {
-    const storms = await measureStorms(run, size.storms, size.stormSecondsMax);
-    show("storm: N ADDs started at once, N held; from the first start", STORM_HEAD, storms);
-    rows.push(...storms);
-  }
-  if (options.sections.includes("bridge")) {
-    const bridge: Row[] = [];
-    for (const { held, calls } of size.bridge)
-      bridge.push(...(await measureBridge(run, held, calls)));
-    show("a whole interface: the plugin bridge with either", CALL_HEAD, bridge);
-    rows.push(...bridge);
-  }
-  console.log("\nposix_spawn from C; a p99 of fewer than 100 calls is their maximum");
-  if (result) console.log(`result hash ${result}: all gave the same addresses in the same order`);
-  const judged = rows.filter((row) => row.met !== undefined);
-  const met = judged.filter((row) => row.met).length;
-  const noise = warnings(rows, load, loadAfter);
-  const doubt = noise.length > 0 ? ", but see the warnings" : "";
-  if (judged.length > 0) console.log(`targets: ${met} met, ${judged.length - met} missed${doubt}`);
-  for (const line of noise) console.log(line);
-  if (options.json === undefined) return;
-  const all = { head, seed, size: size.name, programs, missing, result, noise, rows };
-  writeFileSync(options.json, `${JSON.stringify(all, null, 2)}\n`);
 }
 
-/** Measures and shows the single calls and their memory; answers the hash of what was given. */
-async function showCalls(run: Bench, size: Size, rows: Row[]): Promise<string> {
-  const memory: Row[] = [];
-  const hash = createHash("sha256");
-  for (const [at, one] of size.plans.entries()) {
-    const last = at === size.plans.length - 1;
-    progress(`${one.held} held`);
-    const made = await measureCalls(run, one, {
-      besideNone: last && at > 0,
-      memory: at === 0 || last,
+/** Removes what the experiments have made. */
+export async function closePlugin(): Promise<void> {
+  const bench = await opened?.catch(() => undefined);
+  opened = undefined;
+  await bench?.workspace.close();
+}
+
+type Work = (bench: Awaited<ReturnType<typeof open>>, context: Context) => Promise<Row[]>;
+
+function experiment(name: string, work: Work): Experiment {
+  const run = async (context: Context) => {
+    const bench = await tools(context);
+    if (typeof bench === "string")
+      return [leftOut({ suite, table: name, what: "all", who: "Berth" }, bench)];
+    return work(bench, context);
+  };
+  return { suite, name, run };
+}
+
+const CALLS = "one call, dual stack, spawn to exit";
+
+function single(one: Plan, surroundings: Partial<Surroundings>): Experiment {
+  const name = `one call, ${one.held.toLocaleString("en-US")} held`;
+  return experiment(name, async (bench) => {
+    const rows = await measureCalls(bench, one, { table: CALLS, ...surroundings });
+    const what = `ADD, ${one.held.toLocaleString("en-US")} held`;
+    const absent = bench.missing.filter((text) => one.calls[roleOf(text)]);
+    const left = absent.map((text) => {
+      const [who = "", ...reason] = text.split(": ");
+      return leftOut({ suite, table: CALLS, what, who }, reason.join(": "));
     });
-    rows.push(...made.rows);
-    memory.push(...made.memory);
-    for (const pair of made.given) hash.update(`${pair}\n`);
-  }
-  progress("");
-  show("one call, dual stack, spawn to exit; spread: quartiles by median", CALL_HEAD, rows);
-  show("memory of one ADD when it answers", MEMORY_HEAD, memory);
-  rows.push(...memory);
-  return hash.digest("hex").slice(0, 8);
+    return [...rows, ...left];
+  });
 }
 
-function show(title: string, columns: readonly string[], rows: readonly Row[]): void {
-  console.log(`\n${sectionText(title, columns, rows)}`);
+/** Which plans a missing program is missed in. */
+function roleOf(missing: string): Role {
+  if (missing.startsWith("berth with")) return "glibc";
+  if (missing.startsWith("berth on")) return "node";
+  return missing.startsWith("empty") ? "floor" : "peer";
 }
 
-/** What is being measured, on a terminal only. */
-function progress(text: string): void {
-  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
+/** Berth and the peers only, with a table of their own. */
+function special(name: string, table: string, helds: Plan[], more: Partial<Surroundings>) {
+  return experiment(name, async (bench) => {
+    const rows: Row[] = [];
+    for (const one of helds) rows.push(...(await measureCalls(bench, one, { table, ...more })));
+    return rows;
+  });
 }
 
-try {
-  await main();
-} catch (error) {
-  const usage = error instanceof TypeError;
-  console.error(`bench:plugin: ${error instanceof Error ? error.message : error}`);
-  process.exitCode = usage ? 2 : 1;
+/** The suite, by size of the run. */
+export function plugins(quick: boolean): Experiment[] {
+  const plans = quick ? QUICK : FULL;
+  const few = (held: number, peer: number): Plan =>
+    plan(held, 0, quick ? { berth: 5, peer: 3 } : { berth: 100, peer });
+  const cold = (held: number): Plan =>
+    plan(held, 0, quick ? { berth: 3, peer: 2 } : { berth: 30, glibc: 30, peer: held ? 15 : 30 });
+  const size = quick ? "quick" : "full";
+  return [
+    ...plans.map((one, at) => {
+      const last = at === plans.length - 1;
+      return single(one, { besideNone: last, memory: at === 0 || last });
+    }),
+    special(
+      "annotations on stdin",
+      `one call with ${ANNOTATION_BYTES / 1000} KB of annotations on stdin`,
+      quick ? [few(0, 3)] : [few(0, 100), few(250, 60)],
+      { network: { annotationBytes: ANNOTATION_BYTES } },
+    ),
+    special(
+      "cold page cache",
+      "one call, program and state dropped from the page cache before",
+      quick ? [cold(0)] : [cold(0), cold(250)],
+      { mode: "cold" },
+    ),
+    experiment("storm", (bench) => measureStorms(bench, STORMS[size], STORM_SECONDS_MAX[size])),
+    experiment("bridge", async (bench) => {
+      const rows: Row[] = [];
+      for (const held of quick ? [0] : [0, 1_000])
+        rows.push(...(await measureBridge(bench, held, quick ? 2 : 20)));
+      return rows;
+    }),
+  ];
 }

@@ -6,14 +6,18 @@
 
 import { existsSync, mkdirSync, realpathSync } from "node:fs";
 import { join } from "node:path";
+import { findCompiler } from "../method/native.ts";
 import { compile } from "./spawner.ts";
 import { execute, type Workspace } from "./workspace.ts";
 
 /** How held addresses get into its state: by writing host-local's files, or by calls. */
 export type Kind = "berth" | "host-local" | "empty";
 
+/** What a program is in the tables: ours, ours with another libc or on Node, a peer, a floor. */
+export type Role = "berth" | "glibc" | "node" | "peer" | "floor";
+
 export type Program = {
-  role: "berth" | "node" | "peer" | "floor";
+  role: Role;
   kind: Kind;
   path: string;
   /** What the table calls it: "host-local 1.1.1". */
@@ -24,7 +28,7 @@ export type Program = {
 
 export type Found = { programs: Program[]; missing: string[] };
 
-const HOST_LOCAL = "github.com/containernetworking/plugins/plugins/ipam/host-local";
+const HOST_LOCAL = "github.com/containernetworking/plugins/plugins/ipam/host-local@v1.9.1";
 const GO_INSTALL_MS_MAX = 180_000;
 export const CNI_DIRECTORIES = ["/opt/cni/bin", "/usr/lib/cni"];
 
@@ -36,6 +40,7 @@ export async function findPrograms(
 ): Promise<Found> {
   const found: Found = { programs: [], missing: [] };
   await addBerth(found, root);
+  await addGlibc(found, root);
   await addPeers(found, root, options.install);
   await addFloors(found, join(root, "bench/plugin/empty.c"), workspace);
   return found;
@@ -63,14 +68,48 @@ async function addBerth(found: Found, root: string): Promise<void> {
   else found.missing.push("berth on Node: build/bin/berth-node isn't built");
 }
 
+/** The same plugin linked with glibc, where the native build took musl. */
+async function addGlibc(found: Found, root: string): Promise<void> {
+  const label = "berth with glibc";
+  const compiler = findCompiler()?.command;
+  if (process.env.BERTH || compiler !== "musl-gcc") {
+    found.missing.push(
+      `${label}: the native build used ${compiler ?? "no compiler"}, not musl-gcc`,
+    );
+    return;
+  }
+  const path = join(root, "build/bench/berth-glibc");
+  // The build looks for its compiler once in a process: this one has its own.
+  const code =
+    'import { compileHost } from "./scripts/native.mjs";' +
+    'await compileHost({ wasm: "build/cni.wasm", dir: "build/bench/glibc",' +
+    ' out: "build/bench/berth-glibc" });';
+  const made = await execute(process.execPath, ["--input-type=module", "-e", code], {
+    cwd: root,
+    env: { ...process.env, CC: "gcc" },
+    timeoutMs: 120_000,
+  });
+  if (made.status === 0)
+    found.programs.push({ role: "glibc", kind: "berth", path, label, origin: "gcc -static" });
+  else found.missing.push(`${label}: ${reasonOf(made.stderr)}`);
+}
+
+/** The line of a failed program's words that says what was wrong. */
+function reasonOf(stderr: string): string {
+  const lines = stderr.trim().split("\n");
+  return (
+    lines.find((line) => /\b(\w*Error|error)\b/.test(line))?.trim() ?? lines.at(-1) ?? "failed"
+  );
+}
+
 async function addPeers(found: Found, root: string, install: boolean): Promise<void> {
   const candidates = [
     ...(process.env.HOST_LOCAL ? [process.env.HOST_LOCAL] : []),
     ...CNI_DIRECTORIES.map((directory) => join(directory, "host-local")),
   ];
-  const built = await todaysRelease(root, install);
+  const built = await newestRelease(root, install);
   if ("path" in built) candidates.push(built.path);
-  else found.missing.push(`host-local, today's release: ${built.missing}`);
+  else found.missing.push(`the newest host-local: ${built.missing}`);
   const seen = new Set<string>();
   for (const path of candidates) {
     if (!existsSync(path) || seen.has(realpathSync(path))) continue;
@@ -105,8 +144,8 @@ async function hostLocalVersion(path: string): Promise<{ version: string; origin
   return { version: full.replace(/[+-].*$/, ""), origin: `package ${name} ${full}` };
 }
 
-/** host-local as Go's module proxy has it today; built once into build/peers and kept there. */
-async function todaysRelease(
+/** The pinned release of host-local, from Go's module proxy; built once into build/peers and kept there. */
+async function newestRelease(
   root: string,
   install: boolean,
 ): Promise<{ path: string } | { missing: string }> {
@@ -115,7 +154,7 @@ async function todaysRelease(
   if (existsSync(path)) return { path };
   if (!install) return { missing: "not built yet, and this run builds nothing" };
   mkdirSync(bin, { recursive: true });
-  const made = await execute("go", ["install", `${HOST_LOCAL}@latest`], {
+  const made = await execute("go", ["install", HOST_LOCAL], {
     env: { ...process.env, GOBIN: bin, CGO_ENABLED: "0" },
     timeoutMs: GO_INSTALL_MS_MAX,
   });

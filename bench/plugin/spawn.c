@@ -1,6 +1,6 @@
 /* spawn: measures whole processes, from just before posix_spawn to the return of wait4.
  *
- *     spawn run|storm|memory PLAN ANSWERS
+ *     spawn run|cold|storm|memory PLAN ANSWERS
  *
  * Node's own spawn costs 0.7 ms a call, five times what is measured here, so the measuring is
  * done in C and the thinking (schedules, medians, checks) in TypeScript. posix_spawn is vfork
@@ -10,6 +10,7 @@
  *
  *     program  PATH                               programs and inputs are counted from 0
  *     input    PATH                               what a step gets on stdin
+ *     cold     PATH                               a file or directory for the next step, see cold
  *     step     PROGRAM INPUT [NAME=VALUE ...]     one process and its whole environment
  *
  * ANSWERS gets one line a step, in the order of the plan:
@@ -18,6 +19,10 @@
  *
  * run     one process after the other. NS is that process's time. The input is opened before
  *         the clock starts; stdout is a pipe that is read after it has stopped.
+ * cold    as run, but before each step the files of its `cold` lines (those below a directory, too)
+ *         are synced and their pages dropped from the page cache, untimed. Their inodes and
+ *         directory entries stay in memory: only drop_caches, which the whole machine would feel,
+ *         forgets those.
  * storm   all processes are started as fast as possible, a thread collects them as they end.
  *         NS is the time from the start of the first one to the end of this one, which is what
  *         a runtime that sends N calls at once waits for.
@@ -33,6 +38,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
@@ -42,6 +48,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -53,6 +60,7 @@ enum {
   INPUTS_MAX = 256,
   STEP_SECONDS_MAX = 120,
   STORM_SECONDS_MAX = 600,
+  COLD_MAX = 2,
   ANSWER_BYTES_MAX = 64 * 1024, /* what a pipe holds: a longer answer ends as status 137 */
 };
 
@@ -60,6 +68,7 @@ struct step {
   int program;
   int input;
   char *env; /* tab-separated NAME=VALUE fields, 0 when there are none */
+  char *cold[COLD_MAX];
 };
 
 static char *programs[PROGRAMS_MAX];
@@ -68,6 +77,7 @@ static char *inputs[INPUTS_MAX];
 static int input_count;
 static struct step *steps;
 static int step_count;
+static char *cold[COLD_MAX]; /* what the next step is to find cold */
 static volatile pid_t running; /* what the alarm kills */
 
 struct end {
@@ -105,10 +115,19 @@ static void read_step(char *rest) {
     steps = realloc(steps, (size_t)(step_count + 1024) * sizeof *steps);
     if (!steps) die("memory");
   }
-  struct step s = {atoi(program), atoi(input), rest};
+  struct step s = {atoi(program), atoi(input), rest, {0}};
+  memcpy(s.cold, cold, sizeof cold);
+  memset(cold, 0, sizeof cold);
   if (s.program < 0 || s.program >= program_count) refuse("a step names an unknown program");
   if (s.input < 0 || s.input >= input_count) refuse("a step names an unknown input");
   steps[step_count++] = s;
+}
+
+static void read_cold(char *path) {
+  int at = 0;
+  while (at < COLD_MAX && cold[at]) at++;
+  if (at == COLD_MAX) refuse("a step has too many cold paths");
+  cold[at] = path;
 }
 
 static void read_plan(const char *path) {
@@ -125,6 +144,7 @@ static void read_plan(const char *path) {
       programs[program_count++] = rest;
     else if (!strcmp(kind, "input") && rest && input_count < INPUTS_MAX)
       inputs[input_count++] = rest;
+    else if (!strcmp(kind, "cold") && rest) read_cold(rest);
     else if (!strcmp(kind, "step")) read_step(rest);
     else refuse("a line of the plan is unknown or one too many");
   }
@@ -217,6 +237,25 @@ static void run_step(const struct step *s, FILE *answers) {
   close(out[1]);
   print_line(answers, took, status_of(status), -1, -1, out[0]);
   close(out[0]);
+}
+
+/* Drops one file's pages from the page cache; dirty ones can't be dropped, so it is synced first. */
+static int forget(const char *path, const struct stat *about, int kind, struct FTW *where) {
+  (void)where;
+  if (kind != FTW_F || !S_ISREG(about->st_mode)) return 0;
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) die(path);
+  if (fdatasync(fd)) die(path);
+  int error = posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+  if (error) errno = error, die(path);
+  close(fd);
+  return 0;
+}
+
+static void cold_step(const struct step *s, FILE *answers) {
+  for (int at = 0; at < COLD_MAX; at++)
+    if (s->cold[at] && nftw(s->cold[at], forget, 16, FTW_PHYS)) die(s->cold[at]);
+  run_step(s, answers);
 }
 
 /* One number, in KiB, of /proc/PID/status; -1 when it isn't there. */
@@ -342,20 +381,20 @@ static void storm(FILE *answers) {
 }
 
 int main(int argc, char **argv) {
-  if (argc != 4) refuse("usage: spawn run|storm|memory PLAN ANSWERS");
+  if (argc != 4) refuse("usage: spawn run|cold|storm|memory PLAN ANSWERS");
   read_plan(argv[2]);
   FILE *answers = fopen(argv[3], "we");
   if (!answers) die(argv[3]);
   struct sigaction action = {.sa_handler = on_alarm};
   sigaction(SIGALRM, &action, 0);
-  if (!strcmp(argv[1], "storm")) {
-    storm(answers);
-  } else {
-    int memory = !strcmp(argv[1], "memory");
-    if (!memory && strcmp(argv[1], "run")) refuse("the mode is run, storm or memory");
-    for (int k = 0; k < step_count; k++)
-      (memory ? memory_step : run_step)(&steps[k], answers);
-  }
+  void (*one)(const struct step *, FILE *) = 0;
+  if (!strcmp(argv[1], "run")) one = run_step;
+  else if (!strcmp(argv[1], "cold")) one = cold_step;
+  else if (!strcmp(argv[1], "memory")) one = memory_step;
+  if (one)
+    for (int k = 0; k < step_count; k++) one(&steps[k], answers);
+  else if (!strcmp(argv[1], "storm")) storm(answers);
+  else refuse("the mode is run, cold, storm or memory");
   if (fclose(answers)) die(argv[3]);
   return 0;
 }

@@ -4,10 +4,18 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { execute, type Workspace } from "./workspace.ts";
 
-export type Mode = "run" | "storm" | "memory";
+export type Mode = "run" | "storm" | "memory" | "cold";
 
-/** One process: `env` is laid over COMMON_ENV. */
-export type Step = { program: string; input: string; env: Record<string, string> };
+/**
+ * One process: `env` is laid over COMMON_ENV. In mode "cold" the program and every file below
+ * `cold` are dropped from the page cache first.
+ */
+export type Step = {
+  program: string;
+  input: string;
+  env: Record<string, string>;
+  cold?: string;
+};
 
 export type Answer = {
   /** Time of this process; in a storm, from the first start to this end. */
@@ -79,7 +87,7 @@ export class Spawner {
   async run(mode: Mode, steps: readonly Step[], within: readonly string[] = []): Promise<Answer[]> {
     const plan = this.#workspace.path("plan");
     const answers = `${plan}.answers`;
-    writeFileSync(plan, planText(steps));
+    writeFileSync(plan, planText(mode, steps));
     const [command, ...args] = [...within, this.#tool, mode, plan, answers];
     const done = await execute(command!, args);
     if (done.status !== 0)
@@ -91,7 +99,7 @@ export class Spawner {
   }
 }
 
-function planText(steps: readonly Step[]): string {
+function planText(mode: Mode, steps: readonly Step[]): string {
   const programs = [...new Set(steps.map((step) => step.program))];
   const inputs = [...new Set(steps.map((step) => step.input))];
   const lines = [
@@ -100,7 +108,9 @@ function planText(steps: readonly Step[]): string {
   ];
   const programAt = new Map(programs.map((path, at) => [path, at]));
   const inputAt = new Map(inputs.map((path, at) => [path, at]));
-  for (const { program, input, env } of steps) {
+  for (const { program, input, env, cold } of steps) {
+    if (mode === "cold") lines.push(`cold\t${program}`);
+    if (mode === "cold" && cold) lines.push(`cold\t${cold}`);
     const extra = Object.entries({ ...COMMON_ENV, ...env }).map(
       ([key, value]) => `${key}=${value}`,
     );

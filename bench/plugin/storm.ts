@@ -4,15 +4,20 @@
 // host-local reads every file under one lock for each of them, so its storm grows with the square
 // of N; a storm that would take longer than allowed is left out, with what it would have taken.
 
-import type { Bench } from "./calls.ts";
-import { figuresOf, milliseconds, type Row, times } from "./figures.ts";
+import { digits } from "../method/measure.ts";
+import { figuresOf, type Row } from "../method/row.ts";
+import { type Bench, suite } from "./calls.ts";
 import { addressesIn, addressesOf, Network } from "./network.ts";
 import type { Program } from "./programs.ts";
 import type { Answer } from "./spawner.ts";
 
-/** Storms of Berth per size; the one with the median last answer is shown. */
+/** Storms of Berth per size. */
 const REPEATS = 5;
 
+/**
+ * Rows of storms by size. The median is half the pods' wait, `max` the last one's; a ratio is of
+ * the last answers.
+ */
 export async function measureStorms(
   bench: Bench,
   sizes: readonly number[],
@@ -20,16 +25,13 @@ export async function measureStorms(
 ): Promise<Row[]> {
   const rows: Row[] = [];
   const last = new Map<Program, { size: number; ms: number }>();
+  const table = "storm: N ADDs started at once, N held; ms until all are answered";
   for (const size of sizes) {
     let berthMs = 0;
     for (const program of bench.programs) {
-      if (program.role === "node" || program.role === "floor") continue;
-      const label = program.label;
-      const row: Row = {
-        section: "storm",
-        situation: `${size.toLocaleString("en-US")} at once`,
-        label,
-      };
+      if (program.role === "node" || program.role === "floor" || program.role === "glibc") continue;
+      const what = `${size.toLocaleString("en-US")} at once`;
+      const row: Row = { suite, table, what, who: program.label, unit: "ms" };
       rows.push(row);
       const before = last.get(program);
       const expectedMs = before ? before.ms * (size / before.size) ** 2 : 0;
@@ -38,13 +40,15 @@ export async function measureStorms(
         continue;
       }
       const storms = await stormsOf(bench, program, size);
-      const figures = storms.map((storm) => figuresOf(storm)).sort((a, b) => a.maxMs - b.maxMs);
-      const shown = figures[Math.floor(figures.length / 2)]!;
-      last.set(program, { size, ms: shown.maxMs });
-      if (program.role === "berth") berthMs = shown.maxMs;
-      row.figures = shown;
-      row.cells = [shown.medianMs, shown.p99Ms, shown.maxMs].map(milliseconds);
-      if (program.role === "peer" && berthMs > 0) row.compared = times(shown.maxMs, berthMs);
+      // One value a storm: its last answer. The pods' own waits are in the note.
+      row.figures = figuresOf(storms.map((storm) => Math.max(...storm) / 1e6));
+      const waits = figuresOf(storms.flat().map((ns) => ns / 1e6));
+      row.note = `a pod waits ${digits(waits.median)} ms, p99 ${digits(waits.p99)}`;
+      const ms = row.figures.median;
+      last.set(program, { size, ms });
+      if (program.role === "berth") berthMs = ms;
+      if (program.role === "peer" && berthMs > 0)
+        Object.assign(row, { ratio: ms / berthMs, beside: "Berth" });
     }
   }
   return rows;

@@ -2,14 +2,18 @@
 // read back beside plain bytes on the same disk.
 import { spawnSync } from "node:child_process";
 import { closeSync, fdatasyncSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { heapBytes } from "../../src/heap.ts";
 import { createPool, Pool } from "../../src/index.ts";
-import { packageRoot } from "../../src/wasm.ts";
-import { type Line, measured } from "./measure.ts";
+import type { Context, Experiment } from "../method/experiment.ts";
+import { collectGarbage } from "../method/garbage.ts";
+import { figuresOf, medianOf, type Row } from "../method/row.ts";
 
-function manyPools(count: number): Line {
-  globalThis.gc?.();
+const suite = "core";
+
+function manyPools(count: number): Row[] {
+  collectGarbage();
   const before = { heap: heapBytes(), js: process.memoryUsage().heapUsed };
   const pools: Pool[] = [];
   for (let i = 0; i < count; i++) {
@@ -19,15 +23,16 @@ function manyPools(count: number): Line {
     pool.take();
     pools.push(pool);
   }
-  globalThis.gc?.();
+  collectGarbage();
   const heap = (heapBytes() - before.heap) / count;
   const js = (process.memoryUsage().heapUsed - before.js) / count;
   for (const pool of pools) pool.close();
-  return {
-    section: "memory",
-    what: `${count.toLocaleString("en-US")} pools of /26 in one process, bytes for each`,
-    figure: `${Math.round(heap)} in the shared memory, ${Math.round(js)} in JavaScript`,
-  };
+  const what = `${count.toLocaleString("en-US")} pools of /26 in one process, each`;
+  const row = { suite, table: "memory", what, unit: "bytes" } as const;
+  return [
+    { ...row, who: "in the shared memory", value: heap },
+    { ...row, who: "in JavaScript", value: js },
+  ];
 }
 
 function writeWhole(path: string, bytes: Uint8Array): void {
@@ -43,8 +48,8 @@ function forget(path: string): boolean {
 }
 
 /** Write and read back, a pool's snapshot and plain bytes of its length by turns. */
-function snapshots(what: string, pool: Pool, rounds: number): Line[] {
-  const path = join(packageRoot(), `build/bench-snapshot-${process.pid}`);
+function snapshots(what: string, pool: Pool, rounds: number): Row[] {
+  const path = join(tmpdir(), `berth-bench-snapshot-${process.pid}`);
   const times = { write: [] as number[], plainWrite: [] as number[] };
   const reads = { read: [] as number[], plainRead: [] as number[] };
   const clock = (into: number[], work: () => void) => {
@@ -74,38 +79,50 @@ function snapshots(what: string, pool: Pool, rounds: number): Line[] {
   } finally {
     rmSync(path, { force: true });
   }
-  const share = (plain: number[], own: number[]) =>
-    measured("plain", plain).median / measured("own", own).median;
-  const both = { ...times, ...reads };
-  const line = (verb: string, plain: number[], own: number[]): Line => ({
-    section: "snapshots",
-    what: `${what}: ${verb} ${(length / 1e6).toFixed(2)} MB`,
-    figure:
-      `${(measured("", own).median / 1e6).toFixed(2)} ms, ` +
-      `${Math.round(share(plain, own) * 100)} % of plain bytes`,
-    target: ">= 70 %",
-    met: share(plain, own) >= 0.7,
-  });
+  const rows = (verb: string, plain: number[], own: number[]): Row[] => {
+    const share = medianOf(plain.map((ns, round) => ns / own[round]!));
+    const row = { suite, table: "snapshots", unit: "ms" } as const;
+    const text = `${what}: ${verb} ${(length / 1e6).toFixed(2)} MB`;
+    const ms = (list: number[]) => figuresOf(list.map((ns) => ns / 1e6));
+    return [
+      {
+        ...row,
+        what: text,
+        who: "Berth",
+        figures: ms(own),
+        ratio: share,
+        beside: "of plain bytes' speed",
+        target: ">= 0.7 x",
+        met: share >= 0.7,
+      },
+      { ...row, what: text, who: "plain bytes", figures: ms(plain) },
+    ];
+  };
   return [
-    line("write", both.plainWrite, both.write),
-    line(`read back from ${from}`, both.plainRead, both.read),
+    ...rows("write", times.plainWrite, times.write),
+    ...rows(`read back from ${from}`, reads.plainRead, reads.read),
   ];
 }
 
-/** The table. */
-export function measureMemory(quick: boolean): Line[] {
+function run({ quick }: Context): Row[] {
   const held = quick ? 100_000 : 10_000_000;
   const before = heapBytes();
   using pool = createPool("10.0.0.0/8");
   pool.takeMany(new Uint32Array(held));
   const bytes = heapBytes() - before;
   return [
-    manyPools(quick ? 1000 : 100_000),
+    ...manyPools(quick ? 1000 : 100_000),
     {
-      section: "memory",
+      suite,
+      table: "memory",
       what: `${held.toLocaleString("en-US")} held addresses of a /8, without owners`,
-      figure: `${(bytes / 1e6).toFixed(2)} MB`,
+      who: "Berth",
+      unit: "MB",
+      value: bytes / 1e6,
+      bytesPerAddress: bytes / held,
     },
     ...snapshots(`${held.toLocaleString("en-US")} held in a /8`, pool, quick ? 3 : 25),
   ];
 }
+
+export const memory: Experiment = { suite, name: "memory and snapshots", run };

@@ -39,3 +39,13 @@ export function interleaved(
   turns.sort((a, b) => a.at - b.at);
   return turns.flatMap(({ program, calls }) => Array.from({ length: calls }, () => program));
 }
+
+/** The list in an order drawn by `random`. */
+export function shuffled<T>(list: readonly T[], random: () => number): T[] {
+  const out = [...list];
+  for (let at = out.length - 1; at > 0; at--) {
+    const other = Math.floor(random() * (at + 1));
+    [out[at], out[other]] = [out[other]!, out[at]!];
+  }
+  return out;
+}

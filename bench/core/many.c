@@ -1,5 +1,5 @@
 /* many FILL ROUNDS: slotsTakeMany and slotsGiveMany of rooms.wasm through wasm2c, the same work as
- * inV8 of hot.ts: a /8 that is FILL ten-thousandths full, ROUNDS times 64 batches of 1,024.
+ * inV8 of inside.ts: a /8 that is FILL ten-thousandths full, ROUNDS times 64 batches of 1,024.
  * Prints the hash, then the nanoseconds for an operation of each round but the first tenth. */
 #include <stdint.h>
 #include <stdio.h>

@@ -1,12 +1,13 @@
 // Threads on one pool: throughput of two workers beside one, each call followed by 1 us of other
 // work; and the law that no slot is given twice, over as many operations as asked for.
 //
-//     npm run bench -- --only threads --operations 100000000
+//     npm run bench -- --filter threads --operations 100000000
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { createPool, type Pool } from "../../src/index.ts";
 import { packageRoot } from "../../src/wasm.ts";
-import { type Line, measured } from "./measure.ts";
+import type { Context, Experiment } from "../method/experiment.ts";
+import { figuresOf, medianOf, type Row } from "../method/row.ts";
 
 // Plain JavaScript: it runs in a thread of its own.
 const CODE = `
@@ -71,35 +72,33 @@ async function race(pool: Pool, workers: number, pairs: number, spins: number) {
   };
 }
 
-/** The table; `operations` = mixed operations of the law's run, 0 for none. */
-export async function measureThreads(quick: boolean, operations: number): Promise<Line[]> {
-  const section = "two threads on one pool";
+async function run({ quick, operations }: Context): Promise<Row[]> {
+  const suite = "core";
+  const table = "two threads on one pool";
   using pool = createPool("10.0.0.0/12");
   const spins = spinsOfMicrosecond();
   const one: number[] = [];
   const two: number[] = [];
-  for (let round = 0; round < (quick ? 1 : 7); round++) {
+  for (let round = 0; round < (quick ? 1 : 9); round++) {
     one.push((await race(pool, 1, quick ? 6400 : 192_000, spins)).perSecond);
     two.push((await race(pool, 2, quick ? 6400 : 192_000, spins)).perSecond);
   }
-  const [a, b] = [measured("one", one).median, measured("two", two).median];
-  const ratio = b / a;
-  const lines: Line[] = [
-    {
-      section,
-      what: "throughput of two beside one, each call followed by 1 us of other work",
-      figure: `${ratio.toFixed(2)} x (${(a / 1e6).toFixed(2)} M/s, ${(b / 1e6).toFixed(2)} M/s)`,
-      ...(quick ? {} : { target: ">= 1.5 x", met: ratio >= 1.5 }),
-    },
+  const ratio = medianOf(two.map((speed, round) => speed / one[round]!));
+  const what = "time of a call, each followed by 1 us of other work";
+  const row = { suite, table, what, unit: "ns" } as const;
+  const ns = (list: number[]) => figuresOf(list.map((speed) => 1e9 / speed));
+  const rows: Row[] = [
+    { ...row, who: "one thread", figures: ns(one) },
+    { ...row, who: "two threads", figures: ns(two), ratio, beside: "the speed of one" },
   ];
+  if (!quick) Object.assign(rows[1]!, { target: ">= 1.5 x", met: ratio >= 1.5 });
   if (operations > 0) {
     const law = await race(pool, 2, Math.ceil(operations / 4), 0);
     if (law.clashes > 0) throw new Error(`${law.clashes} slots were given twice`);
-    lines.push({
-      section,
-      what: `${operations.toLocaleString("en-US")} mixed operations of two threads`,
-      figure: `no slot given twice; ${(law.perSecond / 1e6).toFixed(2)} M/s without other work`,
-    });
+    const text = `${operations.toLocaleString("en-US")} mixed operations, no slot given twice`;
+    rows.push({ ...row, what: text, who: "two threads", value: 1e9 / law.perSecond });
   }
-  return lines;
+  return rows;
 }
+
+export const threads: Experiment = { suite: "core", name: "two threads on one pool", run };

@@ -1,16 +1,12 @@
 // SQLite (better-sqlite3: WAL, synchronous=FULL) and LMDB doing what a durable allocation does:
-// find the next address, write down who has it, on disk before the answer. They live in
-// bench/peers/js with a package.json of their own and are installed here, when the bench is asked
-// to.
+// find the next address, write down who has it, on disk before the answer. bench/peers/stores has
+// their versions.
 //
 // Both are given their best shape: one process, prepared statements, one transaction for each batch
 // of callers, and no more than two tables.
-import { execFileSync } from "node:child_process";
-import { existsSync } from "node:fs";
-import { createRequire } from "node:module";
 import { join } from "node:path";
-import { packageRoot } from "../../src/wasm.ts";
-import { mix } from "./measure.ts";
+import { mix } from "../method/measure.ts";
+import { loadPeer } from "../peers/packages.ts";
 import type { Store } from "./store.ts";
 
 const BASE = 0x0a000000;
@@ -34,18 +30,6 @@ interface Lmdb {
   transactionSync<T>(work: () => T): T;
   openDB(options: { name: string }): Lmdb;
   close(): void;
-}
-
-function load<T>(name: string): T {
-  const dir = join(packageRoot(), "bench/peers/js");
-  if (!existsSync(join(dir, "node_modules"))) {
-    console.error(`bench: installing the packages of ${dir}`);
-    execFileSync("npm", ["install", "--no-audit", "--no-fund", "--foreground-scripts"], {
-      cwd: dir,
-      stdio: ["ignore", "ignore", "inherit"],
-    });
-  }
-  return createRequire(join(dir, "package.json"))(name) as T;
 }
 
 /** Rounds as batches of `callers`: a transaction each. */
@@ -72,8 +56,9 @@ function batches(
 
 type Transaction = (work: () => void) => void;
 
-function sqlite(dir: string): Store {
-  const Database = load<new (path: string) => Sqlite>("better-sqlite3");
+type Database = new (path: string) => Sqlite;
+
+function sqlite(dir: string, Database: Database, version: string): Store {
   const db = new Database(join(dir, "peer.sqlite"));
   db.pragma("journal_mode = WAL");
   db.pragma("synchronous = FULL");
@@ -90,11 +75,12 @@ function sqlite(dir: string): Store {
     return at!;
   };
   const all = db.transaction((work: () => void) => work());
-  return batches("SQLite, WAL, synchronous=FULL", one, all, () => db.close());
+  return batches(`SQLite (better-sqlite3 ${version})`, one, all, () => db.close());
 }
 
-function lmdb(dir: string): Store {
-  const { open } = load<{ open(options: object): Lmdb }>("lmdb");
+type Open = { open(options: object): Lmdb };
+
+function lmdb(dir: string, { open }: Open, version: string): Store {
   // Without overlappingSync a transaction is on disk when it returns.
   const db = open({ path: join(dir, "peer.lmdb"), overlappingSync: false });
   const owners = db.openDB({ name: "owners" });
@@ -108,14 +94,26 @@ function lmdb(dir: string): Store {
     return at;
   };
   return batches(
-    "LMDB",
+    `LMDB (lmdb ${version})`,
     one,
     (work) => db.transactionSync(work),
     () => db.close(),
   );
 }
 
-/** The peers' stores in a directory. */
-export function peerStores(dir: string): Store[] {
-  return [sqlite(dir), lmdb(dir)];
+/** The peers' stores in a directory, and which aren't here. */
+export function peerStores(dir: string, install: boolean) {
+  const stores: Store[] = [];
+  const missing: { who: string; missing: string }[] = [];
+  const found = loadPeer<Database>("stores", "better-sqlite3", install);
+  try {
+    if ("missing" in found) throw new Error(found.missing);
+    stores.push(sqlite(dir, found.module, found.version));
+  } catch (error) {
+    missing.push({ who: "SQLite", missing: (error as Error).message.split("\n")[0]! });
+  }
+  const other = loadPeer<Open>("stores", "lmdb", install);
+  if ("missing" in other) missing.push({ who: "LMDB", missing: other.missing });
+  else stores.push(lmdb(dir, other.module, other.version));
+  return { stores, missing };
 }

@@ -21,12 +21,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseAddress } from "../../src/address.ts";
 import { type Ipam, openIpam } from "../../src/ipam/ipam.ts";
-import { digits, type Line, type Measured, measured, mix } from "./measure.ts";
-import { peerStores } from "./storepeers.ts";
+import type { Context, Experiment } from "../method/experiment.ts";
+import { mix } from "../method/measure.ts";
+import { figuresOf, medianOf, type Row } from "../method/row.ts";
+import { randomOf, shuffled } from "../method/schedule.ts";
+import { peerStores } from "./peers.ts";
 
 const PREFIX = "10.0.0.0/8";
 const LOG_BYTES = 16 << 20;
-const OPEN_ROUNDS = 5;
+const OPEN_ROUNDS = 7;
 const TARGET = 0.8;
 
 /** Something that allocates durably. */
@@ -156,56 +159,82 @@ function ownerOf(round: number, n: number): string {
   return `owner-${String(round).padStart(6, "0")}-${String(n).padStart(7, "0")}`;
 }
 
-function per(m: Measured): string {
-  const spread = Math.round(m.spread * 100);
-  return `${digits(m.median / 1000)} us, p99 ${digits(m.p99 / 1000)}, spread ${spread} %`;
+const suite = "store";
+
+async function durable(callers: number, { quick, seed, peers, install }: Context): Promise<Row[]> {
+  const dir = mkdtempSync(join(tmpdir(), "berth-store-"));
+  try {
+    const bytes = entryBytes(dir);
+    const table = `durable allocate, ${callers} at once (${bytes} bytes of log each)`;
+    const other = peers ? peerStores(dir, install) : { stores: [], missing: [] };
+    const stores: Store[] = [
+      berth(dir, "always"),
+      bareTurns(new BareLog(join(dir, "later"), bytes), bytes),
+      bareNow(new BareLog(join(dir, "now"), bytes), bytes),
+      ...other.stores,
+    ];
+    const times = await roundsOf(stores, callers, quick ? 3 : 40, seed);
+    const row = { suite, table, what: `${callers} at once`, unit: "us" } as const;
+    const own = times[0]!;
+    return [
+      ...times.map((one, at) => ({ ...row, ...storeRow(stores[at]!.name, one, own, at) })),
+      ...other.missing.map(({ who, missing }): Row => ({ ...row, who, missing })),
+    ];
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
 }
 
-async function durable(
-  dir: string,
-  callers: number,
-  rounds: number,
-  peers: boolean,
-): Promise<Line[]> {
-  const bytes = entryBytes(dir);
-  const operations = callers === 1 ? 200 : 64 * 25;
-  const section = `durable allocate, ${callers} at once (${bytes} bytes of log each)`;
-  const stores: Store[] = [
-    berth(dir, "always"),
-    bareTurns(new BareLog(join(dir, "later"), bytes), bytes),
-    bareNow(new BareLog(join(dir, "now"), bytes), bytes),
-    ...(peers ? await peerStores(dir) : []),
-  ];
-  const times = stores.map(() => [] as number[]);
-  const hashes = stores.map(() => 0);
+interface Times {
+  /** Microseconds of an operation, by round. */
+  us: number[];
+  hash: number;
+}
+
+/** Every store does the same round, in an order drawn by seed. */
+async function roundsOf(stores: Store[], callers: number, rounds: number, seed: number) {
+  const operations = callers === 1 ? 100 : 64 * 25;
+  const random = randomOf(seed);
+  const all = stores.map((store): Times & { store: Store } => ({ store, us: [], hash: 0 }));
   for (let round = -2; round < rounds; round++) {
     const owners = Array.from({ length: operations }, (_, n) => ownerOf(round + 2, n));
-    for (const [i, store] of stores.entries()) {
+    for (const one of shuffled(all, random)) {
       const begin = process.hrtime.bigint();
-      const hash = await store.round(owners, callers);
+      const hash = await one.store.round(owners, callers);
       const ns = Number(process.hrtime.bigint() - begin);
-      hashes[i] = mix(hashes[i]!, hash);
-      if (round >= 0) times[i]!.push(ns / operations);
+      one.hash = mix(one.hash, hash);
+      if (round >= 0) one.us.push(ns / operations / 1000);
     }
   }
   for (const store of stores) store.close();
-  const figures = stores.map((store, i) => measured(store.name, times[i]!));
-  const own = figures[0]!.median;
-  return figures.map((m, i): Line => {
-    const hash = stores[i]!.name.startsWith("bare") ? "" : `, hash ${hashes[i]!.toString(16)}`;
-    const line: Line = { section, what: m.name, figure: `${per(m)}${hash}` };
-    if (i === 0) return line;
-    const share = m.median / own;
-    line.figure += `: Berth reaches ${Math.round(share * 100)} % of it`;
-    if (i === 1) return { ...line, target: ">= 80 %", met: share >= TARGET };
-    return line;
-  });
+  return all;
+}
+
+function storeRow(who: string, one: Times, own: Times, at: number) {
+  const bare = who.startsWith("bare");
+  const ratio = medianOf(one.us.map((us, round) => us / own.us[round]!));
+  const target = at === 1 ? { target: ">= 0.8 x Berth", met: ratio >= TARGET } : {};
+  return {
+    who,
+    figures: figuresOf(one.us),
+    ...(!bare && { hash: one.hash.toString(16) }),
+    ...(at > 0 && { ratio, beside: "Berth" }),
+    ...target,
+  };
 }
 
 /** Time to open an image, and to read as many bytes into fresh shared memory. */
-function opening(dir: string, owners: number): Line[] {
+function opening({ quick }: Context): Row[] {
+  const dir = mkdtempSync(join(tmpdir(), "berth-store-"));
+  try {
+    return openingIn(dir, quick ? 50_000 : 1_000_000);
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+function openingIn(dir: string, owners: number): Row[] {
   const path = join(dir, "many");
-  const section = `opening an image with ${owners} owners`;
   const ipam = openIpam(path, { sync: "never" });
   const pool = ipam.pool(PREFIX, { policy: "next" });
   const begun = performance.now();
@@ -222,48 +251,42 @@ function opening(dir: string, owners: number): Line[] {
     const opened = process.hrtime.bigint();
     if (again.find({ owner: ownerOf(0, owners - 1) }) === undefined) throw new Error("lost");
     again.close();
-    opens.push(Number(opened - begin));
+    opens.push(Number(opened - begin) / 1e6);
     const memory = new WebAssembly.Memory({ initial: 16384, maximum: 16384, shared: true });
     const into = new Uint8Array(memory.buffer, 65536, size);
     const start = process.hrtime.bigint();
     const fd = openSync(file, "r");
     readSync(fd, into, 0, size, 0);
     closeSync(fd);
-    reads.push(Number(process.hrtime.bigint() - start));
+    reads.push(Number(process.hrtime.bigint() - start) / 1e6);
   }
-  const ms = (list: number[]) => {
-    const m = measured("", list);
-    return `${digits(m.median / 1e6)} ms, worst ${digits(Math.max(...list) / 1e6)}`;
-  };
-  const met = measured("", opens).median < 100e6;
-  const what = `openIpam, ${digits(size / 1e6)} MB in the page cache`;
+  const table = `recovery: an image with ${owners.toLocaleString("en-US")} owners`;
+  const what = `open ${(size / 1e6).toFixed(0)} MB in the page cache`;
+  const row = { suite, table, what, unit: "ms" } as const;
+  const ratio = medianOf(reads.map((ms, round) => ms / opens[round]!));
+  const met = medianOf(opens) < 100;
   return [
-    { section, what, figure: ms(opens), target: "< 100 ms", met },
-    { section, what: "reading the same bytes into memory, nothing else", figure: ms(reads) },
-    { section, what: "allocate while it was made, not flushed", figure: `${digits(each)} us` },
+    { ...row, who: "Berth, openIpam", figures: figuresOf(opens), target: "< 100 ms", met },
+    {
+      ...row,
+      who: "reading the bytes",
+      figures: figuresOf(reads),
+      ratio,
+      beside: "Berth",
+    },
+    {
+      ...row,
+      what: "allocate while it was made, not flushed",
+      who: "Berth",
+      unit: "us",
+      value: each,
+      bytesPerAddress: size / owners,
+    },
   ];
 }
 
-/** The suite "store". `peers` installs and measures SQLite and LMDB, too. */
-export async function measureStore(
-  quick: boolean,
-  _operations = 0,
-  peers = false,
-): Promise<Line[]> {
-  const lines: Line[] = [];
-  for (const callers of [1, 64]) {
-    const dir = mkdtempSync(join(tmpdir(), "berth-store-"));
-    try {
-      lines.push(...(await durable(dir, callers, quick ? 5 : 25, peers)));
-    } finally {
-      rmSync(dir, { recursive: true, force: true });
-    }
-  }
-  const dir = mkdtempSync(join(tmpdir(), "berth-store-"));
-  try {
-    lines.push(...opening(dir, quick ? 100_000 : 1_000_000));
-  } finally {
-    rmSync(dir, { recursive: true, force: true });
-  }
-  return lines;
-}
+export const stores: Experiment[] = [
+  { suite, name: "durable allocate, 1 at once", run: (context) => durable(1, context) },
+  { suite, name: "durable allocate, 64 at once", run: (context) => durable(64, context) },
+  { suite, name: "recovery, opening an image", run: opening },
+];

@@ -1,0 +1,167 @@
+// npm run bench, npx berth bench: Berth's figures beside its peers', in one run.
+//
+//     bench [--quick] [--filter TEXT ...] [--seed N] [--peers | --no-peers] [--json FILE]
+//           [--turn N] [--operations N]
+//     bench --compare A.json B.json
+//
+// Suites: core (bitmap, radix, pools), churn (re-use of addresses), plugin (whole processes), store
+// (durable commits, recovery). --quick runs everything with tiny counts in under a minute, and
+// installs and builds nothing. --peers (the default of a full run) installs what peers need below
+// bench/peers and build/peers; --no-peers leaves them out. --turn: calls of one plugin in a row;
+// --operations: how many the law of two threads is tried with.
+//
+// Exits 0 when everything ran, whether targets were met or not; 1 when something was wrong (a call
+// failed, an allocator gave other addresses than its peers); 2 for wrong usage.
+import { writeFileSync } from "node:fs";
+import { loadavg } from "node:os";
+import { resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { churns } from "./churn/churn.ts";
+import { firstFree } from "./core/firstfree.ts";
+import { hot } from "./core/hot.ts";
+import { inside } from "./core/inside.ts";
+import { memory } from "./core/memory.ts";
+import { prefixes } from "./core/prefixes.ts";
+import { sparse } from "./core/sparse.ts";
+import { threads } from "./core/threads.ts";
+import { compareFiles } from "./method/compare.ts";
+import type { Context, Experiment } from "./method/experiment.ts";
+import { machine, warnings } from "./method/machine.ts";
+import { type Row, sameWork } from "./method/row.ts";
+import { tablesText } from "./method/table.ts";
+import { closePlugin, plugins } from "./plugin/plugin.ts";
+import { stores } from "./store/store.ts";
+
+/** Everything there is, in the order of the tables. */
+function experiments(quick: boolean): Experiment[] {
+  return [
+    ...firstFree(quick),
+    hot,
+    inside,
+    sparse,
+    prefixes,
+    memory,
+    threads,
+    ...churns,
+    ...plugins(quick),
+    ...stores,
+  ];
+}
+
+class Usage extends Error {}
+
+function whole(name: string, text: string, least: number): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < least)
+    throw new Usage(`--${name} ${text} is not a whole number from ${least} up`);
+  return value;
+}
+
+const OPTIONS = {
+  quick: { type: "boolean", default: false },
+  filter: { type: "string", multiple: true, default: [] as string[] },
+  seed: { type: "string", default: "42" },
+  peers: { type: "boolean" },
+  "no-peers": { type: "boolean", default: false },
+  json: { type: "string" },
+  turn: { type: "string", default: "1" },
+  operations: { type: "string", default: "0" },
+  compare: { type: "boolean", default: false },
+} as const;
+
+function read(argv: string[]) {
+  const parsed = (() => {
+    try {
+      return parseArgs({ args: argv, options: OPTIONS, allowPositionals: true });
+    } catch (error) {
+      throw new Usage((error as Error).message);
+    }
+  })();
+  const { values, positionals } = parsed;
+  if (values.compare && positionals.length !== 2) throw new Usage("--compare wants two files");
+  if (!values.compare && positionals.length > 0)
+    throw new Usage(`${positionals[0]} is no option: --filter ${positionals[0]}?`);
+  if (values.peers && values["no-peers"]) throw new Usage("either --peers or --no-peers");
+  const context: Context = {
+    quick: values.quick,
+    seed: whole("seed", values.seed, 0),
+    peers: !values["no-peers"],
+    install: values.peers ?? (!values.quick && !values["no-peers"]),
+    operations: whole("operations", values.operations, 0),
+    turn: whole("turn", values.turn, 1),
+  };
+  return { ...values, positionals, context };
+}
+
+function chosen(context: Context, filters: readonly string[]): Experiment[] {
+  const all = experiments(context.quick);
+  const suites = new Set(all.map(({ suite }) => suite));
+  const matches = ({ suite, name }: Experiment, text: string) =>
+    suites.has(text)
+      ? suite === text
+      : `${suite} ${name}`.toLowerCase().includes(text.toLowerCase());
+  for (const text of filters)
+    if (!all.some((one) => matches(one, text)))
+      throw new Usage(`nothing matches ${text}; there are:\n${listOf(all)}`);
+  if (filters.length === 0) return all;
+  return all.filter((one) => filters.some((text) => matches(one, text)));
+}
+
+function listOf(all: readonly Experiment[]): string {
+  return all.map(({ suite, name }) => `  ${suite} ${name}`).join("\n");
+}
+
+/** What is being measured, on a terminal only. */
+function progress(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
+}
+
+async function runAll(list: readonly Experiment[], context: Context): Promise<Row[]> {
+  const rows: Row[] = [];
+  try {
+    for (const { suite, name, run } of list) {
+      progress(`${suite}: ${name}`);
+      rows.push(...(await run(context)));
+    }
+  } finally {
+    progress("");
+    await closePlugin();
+  }
+  return rows;
+}
+
+async function bench(argv: string[]): Promise<number> {
+  const { context, filter, json, compare, positionals } = read(argv);
+  if (compare) return compareFiles(positionals[0]!, positionals[1]!, console.log);
+  const list = chosen(context, filter);
+  const load = loadavg()[0]!;
+  const begun = performance.now();
+  const where = machine();
+  const size = context.quick ? "quick" : "full";
+  console.log(`berth ${where.berth} (${where.commit})  node ${where.node}  ${where.system}`);
+  console.log(`${where.processor}, ${where.cores} cores  ${where.compiler}`);
+  console.log(`seed ${context.seed}  size ${size}  load ${load.toFixed(2)}`);
+  const rows = await runAll(list, context);
+  const noise = warnings(rows, load, where.clockStep);
+  console.log(tablesText(rows));
+  const judged = rows.filter((row) => row.met !== undefined);
+  const met = judged.filter((row) => row.met).length;
+  const seconds = Math.round((performance.now() - begun) / 1000);
+  console.log(`\n${seconds} s; targets: ${met} met, ${judged.length - met} missed`);
+  for (const line of noise) console.log(`warning: ${line}`);
+  sameWork(rows);
+  if (json === undefined) return 0;
+  const all = { machine: where, seed: context.seed, size, turn: context.turn, load, seconds };
+  writeFileSync(resolve(json), `${JSON.stringify({ ...all, warnings: noise, rows }, null, 1)}\n`);
+  return 0;
+}
+
+/** The verb `bench`; its exit status. */
+export async function benchCommand(argv: string[]): Promise<number> {
+  try {
+    return await bench(argv);
+  } catch (error) {
+    console.error(`bench: ${error instanceof Error ? error.message : error}`);
+    return error instanceof Usage ? 2 : 1;
+  }
+}

@@ -1,0 +1,148 @@
+// First free: Berth's pools beside the JavaScript peers and the Go ones on the same work. By size of
+// the pool, by fill, and with one free slot at the worst place.
+import type { Context, Experiment } from "../method/experiment.ts";
+import { leftOut } from "../method/experiment.ts";
+import { digits, type Measured, ratioOf, takeTurns } from "../method/measure.ts";
+import type { Row } from "../method/row.ts";
+import { type Found, type Maker, type Space, subjects, usable } from "./subjects.ts";
+import { type Exercise, exercise, probe, type Work } from "./work.ts";
+
+const suite = "core";
+const CHURN = "first free: release one, allocate one";
+const FILL = "first free: fill and empty";
+/** A sample that would take longer is left out: in a full run, in a quick one. */
+const SAMPLE_MS_MAX = { full: 1500, quick: 20 };
+/** Those that scan aren't even tried with more held addresses. */
+const SCAN_MAX = 100_000;
+/** Fewer addresses than these drown in what garbage collection leaves behind. */
+const COUNTED_MIN = 10_000;
+/** Releases of one sample. */
+export const PAIRS = 1000;
+
+interface Situation {
+  table: string;
+  what: string;
+  /** What the Go peers call it. */
+  row: string;
+  work: Work;
+}
+
+/** A pool of 2^bits addresses that is `percent` full: at least one is held. */
+function churn(bits: number, percent: number): Situation {
+  const space = usable(bits);
+  const held = Math.max(1, Math.floor(((space.last - space.first + 1) * percent) / 100));
+  const work: Work = { kind: "churn", space, held, pairs: PAIRS };
+  const size = 32 - bits;
+  return {
+    table: CHURN,
+    what: `/${size}, ${percent} % full`,
+    row: `churn-${size}@${percent}`,
+    work,
+  };
+}
+
+function worst(bits: number): Situation {
+  const space = usable(bits);
+  const held = space.last - space.first + 1;
+  const work: Work = { kind: "worst", space, held, pairs: PAIRS };
+  return { table: CHURN, what: `/${32 - bits}, only the last slot free`, row: "", work };
+}
+
+function fill(what: string, row: string, space: Space): Situation {
+  const pairs = space.last - space.first + 1;
+  return { table: FILL, what, row, work: { kind: "fill", space, held: 0, pairs } };
+}
+
+const FILLS = [0, 50, 99, 99.99];
+
+function situations(quick: boolean): Situation[] {
+  const sizes = quick ? [8, 16] : [8, 16, 24];
+  const fills = quick ? FILLS.slice(1, 3) : FILLS;
+  const nodes: Space = { bits: 16, first: 0, last: 65_535, prefixes: true };
+  return [
+    ...sizes.flatMap((bits) => [...fills.map((percent) => churn(bits, percent)), worst(bits)]),
+    fill("/24", "fill-24", usable(8)),
+    fill("/16", "fill-16", usable(16)),
+    fill("/48 into 65,536 of /64", "nodecidr-48-64", nodes),
+  ];
+}
+
+/** What can be measured in time, or why not. */
+function attempt(
+  maker: Maker,
+  work: Work,
+  { seed, quick }: Context,
+): { task: Exercise; ns: number } | string {
+  const count = Math.max(work.held, work.kind === "fill" ? work.pairs / 2 : 0);
+  if (maker.scans && count > SCAN_MAX)
+    return `would look at up to ${count.toLocaleString("en-US")} addresses for one`;
+  const ns = probe(maker, work, seed);
+  const ms = (2 * ns * work.pairs) / 1e6;
+  if (ms > SAMPLE_MS_MAX[quick ? "quick" : "full"])
+    return `${digits(ns / 1000)} us each: a sample would take ${digits(ms / 1000)} s`;
+  return { task: exercise(maker, work, seed), ns };
+}
+
+/** Rows of one situation, Berth's first. */
+async function measure(one: Situation, found: readonly Found[], context: Context): Promise<Row[]> {
+  const { table, what, work } = one;
+  const { seed, quick } = context;
+  const head = (who: string) => ({ suite, table, what, who });
+  const rows = new Map<string, Row>();
+  const tasks: (Exercise & { samples: number })[] = [];
+  for (const maker of found) {
+    const tried = "missing" in maker ? maker.missing : attempt(maker, work, context);
+    if (typeof tried === "string") {
+      rows.set(maker.who, leftOut(head(maker.who), tried));
+      continue;
+    }
+    const each = Math.max(1, tried.ns * tried.task.operations);
+    const samples = Math.min(quick ? 4 : 25, Math.max(1, Math.floor((quick ? 5e5 : 5e6) / each)));
+    tasks.push(Object.assign(tried.task, { samples }));
+  }
+  try {
+    const all = takeTurns(tasks, { rounds: quick ? 3 : 15, samples: 1, seed });
+    for (const [at, m] of all.entries()) {
+      const task = tasks[at]!;
+      rows.set(m.name, {
+        ...rowOf(head(m.name), m, all[0]!),
+        hash: task.hash(),
+        ...(work.kind === "fill" &&
+          work.pairs >= COUNTED_MIN && { bytesPerAddress: bytesOf(task, work) }),
+      });
+    }
+  } finally {
+    for (const task of tasks) task.subject.close();
+  }
+  const order = found.map(({ who }) => who);
+  const place = ({ who }: Row) => (order.includes(who) ? order.indexOf(who) : order.length);
+  return [...rows.values()].sort((a, b) => place(a) - place(b));
+}
+
+function rowOf(head: Pick<Row, "suite" | "table" | "what" | "who">, m: Measured, own: Measured) {
+  const row: Row = { ...head, unit: "ns", figures: m.figures };
+  if (m !== own) Object.assign(row, { ratio: ratioOf(own, m), beside: "Berth" });
+  if (m.coarse) row.note = "clock too coarse";
+  return row;
+}
+
+/** All slots taken, counted, and given back. */
+function bytesOf({ subject }: Exercise, { pairs, space }: Work): number {
+  subject.occupy(pairs);
+  const bytes = subject.bytes();
+  for (let slot = space.first; slot <= space.last; slot++) subject.release(slot);
+  return bytes / pairs;
+}
+
+/** One experiment for each situation, so that --filter can choose. */
+export function firstFree(quick: boolean): Experiment[] {
+  let found: Promise<Found[]> | undefined;
+  return situations(quick).map((one) => ({
+    suite,
+    name: `${one.table}, ${one.what}${one.row && ` (${one.row})`}`,
+    run: async (context) => {
+      found ??= subjects(context.peers, context.install);
+      return measure(one, await found, context);
+    },
+  }));
+}

@@ -1,0 +1,87 @@
+// take and give by slot from JavaScript, by fill: what the library's users call. The free slots are
+// scattered over the pool, the policy is `next`, so every fill asks the bitmap's summary anew.
+import { createPool, type Pool } from "../../src/index.ts";
+import type { Context, Experiment } from "../method/experiment.ts";
+import { type Measured, ratioOf, type Task, takeTurns } from "../method/measure.ts";
+import type { Row } from "../method/row.ts";
+
+const BATCH = 256;
+/** In ten-thousandths. */
+export const FILLS = [0, 5000, 9900, 9999];
+
+/** Is this slot among the free ones of a pool that is `fill` ten-thousandths full? */
+export function isFree(slot: number, fill: number): boolean {
+  return (Math.imul(slot, 2654435761) >>> 0) % 10_000 >= fill;
+}
+
+/** A pool that is `fill` ten-thousandths full. */
+function filled(prefix: string, fill: number): Pool {
+  const pool = createPool(prefix);
+  if (fill === 0) return pool;
+  const all = new Uint32Array(pool.size);
+  pool.takeMany(all);
+  pool.giveMany(all.filter((slot) => isFree(slot, fill)));
+  return pool;
+}
+
+/** The two calls on one pool: what one does the other undoes, outside of its time. */
+export function takeAndGive<S extends number | bigint>(
+  name: string,
+  pool: { take(): S; give(slot: S): void },
+  slots: S[],
+): [take: Task, give: Task] {
+  const take = () => {
+    for (let i = 0; i < BATCH; i++) slots[i] = pool.take();
+  };
+  const give = () => {
+    for (let i = 0; i < BATCH; i++) pool.give(slots[i]!);
+  };
+  return [
+    { name: `${name}: take`, operations: BATCH, run: take, after: give },
+    { name: `${name}: give`, operations: BATCH, before: take, run: give },
+  ];
+}
+
+function run({ quick, seed }: Context): Row[] {
+  const suite = "core";
+  const table = "take and give by slot, from JavaScript";
+  const pools = [
+    { what: "/24, empty", pool: filled("10.0.0.0/24", 0) },
+    ...FILLS.map((fill) => ({
+      what: `/8, ${fill / 100} % full`,
+      pool: filled("10.0.0.0/8", fill),
+    })),
+  ];
+  const tasks = pools.flatMap(({ what, pool }) => takeAndGive(what, pool, new Array(BATCH)));
+  const rounds = quick ? 10 : 40;
+  const all = takeTurns(tasks, { rounds, samples: quick ? 20 : 200, seed });
+  for (const { pool } of pools) pool.close();
+  return all.map((m, at): Row => {
+    const empty = all[at % 2]!;
+    return {
+      suite,
+      table,
+      what: m.name,
+      who: "Berth",
+      unit: "ns",
+      figures: m.figures,
+      ...(at > 1 && { ratio: ratioOf(empty, m), beside: "an empty /24" }),
+      ...judged(m, at < 2 ? undefined : empty),
+      ...(m.coarse && { note: "clock too coarse" }),
+    };
+  });
+}
+
+/** Under 12 ns; and in the fullest pool a p99 of at most twice an empty one's. */
+function judged(m: Measured, empty: Measured | undefined): Partial<Row> {
+  const met = m.figures.median < 12;
+  if (!empty || !m.name.includes("99.99")) return { target: "< 12 ns", met };
+  const p99 = m.figures.p99 / empty.figures.p99;
+  return {
+    target: "< 12 ns, p99 <= 2 x",
+    met: met && p99 <= 2,
+    note: `p99 ${p99.toFixed(2)} x an empty /24's`,
+  };
+}
+
+export const hot: Experiment = { suite: "core", name: "take and give by slot", run };

@@ -1,0 +1,105 @@
+// take and give inside WebAssembly: the same module in V8 and through wasm2c and gcc -O3. Both give
+// the same slots in the same order, which the hash shows.
+import { execFileSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { loadRooms, packageRoot } from "../../src/wasm.ts";
+import { type Context, type Experiment, leftOut } from "../method/experiment.ts";
+import { measured, mix, ratioOf } from "../method/measure.ts";
+import { compileNative, findCompiler } from "../method/native.ts";
+import { figuresOf, type Row } from "../method/row.ts";
+import { FILLS, isFree } from "./hot.ts";
+
+const MANY = 16_384;
+const BATCH = 1024;
+const BATCHES = 64;
+const suite = "core";
+const table = "take and give inside WebAssembly";
+
+/** The work of many.c in V8, on the same module: nanoseconds for each operation, and a hash. */
+function inV8(fill: number, rounds: number): { ns: number[]; hash: number } {
+  const { exports: e, memory } = loadRooms();
+  e.deskSit!(0);
+  e.heapFormat!();
+  const cell = e.slotsMake!(24, 0, 0, 1n);
+  const at = e.transferArea!() as number;
+  const slots = new Uint32Array(memory.buffer, at, MANY);
+  if (fill > 0) {
+    for (let from = 0; from < 1 << 24; from += MANY) e.slotsTakeMany!(cell, 0, at, MANY, 4);
+    for (let from = 0; from < 1 << 24; ) {
+      let n = 0;
+      for (; n < MANY && from < 1 << 24; from++) if (isFree(from, fill)) slots[n++] = from;
+      e.slotsGiveMany!(cell, 0, at, n, 4);
+    }
+  }
+  const ns: number[] = [];
+  let hash = 0;
+  for (let round = 0; round < rounds; round++) {
+    const begin = process.hrtime.bigint();
+    for (let i = 0; i < BATCHES; i++) {
+      e.slotsTakeMany!(cell, 0, at, BATCH, 4);
+      hash = mix(hash, slots[i]!);
+      e.slotsGiveMany!(cell, 0, at, BATCH, 4);
+    }
+    ns.push(Number(process.hrtime.bigint() - begin) / (BATCHES * 2 * BATCH));
+  }
+  return { ns: ns.slice(Math.ceil(rounds / 10)), hash };
+}
+
+/** A driver around rooms.wasm as C, which the build has translated; throws what lacks. */
+export async function compileRooms(source: string, out: string, flags: string[]): Promise<string> {
+  const root = packageRoot();
+  const generated = join(root, "build/native/rooms.c");
+  if (!findCompiler()) throw new Error("there is no C compiler");
+  if (!existsSync(generated)) throw new Error("build/native/rooms.c isn't built");
+  await compileNative({ name: "rooms", sources: [source, generated], out, flags });
+  return out;
+}
+
+async function run({ quick }: Context): Promise<Row[]> {
+  const rounds = quick ? 20 : 100;
+  const turns = quick ? 2 : 4;
+  const wasm2c = "wasm2c, gcc -O3";
+  let program = "";
+  let missing = "";
+  try {
+    const out = join(packageRoot(), "build/bench/many");
+    program = await compileRooms("bench/core/many.c", out, ["-O3"]);
+  } catch (error) {
+    missing = (error as Error).message;
+  }
+  const rows: Row[] = [];
+  for (const fill of FILLS) {
+    const what = `/8, ${fill / 100} % full, mean of take and give`;
+    const v8: number[] = [];
+    const native: number[] = [];
+    const hashes: [v8: number, native: number] = [0, 0];
+    const ratios: number[] = [];
+    for (let turn = 0; turn < turns; turn++) {
+      const own = inV8(fill, rounds);
+      v8.push(...own.ns);
+      hashes[0] = own.hash;
+      if (missing) continue;
+      const text = execFileSync(program, [String(fill), String(rounds)], { encoding: "utf8" });
+      const [hash = "", ...ns] = text.trim().split("\n");
+      native.push(...ns.map(Number));
+      hashes[1] = Number(hash);
+      ratios.push(figuresOf(own.ns).median / figuresOf(ns.map(Number)).median);
+    }
+    const row = (who: string, list: number[], hash: number): Row => {
+      const figures = measured(who, list).figures;
+      return { suite, table, what, who, unit: "ns", figures, hash: hash.toString(16) };
+    };
+    const inside = row("V8", v8, hashes[0]);
+    if (missing) {
+      rows.push(inside, leftOut({ suite, table, what, who: wasm2c }, missing));
+      continue;
+    }
+    const ratio = ratioOf({ rounds: ratios.map(() => 1) }, { rounds: ratios });
+    const target = { target: "<= 1.5 x", met: ratio <= 1.5 };
+    rows.push({ ...inside, ratio, beside: "wasm2c", ...target }, row(wasm2c, native, hashes[1]));
+  }
+  return rows;
+}
+
+export const inside: Experiment = { suite, name: table, run };

@@ -1,0 +1,108 @@
+// Work: what every first-free allocator does in one sample, and the hash of what it gave.
+//
+//   fill       allocate every slot, release all in the same order
+//   churn      `held` slots are taken; K times: release one of them drawn by seed, allocate one
+//   worst      every slot is taken; K times: release the last one, allocate one
+//
+// An operation is one call: an allocation or a release. The first sample of each subject begins
+// from the same state; the slots held before it and those that it released and gave are hashed. The
+// samples that follow go on from where it ended. bench/peers/go/protocol does the same in Go.
+import type { Task } from "../method/measure.ts";
+import { Fnv, generator } from "../method/sequence.ts";
+import type { Maker, Space, Subject } from "./subjects.ts";
+
+export type Kind = "fill" | "churn" | "worst";
+
+export interface Work {
+  kind: Kind;
+  space: Space;
+  /** Slots that are taken before. */
+  held: number;
+  /** Releases in one sample, and as many allocations. */
+  pairs: number;
+}
+
+type Loop = (subject: Subject, held: Uint32Array, draws: Uint32Array, log: Uint32Array) => void;
+
+/**
+ * The loop of the timed part, compiled anew for each subject: one loop for all would be optimized
+ * for none of them, since V8 keeps what it learned of a call at the place of the call.
+ */
+function loopOf(kind: Kind, who: string): Loop {
+  const churn = `for (let i = 0; i < draws.length; i++) {
+    const at = draws[i], slot = held[at], end = held.length - 1;
+    held[at] = held[end];
+    subject.release(slot);
+    log[2 * i] = slot;
+    log[2 * i + 1] = held[end] = subject.allocate();
+  }`;
+  const fill = `const n = log.length / 2;
+  for (let i = 0; i < n; i++) log[i] = subject.allocate();
+  for (let i = 0; i < n; i++) subject.release(log[n + i] = log[i]);`;
+  const body = `/* ${who.replaceAll("*", "")} */ ${kind === "fill" ? fill : churn}`;
+  return new Function("subject", "held", "draws", "log", body) as Loop;
+}
+
+export interface Exercise extends Task {
+  /** Of the first sample, in hexadecimal. */
+  hash(): string;
+  subject: Subject;
+}
+
+/** What one sample releases: places in the list of the held. */
+function drawsOf({ kind, held, pairs }: Work, seed: number): Uint32Array {
+  const next = generator(seed);
+  const place = () => (kind === "worst" ? held - 1 : Number(next() % BigInt(held)));
+  return kind === "fill" ? new Uint32Array(0) : Uint32Array.from({ length: pairs }, place);
+}
+
+/** More held slots than these are hashed as their number: no Go peer has so large a row. */
+const HASHED_MAX = 65_536;
+
+/** Of the slots held before and of the first sample's log, as the Go peers make it. */
+function hashOf({ held, space }: Work, log: Uint32Array): string {
+  const hash = new Fnv();
+  if (held > HASHED_MAX) hash.add(held);
+  else for (let i = 0; i < held; i++) hash.add(space.first + i);
+  for (const slot of log) hash.add(slot);
+  return hash.toString();
+}
+
+/** The task of one subject. */
+export function exercise(maker: Maker, work: Work, seed: number): Exercise {
+  const { kind, space, held, pairs } = work;
+  const subject = maker.make(space);
+  if (held > 0) subject.occupy(held);
+  const list = Uint32Array.from({ length: held }, (_, i) => space.first + i);
+  const log = new Uint32Array(2 * pairs);
+  const draws = drawsOf(work, seed);
+  const loop = loopOf(kind, maker.who);
+  let first: Uint32Array | undefined;
+  return {
+    name: maker.who,
+    operations: 2 * pairs,
+    subject,
+    run: () => loop(subject, list, draws, log),
+    after() {
+      first ??= log.slice();
+    },
+    hash: () => hashOf(work, first!),
+  };
+}
+
+/** Nanoseconds of one operation, roughly, on an allocator of its own that is closed again. */
+export function probe(maker: Maker, work: Work, seed: number): number {
+  const { space, kind } = work;
+  const all = space.last - space.first + 1;
+  const held = kind === "fill" ? Math.ceil(all / 2) : work.held;
+  const few = { kind: kind === "fill" ? "churn" : kind, space, held, pairs: 8 } as const;
+  const task = exercise(maker, few, seed);
+  try {
+    task.run();
+    const begin = process.hrtime.bigint();
+    task.run();
+    return Number(process.hrtime.bigint() - begin) / task.operations;
+  } finally {
+    task.subject.close();
+  }
+}

@@ -1,0 +1,51 @@
+// Compare: two runs' ratios side by side. A ratio is of two things that took turns in one run, so it
+// should come out the same on the next day; what moved by more than a quarter is named.
+//
+//     npm run bench -- --compare a.json b.json
+import { readFileSync } from "node:fs";
+import { digits } from "./measure.ts";
+import { keyOf, type Row } from "./row.ts";
+
+/** Two runs agree when no ratio moved by more than this share. */
+export const RATIO_MOVES_MAX = 0.25;
+
+export interface Moved {
+  key: string;
+  a: number;
+  b: number;
+}
+
+/** The rows whose ratio moved, and how many were compared. */
+export function compareRows(a: readonly Row[], b: readonly Row[]) {
+  const others = new Map(b.map((row) => [keyOf(row), row]));
+  const moved: Moved[] = [];
+  const changed: string[] = [];
+  let compared = 0;
+  for (const row of a) {
+    const other = others.get(keyOf(row));
+    if (other?.hash !== undefined && row.hash !== undefined && other.hash !== row.hash)
+      changed.push(keyOf(row));
+    if (row.ratio === undefined || other?.ratio === undefined) continue;
+    compared++;
+    const move = Math.max(row.ratio / other.ratio, other.ratio / row.ratio) - 1;
+    if (!(move <= RATIO_MOVES_MAX)) moved.push({ key: keyOf(row), a: row.ratio, b: other.ratio });
+  }
+  return { compared, moved, changed };
+}
+
+/** Prints what moved; the exit status. */
+export function compareFiles(first: string, second: string, say: (line: string) => void): number {
+  const [a, b] = [first, second].map((path) => {
+    const { rows } = JSON.parse(readFileSync(path, "utf8")) as { rows?: Row[] };
+    if (!Array.isArray(rows)) throw new TypeError(`${path} holds no rows: not a file of --json`);
+    return rows;
+  });
+  const { compared, moved, changed } = compareRows(a!, b!);
+  for (const { key, a: one, b: two } of moved)
+    say(`${key}: ${digits(one)} x, then ${digits(two)} x`);
+  for (const key of changed) say(`${key}: other addresses were given (another seed?)`);
+  const share = `${RATIO_MOVES_MAX * 100} %`;
+  say(`${compared} ratios compared, ${moved.length} moved by more than ${share}`);
+  if (compared === 0) say("nothing in common to compare");
+  return moved.length === 0 && changed.length === 0 && compared > 0 ? 0 : 1;
+}

@@ -1,0 +1,95 @@
+// Machine: where and with what a run's figures were made, and what makes them unfit to be quoted.
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { arch, cpus, loadavg, platform, release } from "node:os";
+import { join } from "node:path";
+import { packageRoot } from "../../src/wasm.ts";
+import { clockStep } from "./measure.ts";
+import { findCompiler } from "./native.ts";
+import type { Row } from "./row.ts";
+
+export interface Machine {
+  berth: string;
+  /** The checkout's commit, with "changed" if files differ from it; "package" outside of one. */
+  commit: string;
+  node: string;
+  v8: string;
+  system: string;
+  processor: string;
+  cores: number;
+  compiler: string;
+  /** Nanoseconds. */
+  clockStep: number;
+}
+
+/** The first line that a command prints; "" if it fails. */
+export function firstLine(command: string, args: readonly string[], cwd?: string): string {
+  const done = spawnSync(command, args, { encoding: "utf8", ...(cwd && { cwd }) });
+  return done.status === 0 ? done.stdout.split("\n")[0]!.trim() : "";
+}
+
+function commitOf(root: string): string {
+  const top = firstLine("git", ["rev-parse", "--show-toplevel"], root);
+  // An installed package may lie inside somebody else's repository.
+  if (top !== root) return "package";
+  const commit = firstLine("git", ["rev-parse", "--short", "HEAD"], root) || "no commit";
+  return firstLine("git", ["status", "--porcelain", "-uno"], root) ? `${commit}, changed` : commit;
+}
+
+/** The compiler's name and version, as the native build uses it: "musl-gcc 14.2.0". */
+export function compilerName(): string {
+  const compiler = findCompiler();
+  if (!compiler) return "none";
+  const version = firstLine(compiler.command, ["-dumpfullversion", "-dumpversion"]);
+  return `${compiler.command} ${version || "of unknown version"}`;
+}
+
+export function machine(): Machine {
+  const root = packageRoot();
+  const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  return {
+    berth: version,
+    commit: commitOf(root),
+    node: process.version,
+    v8: process.versions.v8,
+    system: `${platform()} ${release()} ${arch()}`,
+    processor: cpus()[0]?.model.trim() ?? "unknown",
+    cores: cpus().length,
+    compiler: compilerName(),
+    clockStep: clockStep(),
+  };
+}
+
+/** Load averages over which other work is running: before the bench, and beside its own. */
+const LOAD_BEFORE_MAX = 0.5;
+const LOAD_BESIDE_MAX = 3;
+/** A spread above this makes a row too noisy to be quoted. */
+export const SPREAD_MAX = 0.5;
+
+/**
+ * What makes the figures unfit to be quoted. Other work isn't fair to both sides: a call of
+ * 0.2 ms mostly ends within its time slice, one of 100 ms shares the processor, so ratios grow.
+ */
+export function warnings(rows: readonly Row[], before: number, step: number): string[] {
+  const lines: string[] = [];
+  const after = loadavg()[0]!;
+  if (before > LOAD_BEFORE_MAX || after > LOAD_BESIDE_MAX)
+    lines.push(
+      `other work was running (load ${before.toFixed(1)} before, ${after.toFixed(1)} after): ` +
+        "don't quote these figures",
+    );
+  if (step > 1000) lines.push(`the clock's step is ${step} ns: too coarse for short samples`);
+  const coarse = rows.filter((row) => row.note?.includes("clock too coarse"));
+  if (coarse.length > 0)
+    lines.push(`${coarse.length} rows' samples are too short for the clock: ${coarse[0]!.what}`);
+  const timed = rows.filter((row) => row.figures !== undefined);
+  const noisy = timed.filter((row) => row.figures!.spread > SPREAD_MAX);
+  if (noisy.length > 0) {
+    const worst = noisy.reduce((a, b) => (a.figures!.spread > b.figures!.spread ? a : b));
+    lines.push(
+      `${noisy.length} of ${timed.length} rows spread over ${SPREAD_MAX * 100} %: too noisy to ` +
+        `quote (worst: ${worst.what}, ${worst.who})`,
+    );
+  }
+  return lines;
+}

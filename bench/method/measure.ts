@@ -1,0 +1,143 @@
+// Measuring inside a process, by tinybench: tasks take turns (A B A B, who begins drawn by seed),
+// each turn is a few samples, each sample many operations. A row's figures are over all samples; a
+// ratio is the median of the rounds' ratios, so a slow second of the machine moves both sides.
+import { Bench, type Task as BenchTask } from "tinybench";
+import { type Figures, figuresOf, medianOf } from "./row.ts";
+import { randomOf, shuffled } from "./schedule.ts";
+
+/** One thing that is measured. `before` and `after` run around each sample, untimed. */
+export interface Task {
+  name: string;
+  /** Operations of one sample. */
+  operations: number;
+  before?(): void;
+  run(): void;
+  after?(): void;
+  /** Samples of one turn, where it isn't what the others have. */
+  samples?: number;
+}
+
+export interface Turns {
+  rounds: number;
+  /** Samples of each task in a row; at most a few, or it isn't A B A B any more. */
+  samples: number;
+  seed: number;
+}
+
+/** Nanoseconds for one operation. */
+export interface Measured {
+  name: string;
+  figures: Figures;
+  /** The median of each round. */
+  rounds: number[];
+  /** The clock is too coarse for these samples. */
+  coarse: boolean;
+}
+
+/** A step of the clock (or the time to read it) above this share of a sample is too coarse. */
+const COARSE = 0.05;
+
+/** Runs every task in each round, after a tenth of the rounds to warm up. */
+export function takeTurns(tasks: readonly Task[], { rounds, samples, seed }: Turns): Measured[] {
+  const saturated = new Set<string>();
+  const own = tasks.map((task) => ({
+    task,
+    bench: benchOf(task, task.samples ?? samples, saturated),
+    all: [] as number[],
+    rounds: [] as number[],
+  }));
+  const random = randomOf(seed);
+  for (let round = -Math.ceil(rounds / 10); round < rounds; round++)
+    for (const one of shuffled(own, random)) {
+      const times = samplesOf(one.bench, one.task.operations);
+      if (round < 0) continue;
+      for (const ns of times) one.all.push(ns);
+      one.rounds.push(medianOf(times));
+    }
+  const step = clockStep();
+  return own.map(({ task, all, rounds: list }) => {
+    const figures = figuresOf(all);
+    const coarse = saturated.has(task.name) || step > COARSE * figures.median * task.operations;
+    return { name: task.name, figures, rounds: list, coarse };
+  });
+}
+
+/** A bench of one task: the turns are ours. */
+function benchOf(task: Task, iterations: number, saturated: Set<string>): BenchTask {
+  const bench = new Bench({
+    time: 0,
+    iterations,
+    warmup: false,
+    retainSamples: true,
+    throws: true,
+    timestampProvider: "hrtimeNow",
+    subtractTimerOverhead: true,
+  });
+  bench.addEventListener("warning", () => saturated.add(task.name));
+  const { before = () => {}, after = () => {} } = task;
+  const hooks = { async: false, beforeEach: before, afterEach: after };
+  // A block: tinybench takes what a task answers for its time.
+  const run = () => {
+    task.run();
+  };
+  bench.add(task.name, run, hooks);
+  return bench.getTask(task.name)!;
+}
+
+/** One turn: nanoseconds of an operation for each sample. */
+function samplesOf(task: BenchTask, operations: number): number[] {
+  task.reset();
+  const { result } = task.runSync();
+  if (result.state === "errored") throw result.error;
+  if (result.state !== "completed") throw new Error(`${task.name} ended ${result.state}`);
+  return result.latency.samples!.map((ms) => (ms * 1e6) / operations);
+}
+
+/** How many times `b` is of `a`: the median over rounds in which both had their turn. */
+export function ratioOf(a: Pick<Measured, "rounds">, b: Pick<Measured, "rounds">): number {
+  const rounds = Math.min(a.rounds.length, b.rounds.length);
+  return medianOf(Array.from({ length: rounds }, (_, i) => b.rounds[i]! / a.rounds[i]!));
+}
+
+/** How many times list `b` is of list `a`: of their parts in the order in which they were taken. */
+export function ratioOfLists(a: readonly number[], b: readonly number[], parts = 8): number {
+  const n = Math.min(parts, a.length, b.length);
+  const part = (list: readonly number[], i: number) =>
+    list.slice(Math.floor((i * list.length) / n), Math.floor(((i + 1) * list.length) / n));
+  const rounds = (list: readonly number[]) =>
+    Array.from({ length: n }, (_, i) => medianOf(part(list, i)));
+  return ratioOf({ rounds: rounds(a) }, { rounds: rounds(b) });
+}
+
+let step = 0;
+
+/** The smallest step that the clock makes, in nanoseconds. */
+export function clockStep(): number {
+  if (step > 0) return step;
+  let least = Number.POSITIVE_INFINITY;
+  for (let i = 0, last = process.hrtime.bigint(); i < 2000; i++) {
+    const now = process.hrtime.bigint();
+    if (now > last) least = Math.min(least, Number(now - last));
+    last = now;
+  }
+  step = least;
+  return step;
+}
+
+/** Figures of nanoseconds that something else has taken. */
+export function measured(name: string, ns: readonly number[]): Measured {
+  return { name, figures: figuresOf(ns), rounds: [...ns], coarse: false };
+}
+
+/** 8.31, 127, 62.4: three digits that matter. */
+export function digits(value: number): string {
+  if (value === 0) return "0";
+  return Math.abs(value) >= 100
+    ? Math.round(value).toLocaleString("en-US")
+    : Number(value.toPrecision(3)).toString();
+}
+
+/** A deterministic 32-bit hash, going on from `seed` (FNV-1a over words). */
+export function mix(seed: number, value: number): number {
+  return Math.imul(seed ^ value, 0x01000193) >>> 0;
+}

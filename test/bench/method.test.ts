@@ -1,0 +1,87 @@
+// What the bench's figures rest on: medians and ratios, turns, and the check of equal work.
+import { describe, expect, it } from "vitest";
+import { ratioOf, ratioOfLists, takeTurns } from "../../bench/method/measure.ts";
+import { figuresOf, type Row, sameWork } from "../../bench/method/row.ts";
+import { Fnv, generator } from "../../bench/method/sequence.ts";
+
+describe("figures", () => {
+  it("takes the median, the 99th percentile by nearest rank and the quartiles' distance", () => {
+    const values = Array.from({ length: 200 }, (_, i) => i + 1);
+    const figures = { count: 200, median: 100, p99: 198, max: 200, spread: 1 };
+    expect(figuresOf(values.reverse())).toEqual(figures);
+    expect(() => figuresOf([])).toThrow("no values");
+  });
+
+  it("takes the ratio of rounds, so that a slow round moves both sides", () => {
+    expect(ratioOf({ rounds: [1, 100, 1] }, { rounds: [3, 300, 3] })).toBe(3);
+    const slow = [...Array(50).fill(1), ...Array(30).fill(10)];
+    expect(
+      ratioOfLists(
+        slow,
+        slow.map((ms) => ms * 4),
+      ),
+    ).toBe(4);
+  });
+});
+
+describe("turns", () => {
+  it("runs every task once in each round, with what it asks for before and after each sample", () => {
+    const order: string[] = [];
+    const task = (name: string) => ({
+      name,
+      operations: 10,
+      before: () => void order.push(`(${name}`),
+      run: () => void order.push(name),
+      after: () => void order.push(`${name})`),
+    });
+    const all = takeTurns([task("a"), task("b")], { rounds: 10, samples: 2, seed: 1 });
+    expect(all.map((m) => [m.name, m.figures.count, m.rounds.length])).toEqual([
+      ["a", 20, 10],
+      ["b", 20, 10],
+    ]);
+    const text = order.join("");
+    expect(text).toMatch(/^((\(aaa\)){2}(\(bbb\)){2}|(\(bbb\)){2}(\(aaa\)){2}){11}$/);
+  });
+
+  it("fails when a task fails", () => {
+    const task = {
+      name: "bad",
+      operations: 1,
+      run: () => {
+        throw new Error("the pool is full");
+      },
+    };
+    expect(() => takeTurns([task], { rounds: 2, samples: 1, seed: 1 })).toThrow("the pool is full");
+  });
+});
+
+describe("equal work", () => {
+  const row = { suite: "core", table: "t", what: "w", unit: "ns" } as const;
+  it("fails a run in which somebody gave other slots, and names both", () => {
+    const rows: Row[] = [
+      { ...row, who: "Berth", hash: "1" },
+      { ...row, who: "without" },
+      { ...row, who: "naive Set", hash: "1" },
+    ];
+    sameWork(rows);
+    rows.push({ ...row, who: "a cheat", hash: "2" });
+    expect(() => sameWork(rows)).toThrow(
+      "core / t / w: a cheat gave other slots (hash 2) than Berth (1)",
+    );
+  });
+
+  it("draws by xorshift64* and hashes by FNV-1a, as the Go peers do", () => {
+    const next = generator(42);
+    expect([next(), next()]).toEqual([11435511379416088765n, 8363626497947505399n]);
+    const plain = (numbers: number[]) => {
+      let hash = 0xcbf29ce484222325n;
+      for (const byte of Buffer.from(numbers.map((n) => `${n}\n`).join("")))
+        hash = ((hash ^ BigInt(byte)) * 0x100000001b3n) & ((1n << 64n) - 1n);
+      return hash.toString(16).padStart(16, "0");
+    };
+    const numbers = Array.from({ length: 500 }, (_, i) => (i * 2654435761) >>> 0);
+    const hash = new Fnv();
+    for (const n of numbers) hash.add(n);
+    expect(`${hash}`).toBe(plain(numbers));
+  });
+});

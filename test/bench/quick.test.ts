@@ -1,0 +1,68 @@
+// The bench must not rot: its smallest run ends well, every suite has its rows, and what can't be
+// measured here is named. Nothing in here is about time.
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import type { Row } from "../../bench/method/row.ts";
+import { findCompiler, root } from "../../scripts/native.mjs";
+
+const directory = mkdtempSync(join(tmpdir(), "berth-bench-test-"));
+const program = join(root, "build/js/bench/bench.js");
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+function bench(...words: string[]) {
+  const options = { encoding: "utf8", timeout: 230_000 } as const;
+  return spawnSync(process.execPath, [program, ...words], options);
+}
+
+describe("bench", () => {
+  it("runs its quick suites to the end and writes every row down", { timeout: 240_000 }, () => {
+    const json = join(directory, "quick.json");
+    const done = bench("--quick", "--seed", "7", "--json", json);
+    expect({ status: done.status, stderr: done.stderr }).toEqual({ status: 0, stderr: "" });
+    const result = JSON.parse(readFileSync(json, "utf8"));
+    expect(result).toMatchObject({ seed: 7, size: "quick" });
+    expect(result.machine.node).toBe(process.version);
+    const rows: Row[] = result.rows;
+    const suites = new Set(rows.map((row) => row.suite));
+    expect([...suites]).toEqual(["core", "churn", "plugin", "store"]);
+    for (const row of rows) {
+      const shown = [row.figures, row.value, row.missing].filter((one) => one !== undefined);
+      expect({ row, shown: shown.length }).toEqual({ row, shown: 1 });
+    }
+    for (const who of ["naive Set", "typedfastbitset", "roaring-wasm", "ip-address", "SQLite"])
+      expect(rows.some((row) => row.who.startsWith(who))).toBe(true);
+    const unnamed = rows.filter((row) => row.missing === "");
+    expect(unnamed).toEqual([]);
+    if (!findCompiler()) return;
+    const adds = rows.filter((row) => row.what === "ADD, 0 held" && row.hash !== undefined);
+    expect(adds.length).toBeGreaterThan(1);
+  });
+
+  it("names what there is when a filter matches nothing, and refuses words it doesn't know", () => {
+    const none = bench("--filter", "nosuchthing");
+    expect(none.status).toBe(2);
+    expect(none.stderr).toMatch(/nothing matches nosuchthing; there are:\n {2}core first free/);
+    expect(bench("--seed", "x").stderr).toContain("--seed x is not a whole number");
+    expect(bench("core").stderr).toContain("--filter core?");
+    expect(bench("--nosuchoption").status).toBe(2);
+  });
+
+  it("compares two runs' ratios and fails when one moved by more than a quarter", () => {
+    const row = { suite: "core", table: "t", what: "w", who: "naive Set", unit: "ns" };
+    const file = (name: string, ratio: number, hash = "1") => {
+      const path = join(directory, name);
+      writeFileSync(path, JSON.stringify({ rows: [{ ...row, ratio, hash }] }));
+      return path;
+    };
+    const [a, near, far] = [file("a", 10), file("near", 12.4), file("far", 12.6)];
+    expect(bench("--compare", a, near).status).toBe(0);
+    const moved = bench("--compare", a, far);
+    expect(moved.status).toBe(1);
+    expect(moved.stdout).toContain("naive Set: 10 x, then 12.6 x");
+    expect(bench("--compare", a, file("other", 10, "2")).status).toBe(1);
+    expect(bench("--compare", a).status).toBe(2);
+  });
+});
