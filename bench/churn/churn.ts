@@ -6,7 +6,7 @@ import { createPool, type Pool, type PoolOptions } from "../../src/index.ts";
 import type { Context, Experiment } from "../method/experiment.ts";
 import { ratioOf, takeTurns } from "../method/measure.ts";
 import { figuresOf, type Row } from "../method/row.ts";
-import { Fnv } from "../method/sequence.ts";
+import { Fnv } from "../peers/sequence.ts";
 import { play, SCENES, type Scene, type Stage } from "./scenes.ts";
 
 const suite = "churn";

@@ -1,9 +1,11 @@
-// First free: Berth's pools beside the JavaScript peers and the Go ones on the same work. By size of
-// the pool, by fill, and with one free slot at the worst place.
+// First free: Berth's pools beside the JavaScript peers and the Go ones on the same work. By size
+// of the pool, by fill, and with one free slot at the worst place.
 import type { Context, Experiment } from "../method/experiment.ts";
 import { leftOut } from "../method/experiment.ts";
 import { digits, type Measured, ratioOf, takeTurns } from "../method/measure.ts";
 import type { Row } from "../method/row.ts";
+import { ROWS } from "../peers/sequence.ts";
+import { goRows } from "./gorows.ts";
 import { type Found, type Maker, type Space, subjects, usable } from "./subjects.ts";
 import { type Exercise, exercise, probe, type Work } from "./work.ts";
 
@@ -22,7 +24,7 @@ export const PAIRS = 1000;
 interface Situation {
   table: string;
   what: string;
-  /** What the Go peers call it. */
+  /** What the Go peers call it; "" where they have no such row. */
   row: string;
   work: Work;
 }
@@ -36,9 +38,14 @@ function churn(bits: number, percent: number): Situation {
   return {
     table: CHURN,
     what: `/${size}, ${percent} % full`,
-    row: `churn-${size}@${percent}`,
+    row: nameOf(`churn-${size}@${percent}`),
     work,
   };
+}
+
+/** The name, if the Go peers have a row of it. */
+function nameOf(name: string): string {
+  return ROWS.some((row) => row.name === name) ? name : "";
 }
 
 function worst(bits: number): Situation {
@@ -110,6 +117,10 @@ async function measure(one: Situation, found: readonly Found[], context: Context
         ...(work.kind === "fill" &&
           work.pairs >= COUNTED_MIN && { bytesPerAddress: bytesOf(task, work) }),
       });
+    }
+    if (one.row) {
+      const go = await goRows({ suite, table, what }, one.row, tasks[0]!, work.pairs, context);
+      for (const row of go) rows.set(row.who, row);
     }
   } finally {
     for (const task of tasks) task.subject.close();

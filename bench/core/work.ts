@@ -6,9 +6,10 @@
 //
 // An operation is one call: an allocation or a release. The first sample of each subject begins
 // from the same state; the slots held before it and those that it released and gave are hashed. The
-// samples that follow go on from where it ended. bench/peers/go/protocol does the same in Go.
+// samples that follow go on from where it ended. bench/peers/sequence.ts does the same for the rows that
+// the Go peers have, and bench/peers/go/protocol in Go.
 import type { Task } from "../method/measure.ts";
-import { Fnv, generator } from "../method/sequence.ts";
+import { hashOf, random } from "../peers/sequence.ts";
 import type { Maker, Space, Subject } from "./subjects.ts";
 
 export type Kind = "fill" | "churn" | "worst";
@@ -51,8 +52,9 @@ export interface Exercise extends Task {
 
 /** What one sample releases: places in the list of the held. */
 function drawsOf({ kind, held, pairs }: Work, seed: number): Uint32Array {
-  const next = generator(seed);
-  const place = () => (kind === "worst" ? held - 1 : Number(next() % BigInt(held)));
+  const numbers = random(BigInt(seed));
+  const draw = () => Number(numbers.next().value % BigInt(held));
+  const place = kind === "worst" ? () => held - 1 : draw;
   return kind === "fill" ? new Uint32Array(0) : Uint32Array.from({ length: pairs }, place);
 }
 
@@ -60,12 +62,12 @@ function drawsOf({ kind, held, pairs }: Work, seed: number): Uint32Array {
 const HASHED_MAX = 65_536;
 
 /** Of the slots held before and of the first sample's log, as the Go peers make it. */
-function hashOf({ held, space }: Work, log: Uint32Array): string {
-  const hash = new Fnv();
-  if (held > HASHED_MAX) hash.add(held);
-  else for (let i = 0; i < held; i++) hash.add(space.first + i);
-  for (const slot of log) hash.add(slot);
-  return hash.toString();
+function workHash({ held, space }: Work, log: Uint32Array): string {
+  if (held > HASHED_MAX) return hashOf([held], log);
+  return hashOf(
+    Array.from({ length: held }, (_, i) => space.first + i),
+    log,
+  );
 }
 
 /** The task of one subject. */
@@ -86,7 +88,7 @@ export function exercise(maker: Maker, work: Work, seed: number): Exercise {
     after() {
       first ??= log.slice();
     },
-    hash: () => hashOf(work, first!),
+    hash: () => workHash(work, first!),
   };
 }
 

@@ -1,5 +1,5 @@
-// Compare: two runs' ratios side by side. A ratio is of two things that took turns in one run, so it
-// should come out the same on the next day; what moved by more than a quarter is named.
+// Compare: two runs' ratios side by side. A ratio is of two things that took turns in one run, so
+// it should come out the same on the next day; what moved by more than a quarter is named.
 //
 //     npm run bench -- --compare a.json b.json
 import { readFileSync } from "node:fs";

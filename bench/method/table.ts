@@ -71,7 +71,8 @@ function columns(rows: readonly Row[]): string {
   return lines
     .map((line) => {
       const out = line[2]?.startsWith("left out");
-      return `  ${line.map((cell, at) => (out && at > 1 ? cell : pad(cell, at))).join("  ")}`.trimEnd();
+      const cells = line.map((cell, at) => (out && at > 1 ? cell : pad(cell, at)));
+      return `  ${cells.join("  ")}`.trimEnd();
     })
     .join("\n");
 }

@@ -102,8 +102,8 @@ function stepsOf(network: Network): Step[] {
 }
 
 /**
- * Every call worked, and all programs gave what the first one gave, as far as each went; the hash of
- * what all of them gave.
+ * Every call worked, and all programs gave what the first one gave, as far as each went; the hash
+ * of what all of them gave.
  */
 function compareGiven(
   subjects: readonly Subject[],

@@ -144,7 +144,7 @@ async function hostLocalVersion(path: string): Promise<{ version: string; origin
   return { version: full.replace(/[+-].*$/, ""), origin: `package ${name} ${full}` };
 }
 
-/** The pinned release of host-local, from Go's module proxy; built once into build/peers and kept there. */
+/** The pinned release of host-local, from Go's module proxy; built once into build/peers. */
 async function newestRelease(
   root: string,
   install: boolean,

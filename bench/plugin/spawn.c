@@ -239,7 +239,7 @@ static void run_step(const struct step *s, FILE *answers) {
   close(out[0]);
 }
 
-/* Drops one file's pages from the page cache; dirty ones can't be dropped, so it is synced first. */
+/* Drops a file's pages from the page cache; dirty ones can't be dropped, so it is synced first. */
 static int forget(const char *path, const struct stat *about, int kind, struct FTW *where) {
   (void)where;
   if (kind != FTW_F || !S_ISREG(about->st_mode)) return 0;

@@ -1,0 +1,118 @@
+// Go rows: the peers in Go on one of their rows, taking turns with Berth's task on the same row. A
+// peer whose policy leaves other slots than the first free one is shown as what it is, and only the
+// number of its slots is checked.
+import { type Context, leftOut } from "../method/experiment.ts";
+import { ratioOf, type Task, takeTurns } from "../method/measure.ts";
+import { figuresOf, medianOf, type Row } from "../method/row.ts";
+import { type GoPeer, type GoRow, goPeers, runGo } from "../peers/go.ts";
+import { expectedHash, ROWS } from "../peers/sequence.ts";
+
+type Head = Pick<Row, "suite" | "table" | "what">;
+type Found = Extract<GoPeer, { version: string }>;
+
+/** Turns of a peer in a full run, and the time that one of its turns should take. */
+const TURNS = 7;
+const TURN_MS = 150;
+const RUN_MS_MAX = 30_000;
+
+let known: Promise<GoPeer[]> | undefined;
+
+/** The peers that are here, built at most once in a process. */
+function peersOf({ install }: Context): Promise<GoPeer[]> {
+  known ??= goPeers({ build: install });
+  return known;
+}
+
+/** A peer under way: how it is called, and what it has answered so far. */
+interface Runner {
+  who: string;
+  operations: number;
+  rounds: number;
+  can: GoRow;
+  ns: number[];
+  /** Its median beside Berth's, of each turn. */
+  ratios: number[];
+  bytes: number;
+  missing?: string;
+}
+
+/** One call of the program; checks what it gave. */
+async function turn(one: Runner, peer: string, seed: number): Promise<number[]> {
+  const { can, operations, rounds } = one;
+  const run = await runGo(peer, can.row, seed, rounds, operations, { ms: RUN_MS_MAX });
+  const row = ROWS.find(({ name }) => name === can.row)!;
+  const hash = expectedHash(row, seed, operations, can.common);
+  if (run.hash !== hash)
+    throw new Error(`${one.who}, ${can.row}: gave other slots (hash ${run.hash}) than ${hash}`);
+  one.bytes = run.bytes / run.held;
+  return run.ns;
+}
+
+/** How many rounds fill a turn: one is tried. */
+async function start(found: Found, can: GoRow, pairs: number, seed: number): Promise<Runner> {
+  const who = `${found.peer} ${found.version}`;
+  const operations = Math.min(pairs, can.operationsMax ?? pairs);
+  const one: Runner = { who, operations, rounds: 1, can, ns: [], ratios: [], bytes: 0 };
+  const [ns = 0] = await turn(one, found.peer, seed);
+  const row = ROWS.find(({ name }) => name === can.row)!;
+  const calls = 2 * (row.percent === 0 ? row.last - row.first + 1 : operations);
+  const ms = (ns * calls) / 1e6;
+  one.rounds = Math.max(1, Math.min(50, Math.floor(TURN_MS / ms)));
+  return one;
+}
+
+function rowOf(head: Head, one: Runner, pairs: number): Row {
+  const { who, can, ns, ratios, bytes, operations } = one;
+  const notes: string[] = [];
+  if (!can.common) notes.push(`own policy: ${can.policy}`);
+  if (operations < pairs) notes.push(`${operations} releases a round`);
+  return {
+    ...head,
+    who,
+    unit: "ns",
+    figures: figuresOf(ns),
+    ratio: medianOf(ratios),
+    beside: "Berth",
+    ...(head.table.includes("fill") && { bytesPerAddress: bytes }),
+    ...(notes.length > 0 && { note: notes.join(", ") }),
+  };
+}
+
+/**
+ * The Go peers' rows. `own` is Berth's task on the same row; `pairs` its releases in a sample (a
+ * churn row's `operations`), `hash` what it gave.
+ */
+export async function goRows(
+  head: Head,
+  row: string,
+  own: Task & { hash(): string },
+  pairs: number,
+  context: Context,
+): Promise<Row[]> {
+  if (!context.peers) return [];
+  const { seed, quick } = context;
+  const rows: Row[] = [];
+  const runners: [peer: string, one: Runner][] = [];
+  for (const peer of await peersOf(context)) {
+    if ("error" in peer) {
+      rows.push(leftOut({ ...head, who: `${peer.peer} (Go)` }, peer.error));
+      continue;
+    }
+    const can = peer.rows.find((one) => one.row === row);
+    if (can) runners.push([peer.peer, await start(peer, can, pairs, seed)]);
+    const left = peer.left.find((one) => one.row === row);
+    if (left) rows.push(leftOut({ ...head, who: `${peer.peer} ${peer.version}` }, left.reason));
+  }
+  for (let at = 0; at < (quick ? 1 : TURNS); at++)
+    for (const [peer, one] of runners) {
+      const mine = takeTurns([own], { rounds: 3, samples: 1, seed: seed + at })[0]!;
+      const ns = await turn(one, peer, seed);
+      one.ns.push(...ns);
+      one.ratios.push(ratioOf({ rounds: [medianOf(mine.rounds)] }, { rounds: [medianOf(ns)] }));
+    }
+  for (const [, one] of runners) {
+    const hash = one.can.common && one.operations === pairs ? { hash: own.hash() } : {};
+    rows.push({ ...rowOf(head, one, pairs), ...hash });
+  }
+  return rows;
+}
