@@ -11,7 +11,7 @@
 import { createRequire } from "node:module";
 import { Address4 } from "ip-address";
 import { heapBytes } from "../../src/heap.ts";
-import { createPool, createPrefixPool } from "../../src/index.ts";
+import { createPool, createPrefixPool, type Pool } from "../../src/index.ts";
 import { liveBytes } from "../method/garbage.ts";
 import { loadPeer } from "../peers/packages.ts";
 
@@ -49,13 +49,15 @@ export function usable(bits: number): Space {
   return { bits, first: 1, last: 2 ** bits - 2 };
 }
 
+/** What can't be given is taken beforehand: exclusions would be looked at in every call. */
 function berth({ bits, first, last, prefixes }: Space): Subject {
   const before = heapBytes();
-  const options = { policy: "first" } as const;
   const text = `10.0.0.0/${32 - bits}`;
   const pool = prefixes
-    ? createPrefixPool("fd00::/48", { ...options, length: 64 })
-    : createPool(text, { ...options, exclude: first === 0 ? [] : endsOf(bits) });
+    ? createPrefixPool("fd00::/48", { policy: "first", length: 64 })
+    : createPool(text, { policy: "first" });
+  for (let slot = 0; slot < first; slot++) (pool as Pool).takeAt(slot);
+  for (let slot = last + 1; slot < 2 ** bits; slot++) (pool as Pool).takeAt(slot);
   return {
     allocate: () => pool.take() as number,
     release: (slot) => pool.give(slot as never),
@@ -67,12 +69,6 @@ function berth({ bits, first, last, prefixes }: Space): Subject {
     bytes: () => heapBytes() - before,
     close: () => pool.close(),
   };
-}
-
-/** Network and broadcast address of 10.0.0.0 with 2^bits addresses. */
-function endsOf(bits: number): string[] {
-  const end = 2 ** bits - 1;
-  return ["10.0.0.0", `10.${end >>> 16}.${(end >>> 8) & 255}.${end & 255}`];
 }
 
 function naiveSet({ first, last }: Space): Subject {

@@ -6,8 +6,8 @@
 //
 // An operation is one call: an allocation or a release. The first sample of each subject begins
 // from the same state; the slots held before it and those that it released and gave are hashed. The
-// samples that follow go on from where it ended. bench/peers/sequence.ts does the same for the rows that
-// the Go peers have, and bench/peers/go/protocol in Go.
+// samples that follow go on from where it ended. bench/peers/sequence.ts does the same for the rows
+// that the Go peers have, and bench/peers/go/protocol in Go.
 import type { Task } from "../method/measure.ts";
 import { hashOf, random } from "../peers/sequence.ts";
 import type { Maker, Space, Subject } from "./subjects.ts";
