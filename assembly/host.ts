@@ -108,3 +108,33 @@ export declare function inode(path: usize, pathLen: i32): i64;
  * don't fit; -errno.
  */
 export declare function listAt(path: usize, pathLen: i32, into: usize, cap: i32): i32;
+
+/**
+ * Locks a file of the entered directory as host-local does (flock, made if it isn't there), waiting
+ * in line as long as for our own lock. Held until `unlock`. 0, -EAGAIN when the time was up, -errno.
+ */
+export declare function flock(name: usize, nameLen: i32): i32;
+
+/** Time of the last change of an open file's bytes (nanoseconds since 1970), or -errno. */
+export declare function touched(handle: i32): i64;
+
+/** Sets that time (seconds since 1970). 0 or -errno. */
+export declare function touch(handle: i32, seconds: u32): i32;
+
+/** From here on nobody waits for a lock longer than this (milliseconds). */
+export declare function patience(ms: i32): void;
+
+/**
+ * Runs a program on this process's environment (and BERTH_SHADOW=1) with these bytes as its stdin.
+ * Its stderr is ours; its stdout is passed on to ours as it comes, the first `cap` bytes of it are
+ * also copied to `into`. Answers exit status (128 + signal) << 32 | bytes of stdout, or -errno: it
+ * didn't begin, nothing was printed.
+ */
+export declare function run(
+  path: usize,
+  pathLen: i32,
+  from: usize,
+  length: u32,
+  into: usize,
+  cap: u32,
+): i64;

@@ -162,6 +162,19 @@ u32 w2c_host_syncDirectory(struct w2c_host *host) {
   return (u32)answer(r);
 }
 
+u64 w2c_host_touched(struct w2c_host *host, u32 handle) {
+  (void)host;
+  struct stat st;
+  if (fstat((int)handle, &st) < 0) return (u64)-(s64)errno;
+  return (u64)st.st_mtim.tv_sec * 1000000000u + (u64)st.st_mtim.tv_nsec;
+}
+
+u32 w2c_host_touch(struct w2c_host *host, u32 handle, u32 seconds) {
+  (void)host;
+  const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = seconds}};
+  return (u32)answer(futimens((int)handle, times));
+}
+
 u32 w2c_host_rename(struct w2c_host *host, u32 from, u32 fromLen, u32 to, u32 toLen) {
   (void)host;
   char old[NAME_BYTES], new[NAME_BYTES];

@@ -18,6 +18,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -123,11 +124,21 @@ u32 w2c_host_extend(struct w2c_host *host, u32 at, u32 len) {
   return got == MAP_FAILED ? (u32)-errno : 0;
 }
 
+/** What the core said to `patience`; 0 = nothing. */
+static long patient;
+
+/** host.patience */
+void w2c_host_patience(struct w2c_host *host, u32 ms) {
+  (void)host;
+  patient = (long)ms;
+}
+
 /** BERTH_LOCK_TIMEOUT_MS if it is a number from 1 to 600000, else LOCK_TIMEOUT_MS. */
 static long lockTimeout(void) {
   static const char name[] = "BERTH_LOCK_TIMEOUT_MS";
   const char *text = variable(name, sizeof name - 1);
   long ms = 0;
+  if (patient > 0) return patient;
   for (int i = 0; text && text[i]; i++) {
     if (i == 6 || text[i] < '0' || text[i] > '9') return LOCK_TIMEOUT_MS;
     ms = ms * 10 + (text[i] - '0');
@@ -147,6 +158,12 @@ static void armAlarm(void) {
   setitimer(ITIMER_REAL, &timer, NULL);
 }
 
+static void disarmAlarm(void) {
+  static const struct itimerval off;
+  setitimer(ITIMER_REAL, &off, NULL);
+  expired = 0;
+}
+
 /** Waits in the kernel's queue until the lock is ours or the alarm rang: 0 or -errno. */
 static int await(int fd, struct flock *lock) {
   for (;;) {
@@ -156,8 +173,8 @@ static int await(int fd, struct flock *lock) {
   }
 }
 
-/** The descriptor that holds the lock, -1 without. */
-static int lockFile = -1;
+/** The descriptors that hold our lock and host-local's, -1 without. */
+static int lockFile = -1, foreignLock = -1;
 
 /** Opens and locks berth.lock as the name stands: 0, -errno, or 1 if it was replaced meanwhile. */
 static int lockOnce(int *armed) {
@@ -188,7 +205,30 @@ static int lockOnce(int *armed) {
 void w2c_host_unlock(struct w2c_host *host) {
   (void)host;
   if (lockFile >= 0) close(lockFile);
-  lockFile = -1;
+  if (foreignLock >= 0) close(foreignLock);
+  lockFile = foreignLock = -1;
+}
+
+/** host.flock: host-local's own lock, 0750 as it makes it. */
+u32 w2c_host_flock(struct w2c_host *host, u32 at, u32 length) {
+  (void)host;
+  char name[NAME_BYTES];
+  int fd = terminated(name, sizeof name, at, length), status, armed = 0;
+  if (fd < 0) return (u32)fd;
+  AGAIN(fd, openat(directory, name, O_RDONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK,
+                   0750));
+  if (fd < 0) return (u32)-errno;
+  status = flock(fd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
+  if (status == -EWOULDBLOCK || status == -EINTR) {
+    armAlarm();
+    armed = 1;
+    do status = expired ? -EAGAIN : flock(fd, LOCK_EX) < 0 ? -errno : 0;
+    while (status == -EINTR);
+  }
+  if (armed) disarmAlarm();
+  if (status < 0) close(fd);
+  else foreignLock = fd;
+  return (u32)status;
 }
 
 /**
@@ -196,10 +236,9 @@ void w2c_host_unlock(struct w2c_host *host) {
  * then one wait in line: nobody polls.
  */
 static int lockDirectory(void) {
-  static const struct itimerval off;
   int armed = 0, status = 1;
   for (int i = 0; i < LOCK_TRIES && status == 1; i++) status = lockOnce(&armed);
-  if (armed) setitimer(ITIMER_REAL, &off, NULL);
+  if (armed) disarmAlarm();
   return status == 1 ? -EAGAIN : status;
 }
 

@@ -201,7 +201,7 @@ export function compileHost({ wasm, out, dir, flags = [] }) {
   const exported = WebAssembly.Module.exports(module).map((entry) => entry.name);
   const missing = ["begin", "finish", "fault"].filter((name) => !exported.includes(name));
   if (missing.length) throw new Error(`${wasm} doesn't export ${missing.join(", ")}`);
-  const sources = ["native/host.c", "native/files.c", "native/world.c"];
+  const sources = ["native/host.c", "native/files.c", "native/world.c", "native/run.c"];
   return compileNative({
     wasm,
     name: "cni",

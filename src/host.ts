@@ -13,6 +13,7 @@ import * as fs from "node:fs";
 import { constants } from "node:os";
 import { WINDOW_BASE, WINDOW_END } from "../assembly/numbers.ts";
 import { errnoOf } from "./errno.ts";
+import { flockFile, lockTimeout, runProgram } from "./foreign.ts";
 import { lookFunctions } from "./look.ts";
 import type { HostFunctions } from "./wasm.ts";
 
@@ -47,6 +48,8 @@ export interface Host extends HostFunctions {
   openName(name: string, flags: number): number;
   /** Takes charge of the descriptor that holds the lock, until `unlock` of the core or closeAll. */
   keepLock(fd: number): void;
+  /** How long this call waits for a lock (milliseconds). */
+  lockMs(): number;
   /** Device and inode of a name of the entered directory, or "" if it isn't there. */
   identity(name: string): string;
   /** Closes every descriptor of this call. */
@@ -246,6 +249,15 @@ export function makeHost(around: Surroundings): Host {
     write: (handle: number, at: number, from: number, length: number) =>
       status(() => writeAt(handle, at >>> 0, bytes(from, length >>> 0))),
     allocate: (handle: number, length: number) => status(() => grow(handle, length >>> 0)),
+    touched(handle: number): bigint {
+      try {
+        return fs.fstatSync(handle, { bigint: true }).mtimeNs;
+      } catch (error) {
+        return BigInt(errnoOf(error));
+      }
+    },
+    touch: (handle: number, seconds: number) =>
+      status(() => fs.futimesSync(handle, seconds >>> 0, seconds >>> 0)),
     sync: (handle: number) => status(() => fs.fdatasyncSync(handle)),
     syncDirectory: () => status(() => fs.fsyncSync(directory)),
     rename: (from: number, fromLength: number, to: number, toLength: number) =>
@@ -288,9 +300,35 @@ export function makeHost(around: Surroundings): Host {
   };
 
   let lockFd = -1;
+  let foreignFd = -1;
+  let patience = 0;
+  const lockMs = () => patience || lockTimeout(around.env.BERTH_LOCK_TIMEOUT_MS);
   const unlock = (): undefined => {
     if (lockFd >= 0) fs.closeSync(lockFd);
+    if (foreignFd >= 0) fs.closeSync(foreignFd);
     lockFd = -1;
+    foreignFd = -1;
+  };
+
+  const foreign = {
+    flock: (at: number, length: number) =>
+      named(at, length, (where) => {
+        const fd = fs.openSync(where, O_RDONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o750);
+        const failed = flockFile(fd, lockMs());
+        if (failed) fs.closeSync(fd);
+        else foreignFd = fd;
+        return failed;
+      }),
+    patience(ms: number): undefined {
+      patience = ms;
+    },
+    run(at: number, length: number, from: number, size: number, into: number, cap: number): bigint {
+      const program = path(at, length).toString();
+      const ran = runProgram(program, around.env, bytes(from, size), around.write);
+      if (ran.status < 0) return BigInt(ran.status);
+      memory.set(ran.printed.subarray(0, cap >>> 0), into >>> 0);
+      return (BigInt(ran.status) << 32n) | BigInt(ran.printed.length);
+    },
   };
 
   const world = {
@@ -340,13 +378,14 @@ export function makeHost(around: Surroundings): Host {
   };
 
   return {
-    imports: { ...files, ...memories, ...world, ...lookFunctions(bytes) },
+    imports: { ...files, ...memories, ...world, ...foreign, ...lookFunctions(bytes) },
     attach(now) {
       memory = now as Uint8Array<ArrayBuffer>;
     },
     keepLock(fd) {
       lockFd = fd;
     },
+    lockMs,
     openName(name, flags) {
       try {
         return fs.openSync(inside(Buffer.from(name)), flags, 0o600);

@@ -5,7 +5,8 @@ import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { lockTimeout, runPlugin } from "../src/cli/plugin.ts";
+import { runPlugin } from "../src/cli/plugin.ts";
+import { lockTimeout } from "../src/foreign.ts";
 import {
   buildProbe,
   compiler,

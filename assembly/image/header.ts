@@ -15,6 +15,7 @@
 //    768  index of pools by last address, IPv4 | 776 IPv6 | 784 pools by name
 //    792  pools defined   800  reservations
 //   1000  inode of the PID namespace in which the image was made for this boot; 0 = not known
+//    896  host-local's directory: 0 not taken over, 1 taken over, 2 mirrored
 //   1024  cursors of 32 range sets: hi u64 | lo u64 | family u64 (0 = none), 24 B each
 //
 // Bytes 0..127 are written directly; everything from 128 on changes through the journal only.
@@ -72,6 +73,7 @@ export const INDEX_POOL_NAME: u32 = 784;
 export const H_POOLS: u32 = 792;
 export const H_RESERVED: u32 = 800;
 export const H_PIDNS: u32 = 1000;
+export const H_ADOPTED: u32 = 896;
 export const CURSORS: u32 = 1024;
 export const CURSOR_BYTES: u32 = 24;
 /** Range sets of one network, a limit of the cursor table (docs/ARCHITECTURE.md, limits). */

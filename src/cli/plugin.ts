@@ -7,7 +7,7 @@
 import { closeSync, constants, fstatSync } from "node:fs";
 import { createRequire } from "node:module";
 import { constants as os } from "node:os";
-import { EXIT_ERROR, LOCK_TIMEOUT_MS, NEED_LOCK } from "../../assembly/numbers.ts";
+import { EXIT_ERROR, NEED_LOCK } from "../../assembly/numbers.ts";
 import { errnoOf } from "../errno.ts";
 import { type Host, makeHost, type Surroundings } from "../host.ts";
 import { type CniExports, loadCni } from "../wasm.ts";
@@ -15,7 +15,6 @@ import { type CniExports, loadCni } from "../wasm.ts";
 const { O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDWR } = constants;
 const { EAGAIN, EINVAL, ENOSYS } = os.errno;
 const LOCK_NAME = "berth.lock";
-const LOCK_TIMEOUT_MAX_MS = 600_000;
 const LOCK_TRIES = 8;
 const REPLACED = 1;
 
@@ -29,13 +28,6 @@ interface Locks {
 interface Locked {
   status: number;
   fd: number;
-}
-
-/** Milliseconds to wait: BERTH_LOCK_TIMEOUT_MS if it is a number from 1 to 600000, else 60000. */
-export function lockTimeout(text: string | undefined): number {
-  if (!text || !/^[0-9]{1,6}$/.test(text)) return LOCK_TIMEOUT_MS;
-  const ms = Number(text);
-  return ms >= 1 && ms <= LOCK_TIMEOUT_MAX_MS ? ms : LOCK_TIMEOUT_MS;
 }
 
 /** The native add-on, loaded only for a lock: null where it can't be, after saying why. */
@@ -95,7 +87,7 @@ async function lockOnce(host: Host, locks: Locks, deadline: number): Promise<Loc
 async function lockDirectory(host: Host, around: Surroundings): Promise<Locked> {
   const locks = loadLocks(around);
   if (!locks) return { status: -ENOSYS, fd: -1 };
-  const deadline = performance.now() + lockTimeout(around.env.BERTH_LOCK_TIMEOUT_MS);
+  const deadline = performance.now() + host.lockMs();
   for (let i = 0; i < LOCK_TRIES; i++) {
     const locked = await lockOnce(host, locks, deadline);
     if (locked.status !== REPLACED) return locked;

@@ -231,6 +231,8 @@ export function call(
       if (failed === 0) grow(open[handle]!, length);
       return failed;
     },
+    touched: () => 0n,
+    touch: () => 0,
     sync(handle: number): number {
       const failed = step();
       if (failed === 0) sync(open[handle]!);
@@ -287,6 +289,9 @@ export function call(
     argument: () => -1,
     stdin: (into: number, cap: number) => give(stdin, into, cap),
     unlock: () => {},
+    flock: () => 0,
+    patience: () => {},
+    run: () => BigInt(ENOENT),
     output: (fd: number, from: number, length: number) => {
       if (fd === 1) printed += text(from, length);
       return 0;

@@ -1,0 +1,81 @@
+// The marks of host-local: last_reserved_ip.N holds the text of the address that was given last to
+// range set N. host-local rewrites one in place at each address that it gives; nothing else does.
+//
+// We write them under a temporary name, set the time of their last change to MARK_TIME and rename
+// them. So as long as last_reserved_ip.0 has that time, host-local has given nothing since: an ADD
+// of it, whatever its config, moves the mark of set 0 first. That is one look at one file instead
+// of reading them all, and doesn't depend on how fine the clock of a file system is.
+
+import { ADDRESS_BYTES, formatAddress } from "../address";
+import * as host from "../host";
+import { Given, RangeSet } from "../pool/range";
+import { scratchTake } from "../scratch";
+import { openFile, openNew } from "../store/files";
+import { fileName, nameAt, nameBytes } from "../store/names";
+
+/** Bytes of "last_reserved_ip.". */
+export const MARK_PREFIX_BYTES: i32 = 17;
+/** The time on marks that we wrote: one second after 1970. */
+const MARK_TIME: u32 = 1;
+const SECOND: i64 = 1000000000;
+const MARK_ZERO: string = "last_reserved_ip.0";
+const MARK_NEW: string = "berth.mark.new";
+
+/** Does the name begin as marks do? */
+export function markPrefix(name: usize, bytes: i32): bool {
+  if (bytes < MARK_PREFIX_BYTES) return false;
+  const literal = changetype<usize>(MARK_ZERO);
+  for (let i = 0; i < MARK_PREFIX_BYTES; i++) {
+    if (<u32>load<u8>(name + i) != <u32>load<u16>(literal + ((<usize>i) << 1))) return false;
+  }
+  return true;
+}
+
+/** Is the mark of set 0 as we left it? Then host-local has given nothing since. */
+export function markIsOurs(): bool {
+  const handle = openFile(MARK_ZERO, 0);
+  if (handle < 0) return false;
+  const time = host.touched(handle);
+  host.close(handle);
+  return time == <i64>MARK_TIME * SECOND;
+}
+
+/** Makes the mark of set 0 ours, if there is one: all that it tells of is known. */
+export function markClaim(): void {
+  const handle = openFile(MARK_ZERO, 1);
+  if (handle < 0) return;
+  host.touch(handle, MARK_TIME);
+  host.close(handle);
+}
+
+/** Writes the mark of a range set. 0 or -errno: the old mark stands. */
+function markPut(index: i32, family: i32, hi: u64, lo: u64): i32 {
+  const text = scratchTake(<usize>ADDRESS_BYTES);
+  const bytes = formatAddress(family, hi, lo, text);
+  const handle = openNew(MARK_NEW);
+  if (handle < 0) return handle;
+  let status = host.write(handle, 0, text, <u32>bytes);
+  if (status >= 0) status = host.touch(handle, MARK_TIME);
+  host.close(handle);
+  if (status < 0) return status;
+  fileName(MARK_NEW);
+  const from = nameAt;
+  const fromBytes = nameBytes;
+  fileName("last_reserved_ip.00");
+  let end = nameAt + MARK_PREFIX_BYTES;
+  if (index >= 10) store<u8>(end++, <u8>(48 + index / 10));
+  store<u8>(end++, <u8>(48 + (index % 10)));
+  return host.rename(from, fromBytes, nameAt, <i32>(end - nameAt));
+}
+
+/**
+ * Writes the marks of what was given: one Given for each of the sets. Best effort: a mark that is
+ * old makes host-local begin its search elsewhere, and us read its files again.
+ */
+export function marksPut(sets: usize, count: i32, given: usize): void {
+  for (let i = count - 1; i >= 0; i--) {
+    const set = changetype<RangeSet>(sets + <usize>i * offsetof<RangeSet>());
+    const g = changetype<Given>(given + <usize>i * offsetof<Given>());
+    markPut(set.index, set.family, g.hi, g.lo);
+  }
+}

@@ -1,0 +1,266 @@
+// Taking over a directory of host-local: every address file becomes an allocation of the owner that
+// it names, every mark the cursor of its range set. Done again it brings the image up to date with
+// what host-local has done since: files that are there win over records that aren't theirs.
+//
+//   file names an owner        allocation of that container and interface
+//   id alone (before 0.8.0)    allocation of the container without interface
+//   empty, unreadable          held by KIND_OTHER "host-local:<address>" until the file has gone
+//   last_reserved_ip.N         cursor of range set N
+//   anything else              isn't looked at
+//
+// The directory is entered, our lock and host-local's are held. Bounded commits, each of which
+// leaves a valid image; the last one says in H_ADOPTED that all is there, so what was cut short is
+// done again. Cost: a read of each file, O(files); 4,000 in about 30 ms.
+
+import { formatAddress, parseAddress, parsedFamily, parsedHi, parsedLo } from "../address";
+import * as host from "../host";
+import {
+  appliedNumber,
+  CURSOR_BYTES,
+  CURSORS,
+  H_ADOPTED,
+  H_HELD,
+  SETS_MAX,
+} from "../image/header";
+import { journalCount, putWord, word } from "../image/image";
+import { treeOf } from "../pool/pool";
+import { RangeSet, setHolds } from "../pool/range";
+import {
+  cellByte,
+  cellHasFamily,
+  cellHead,
+  cellHi,
+  cellLo,
+  cellSeal,
+  headAt,
+  KIND_CONTAINER,
+  KIND_MORE,
+  KIND_OTHER,
+  STATE_ALLOCATION,
+  STATE_COOLING,
+} from "../records/cell";
+import { coolingEnd, reservationDrop } from "../records/expiry";
+import {
+  FILE_GONE,
+  FILE_UNKNOWN,
+  fileBelongs,
+  fileIdAt,
+  fileIdBytes,
+  fileIfAt,
+  fileIfBytes,
+  fileIsThere,
+  fileReadName,
+  headHasFiles,
+  headPutFiles,
+} from "../records/file";
+import { CHAIN_MAX, nextOfKind } from "../records/key";
+import { recordAddAddress, recordByAddress, recordByOwner, recordMake } from "../records/record";
+import { scratchTake } from "../scratch";
+import { RADIX_OK, radixTake } from "../sets/radix";
+import { imageGrow } from "../store/files";
+import { logCommit } from "../store/log";
+import { addressDrop, BULK_WORDS } from "./gone";
+import { MARK_PREFIX_BYTES, markPrefix } from "./marks";
+
+/** Values of H_ADOPTED: nothing; the directory was taken over; all we hold has a file, too. */
+export const ADOPTED_NOT: u64 = 0;
+export const ADOPTED: u64 = 1;
+export const MIRRORED: u64 = 2;
+
+/** Bytes of names that are looked at: 200,000 addresses and more. */
+const NAMES_BYTES: i32 = 8388608;
+/** Answer of `takeOver`: more names than that; nothing can be said about the rest. */
+export const TOO_MANY_FILES: i32 = -7;
+const ROOM: u32 = 65536;
+const ENOSPC: i32 = -28;
+const NAME_MAX: i32 = 256;
+
+/** What the last `takeOver` met. */
+export let takenFiles: u32 = 0;
+/** Addresses that weren't held by their file's owner before. */
+export let takenNew: u32 = 0;
+/** Files without a readable owner. */
+export let takenUnknown: u32 = 0;
+/** Files of addresses that we gave to somebody else: left as they are, ours stands. */
+export let takenConflicts: u32 = 0;
+
+/** How `takeOver` is to be done. */
+@unmanaged
+export class TakeOver {
+  /** The range sets that tell under which number an address cools; `setCount` of RangeSet. */
+  sets: usize;
+  setCount: i32;
+  now: u32;
+  /** The directory is the network's own: its files keep standing for their addresses. */
+  inPlace: bool;
+  /** Count only. */
+  dry: bool;
+  durable: bool;
+}
+
+function setOf(t: TakeOver, family: u32, hi: u64, lo: u64): u32 {
+  for (let i = 0; i < t.setCount; i++) {
+    const set = t.sets + <usize>i * offsetof<RangeSet>();
+    const s = changetype<RangeSet>(set);
+    if (s.family == <i32>family && setHolds(set, hi, lo) != 0) return <u32>s.index;
+  }
+  return 0;
+}
+
+// All files of the record there? Only then a missing one means something.
+function hasAllFiles(head: u32): bool {
+  let cell = head;
+  for (let step: u32 = 0; step < CHAIN_MAX && cell != 0; step++) {
+    if (cellHasFamily(cell, 4) && !fileIsThere(4, 0, cellLo(cell, 4))) return false;
+    if (cellHasFamily(cell, 6) && !fileIsThere(6, cellHi(cell, 6), cellLo(cell, 6))) return false;
+    cell = nextOfKind(cell, KIND_MORE);
+  }
+  return true;
+}
+
+// Is the address with its owner already? Else makes way. 1 = it is, 0 = it is free now, -1 = a
+// record of ours without files stands in the way.
+function settle(t: TakeOver, state: i32, family: u32, hi: u64, lo: u64): i32 {
+  const cell = recordByAddress(family, hi, lo);
+  if (cell == 0) return 0;
+  const number = appliedNumber() + 1;
+  const head = headAt(cellHead(cell));
+  const held = cellByte(head, 5) == STATE_ALLOCATION;
+  if (held && (state == FILE_UNKNOWN || fileBelongs(state, head))) {
+    if (!t.dry && t.inPlace && !headHasFiles(head) && hasAllFiles(head)) {
+      headPutFiles(head, true);
+      cellSeal(head, number);
+    }
+    return 1;
+  }
+  if (held && !headHasFiles(head)) return -1;
+  if (t.dry) return 0;
+  if (held) addressDrop(cell, family, number);
+  else if (cellByte(head, 5) == STATE_COOLING) coolingEnd(cell, family, number);
+  else reservationDrop(cell, family, number);
+  return 0;
+}
+
+// "host-local:10.1.2.3" in scratch memory.
+let unknownAt: usize = 0;
+
+function unknownId(name: usize, bytes: i32): u32 {
+  const label = "host-local:";
+  if (unknownAt == 0) unknownAt = scratchTake(80);
+  for (let i = 0; i < label.length; i++) {
+    store<u8>(unknownAt + i, load<u16>(changetype<usize>(label) + ((<usize>i) << 1)));
+  }
+  memory.copy(unknownAt + label.length, name, bytes);
+  return <u32>(label.length + bytes);
+}
+
+// One address to the owner in the file that was read last. 0 or -errno.
+function give(t: TakeOver, known: bool, name: usize, bytes: i32): i32 {
+  const family = <u32>parsedFamily;
+  const hi = parsedHi;
+  const lo = parsedLo;
+  const room = imageGrow(ROOM);
+  if (room < 0) return room;
+  const number = appliedNumber() + 1;
+  const kind = known ? KIND_CONTAINER : KIND_OTHER;
+  const idBytes = known ? <u32>fileIdBytes : unknownId(name, bytes);
+  const id = known ? fileIdAt : unknownAt;
+  const ifBytes = known ? <u32>fileIfBytes : 0;
+  let head = recordByOwner(kind, id, idBytes, fileIfAt, ifBytes);
+  const fresh = head == 0;
+  if (fresh) {
+    head = recordMake(kind, STATE_ALLOCATION, id, idBytes, fileIfAt, ifBytes, t.now, number);
+    if (head == 0) return ENOSPC;
+    putWord(H_HELD, word(H_HELD) + 1);
+  }
+  if (radixTake(treeOf(<i32>family), hi, lo) != RADIX_OK) return ENOSPC;
+  if (recordAddAddress(head, family, hi, lo, setOf(t, family, hi, lo), number) == 0) return ENOSPC;
+  // An owner whose other addresses we gave ourselves has no files for those.
+  if (t.inPlace && (fresh || hasAllFiles(head))) headPutFiles(head, true);
+  cellSeal(head, number);
+  return 0;
+}
+
+// One name of the directory. 0 or -errno.
+function takeFile(t: TakeOver, name: usize, bytes: i32): i32 {
+  const state = fileReadName(name, bytes);
+  if (state == FILE_GONE) return 0;
+  takenFiles++;
+  if (state == FILE_UNKNOWN) takenUnknown++;
+  const settled = settle(t, state, <u32>parsedFamily, parsedHi, parsedLo);
+  if (settled == -1) takenConflicts++;
+  if (settled != 0) return 0;
+  takenNew++;
+  return t.dry ? 0 : give(t, state != FILE_UNKNOWN, name, bytes);
+}
+
+// The cursor of a range set from its mark: `last_reserved_ip.N`.
+function takeMark(name: usize, bytes: i32): void {
+  let n: u32 = 0;
+  for (let i = MARK_PREFIX_BYTES; i < bytes; i++) {
+    const c = <u32>load<u8>(name + i);
+    if (c < 48 || c > 57 || n >= SETS_MAX) return;
+    n = n * 10 + (c - 48);
+  }
+  if (bytes == MARK_PREFIX_BYTES || n >= SETS_MAX) return;
+  const handle = host.open(name, bytes, 0);
+  if (handle < 0) return;
+  const text = spellAt + 64;
+  const got = host.read(handle, 0, text, 64);
+  host.close(handle);
+  if (got <= 0 || got == 64 || !parseAddress(text, got)) return;
+  const at = CURSORS + n * CURSOR_BYTES;
+  if (word(at) == parsedHi && word(at + 8) == parsedLo) return;
+  putWord(at, parsedHi);
+  putWord(at + 8, parsedLo);
+  putWord(at + 16, <u64>parsedFamily);
+}
+
+let spellAt: usize = 0;
+let names: usize = 0;
+
+// Is the name an address as host-local spells it (`_` for `:` on Windows)? Sets parsedHi and so on.
+function isAddressName(name: usize, bytes: i32): bool {
+  if (bytes > 45 || bytes == 0) return false;
+  const first = <u32>load<u8>(name) | 32;
+  const hex = (first >= 48 && first <= 58) || (first >= 97 && first <= 102);
+  if (!hex && load<u8>(name) != 95) return false;
+  memory.copy(spellAt, name, bytes);
+  for (let i = 0; i < bytes; i++) if (load<u8>(spellAt + i) == 95) store<u8>(spellAt + i, 58);
+  if (!parseAddress(spellAt, bytes)) return false;
+  const canonical = formatAddress(parsedFamily, parsedHi, parsedLo, spellAt + 64);
+  return canonical == bytes && memory.compare(spellAt, spellAt + 64, bytes) == 0;
+}
+
+/**
+ * Takes the entered directory's files over. 0; -errno, TOO_MANY_FILES: what was committed before
+ * stands; or what logCommit said. The journal must be open and empty. The last words (`value` for
+ * H_ADOPTED among them) are left in the journal for the caller's commit.
+ */
+export function takeOver(t: TakeOver, value: u64): i32 {
+  if (spellAt == 0) spellAt = scratchTake(192);
+  takenFiles = 0;
+  takenNew = 0;
+  takenUnknown = 0;
+  takenConflicts = 0;
+  if (names == 0) names = scratchTake(<usize>NAMES_BYTES);
+  const used = host.list(names, 0, names, NAMES_BYTES);
+  if (used < 0) return used;
+  if (used > NAMES_BYTES - NAME_MAX) return TOO_MANY_FILES;
+  for (let at = 0; at < used; ) {
+    let end = at;
+    while (end < used && load<u8>(names + end) != 0) end++;
+    const name = names + at;
+    const bytes = end - at;
+    at = end + 1;
+    if (isAddressName(name, bytes)) {
+      const status = takeFile(t, name, bytes);
+      if (status < 0) return status;
+    } else if (!t.dry && markPrefix(name, bytes)) takeMark(name, bytes);
+    if (journalCount() < BULK_WORDS) continue;
+    const status = logCommit(false, t.durable);
+    if (status != 0) return status;
+  }
+  if (!t.dry && word(H_ADOPTED) != value) putWord(H_ADOPTED, value);
+  return 0;
+}

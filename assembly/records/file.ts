@@ -1,0 +1,185 @@
+// The address files of host-local, as far as a record has to do with them. They lie in the entered
+// directory, one for each address, named by its canonical text:
+//
+//   10.1.2.2 | 2001:db8::2      content: id CR LF interface      (before 0.8.0: the id alone)
+//
+// A head with FILES_BIT in byte 7 says: host-local's files stand for my addresses. Then a file that
+// has gone makes its address free (host-local deletes by unlinking), and whoever releases the
+// record unlinks the files that are still its owner's. On Windows the names have `_` for `:`.
+//
+// Cost: an open, a size, a read and a close for each file that is looked at.
+
+import { ADDRESS_BYTES, formatAddress } from "../address";
+import * as host from "../host";
+import { scratchTake } from "../scratch";
+import {
+  cellByte,
+  cellHasFamily,
+  cellHi,
+  cellKind,
+  cellLo,
+  cellPutByte,
+  KIND_CONTAINER,
+  KIND_MORE,
+  TEXT_MAX,
+} from "./cell";
+import { CHAIN_MAX, digest0, digest1, headDigests, nextOfKind, ownerDigests } from "./key";
+
+/** Byte 7 of a head, beside the families. */
+const FILES_BIT: u32 = 4;
+
+/** What is known of an address's file. */
+export const FILE_GONE: i32 = 0;
+/** It names an owner: fileId, fileIfname. */
+export const FILE_OWNED: i32 = 1;
+/** It is there, but empty or unreadable: held by nobody knows whom. */
+export const FILE_UNKNOWN: i32 = 2;
+
+/** Longest content that is read: id, CR LF, interface, white space around. */
+const CONTENT_MAX: i32 = <i32>TEXT_MAX + 64;
+const IFNAME_MAX: i32 = 15;
+const ENOENT: i32 = -2;
+
+let names: usize = 0;
+let content: usize = 0;
+
+/** Where the name of the last `fileNameOf` lies, and its length. */
+export let fileNameAt: usize = 0;
+export let fileNameBytes: i32 = 0;
+/** The owner in the file that was read last; an interface of 0 bytes: the old format. */
+export let fileIdAt: usize = 0;
+export let fileIdBytes: i32 = 0;
+export let fileIfAt: usize = 0;
+export let fileIfBytes: i32 = 0;
+
+/** Takes the buffers from scratch memory, before any rewind. */
+export function fileReserve(): void {
+  if (names != 0) return;
+  names = scratchTake(<usize>ADDRESS_BYTES + 19);
+  content = scratchTake(<usize>CONTENT_MAX + 1);
+}
+
+/** Does host-local's directory speak for this record? */
+export function headHasFiles(head: u32): bool {
+  return (cellByte(head, 7) & FILES_BIT) != 0;
+}
+
+/** Sets or clears that mark. The caller seals the head. */
+export function headPutFiles(head: u32, has: bool): void {
+  const rest = cellByte(head, 7) & ~FILES_BIT;
+  cellPutByte(head, 7, has ? rest | FILES_BIT : rest);
+}
+
+/** The name of an address's file: fileNameAt, fileNameBytes. */
+export function fileNameOf(family: u32, hi: u64, lo: u64): void {
+  fileReserve();
+  fileNameAt = names;
+  fileNameBytes = formatAddress(<i32>family, hi, lo, names);
+}
+
+// The name as Windows has it.
+function underscored(): void {
+  for (let i = 0; i < fileNameBytes; i++) {
+    if (load<u8>(names + i) == 58) store<u8>(names + i, 95);
+  }
+}
+
+// Opens the file that was named, in either spelling: a handle or -errno.
+function openNamed(family: u32): i32 {
+  const handle = host.open(fileNameAt, fileNameBytes, 0);
+  if (handle != ENOENT || family == 4) return handle;
+  underscored();
+  const other = host.open(fileNameAt, fileNameBytes, 0);
+  if (other == ENOENT) for (let i = 0; i < fileNameBytes; i++) colon(i);
+  return other;
+}
+
+function colon(i: i32): void {
+  if (load<u8>(names + i) == 95) store<u8>(names + i, 58);
+}
+
+function isBlank(c: u32): bool {
+  return c <= 32;
+}
+
+// Takes the content apart. FILE_OWNED or FILE_UNKNOWN.
+function parse(bytes: i32): i32 {
+  let from = 0;
+  let end = bytes;
+  while (from < end && isBlank(load<u8>(content + from))) from++;
+  while (end > from && isBlank(load<u8>(content + end - 1))) end--;
+  let line = from;
+  while (line < end && load<u8>(content + line) > 32) line++;
+  fileIdAt = content + from;
+  fileIdBytes = line - from;
+  fileIfAt = content + line;
+  fileIfBytes = 0;
+  if (fileIdBytes == 0 || fileIdBytes > <i32>TEXT_MAX) return FILE_UNKNOWN;
+  if (line == end) return FILE_OWNED;
+  if (load<u16>(content + line) != 0x0a0d) return FILE_UNKNOWN;
+  fileIfAt = content + line + 2;
+  fileIfBytes = end - line - 2;
+  if (fileIfBytes <= 0 || fileIfBytes > IFNAME_MAX) return FILE_UNKNOWN;
+  for (let i = 0; i < fileIfBytes; i++) {
+    if (isBlank(load<u8>(fileIfAt + i))) return FILE_UNKNOWN;
+  }
+  return FILE_OWNED;
+}
+
+/** Reads the file of this name (bytes in memory): FILE_GONE, FILE_OWNED or FILE_UNKNOWN. */
+export function fileReadName(at: usize, bytes: i32): i32 {
+  fileReserve();
+  const handle = host.open(at, bytes, 0);
+  return handle < 0 ? (handle == ENOENT ? FILE_GONE : FILE_UNKNOWN) : readOpen(handle);
+}
+
+function readOpen(handle: i32): i32 {
+  const got = host.read(handle, 0, content, <u32>CONTENT_MAX + 1);
+  host.close(handle);
+  return got < 0 || got > CONTENT_MAX ? FILE_UNKNOWN : parse(got);
+}
+
+/** Reads the file of an address: FILE_GONE, FILE_OWNED or FILE_UNKNOWN. */
+export function fileRead(family: u32, hi: u64, lo: u64): i32 {
+  fileNameOf(family, hi, lo);
+  const handle = openNamed(family);
+  return handle < 0 ? (handle == ENOENT ? FILE_GONE : FILE_UNKNOWN) : readOpen(handle);
+}
+
+/** Is there a file for the address? */
+export function fileIsThere(family: u32, hi: u64, lo: u64): bool {
+  fileNameOf(family, hi, lo);
+  const handle = openNamed(family);
+  if (handle >= 0) host.close(handle);
+  return handle != ENOENT;
+}
+
+/** Is the owner in the file that was read last the owner of `head`? (`state` = what was read) */
+export function fileBelongs(state: i32, head: u32): bool {
+  if (state == FILE_UNKNOWN) return cellKind(head) != KIND_CONTAINER;
+  ownerDigests(KIND_CONTAINER, fileIdAt, <u32>fileIdBytes, fileIfAt, <u32>fileIfBytes);
+  const d0 = digest0;
+  const d1 = digest1;
+  headDigests(head);
+  return cellKind(head) == KIND_CONTAINER && digest0 == d0 && digest1 == d1;
+}
+
+function unlinkOf(head: u32, cell: u32, family: u32): void {
+  const state = fileRead(family, cellHi(cell, family), cellLo(cell, family));
+  if (state != FILE_GONE && fileBelongs(state, head)) host.unlink(fileNameAt, fileNameBytes);
+}
+
+/**
+ * Unlinks the files of a record's addresses that are still its owner's, if the record has files.
+ * To be done before its release is committed: a record without files is free in any case, a file
+ * without a record would be a leak. What can't be unlinked stays; its owner holds nothing here.
+ */
+export function filesUnlink(head: u32): void {
+  if (!headHasFiles(head)) return;
+  let cell = head;
+  for (let step: u32 = 0; step < CHAIN_MAX && cell != 0; step++) {
+    if (cellHasFamily(cell, 4)) unlinkOf(head, cell, 4);
+    if (cellHasFamily(cell, 6)) unlinkOf(head, cell, 6);
+    cell = nextOfKind(cell, KIND_MORE);
+  }
+}
