@@ -23,6 +23,7 @@ const rooms = [
   "records",
   "pool",
   "store",
+  "foreign",
   "library",
   "protocol",
   "verbs",

@@ -96,13 +96,7 @@ export function mirrorMeets(sets: usize, count: i32, given: usize): bool {
 }
 
 /** Writes the files of an owner's new addresses under their temporary names. 0 or -errno. */
-export function mirrorStage(
-  count: i32,
-  id: usize,
-  idBytes: u32,
-  ifname: usize,
-  ifBytes: u32,
-): i32 {
+export function mirrorStage(count: i32, id: usize, idBytes: u32, ifname: usize, ifBytes: u32): i32 {
   bodyOf(id, idBytes, ifname, ifBytes);
   for (let i = 0; i < count; i++) {
     const status = stage(i);
@@ -178,8 +172,8 @@ export function mirrorRecord(head: u32): i32 {
 }
 
 /**
- * Gives every allocation that has none its files and the mark that says so: what turns an image
- * into a mirrored one. 0; -errno or what logCommit said: what was done stands, do it again.
+ * Gives every allocation that has none its files, containers also the mark that says so: what turns
+ * an image into a mirrored one. 0; -errno or what logCommit said: what was done stands.
  */
 export function mirrorAll(durable: bool): i32 {
   const held = <u32>word(H_HELD);
@@ -189,10 +183,13 @@ export function mirrorAll(durable: bool): i32 {
   for (let i: u32 = 0; i < found; i++) {
     const head = headAt(load<u32>(heads + ((<usize>i) << 2)));
     if (headHasFiles(head)) continue;
+    const conflicts = mirrorConflicts;
     let status = mirrorRecord(head);
     if (status < 0) return status;
-    headPutFiles(head, true);
-    cellSeal(head, appliedNumber() + 1);
+    if (cellKind(head) == KIND_CONTAINER && mirrorConflicts == conflicts) {
+      headPutFiles(head, true);
+      cellSeal(head, appliedNumber() + 1);
+    }
     if (journalCount() < BULK_WORDS) continue;
     status = logCommit(false, durable);
     if (status != 0) return status;

@@ -14,14 +14,7 @@
 
 import { formatAddress, parseAddress, parsedFamily, parsedHi, parsedLo } from "../address";
 import * as host from "../host";
-import {
-  appliedNumber,
-  CURSOR_BYTES,
-  CURSORS,
-  H_ADOPTED,
-  H_HELD,
-  SETS_MAX,
-} from "../image/header";
+import { appliedNumber, CURSOR_BYTES, CURSORS, H_ADOPTED, H_HELD, SETS_MAX } from "../image/header";
 import { journalCount, putWord, word } from "../image/image";
 import { treeOf } from "../pool/pool";
 import { RangeSet, setHolds } from "../pool/range";

@@ -31,6 +31,7 @@ import {
   reservationDrop,
   reservationEnd,
 } from "../records/expiry";
+import { filesUnlink, headPutFiles } from "../records/file";
 import { CHAIN_MAX, nextOfKind } from "../records/key";
 import { SET_POOL } from "../records/poolcell";
 import {
@@ -364,6 +365,7 @@ function releaseAddress(cell: u32, family: u32, due: u32): bool {
 export function release(head: u32, cooldown: u32, now: u32, number: u64): void {
   // A cool-down past the end of the clock (136 years) ends there.
   const due = cooldown == 0 ? 0 : now > u32.MAX_VALUE - cooldown ? u32.MAX_VALUE : now + cooldown;
+  filesUnlink(head);
   recordDropOwner(head);
   putWord(H_HELD, word(H_HELD) - 1);
   putHalf(head + C_NETNS, 0);
@@ -379,6 +381,7 @@ export function release(head: u32, cooldown: u32, now: u32, number: u64): void {
     recordFree(head, number);
     return;
   }
+  headPutFiles(head, false);
   cellPutByte(head, 5, STATE_COOLING);
   putHalf(head + C_SINCE, now);
   if (half(head + C_DUE) == 0) putHalf(head + C_DUE, due);
@@ -390,10 +393,12 @@ export function release(head: u32, cooldown: u32, now: u32, number: u64): void {
  * CLOCK_BOOTTIME). false = no space: undo the journal.
  */
 export function reserve(head: u32, due: u32, now: u32, number: u64): bool {
+  filesUnlink(head);
   recordDropOwner(head);
   putWord(H_HELD, word(H_HELD) - 1);
   if (!expiryAdd(head, DUE_RESERVED, due)) return false;
   putWord(H_RESERVED, word(H_RESERVED) + 1);
+  headPutFiles(head, false);
   cellPutByte(head, 5, STATE_RESERVATION);
   putHalf(head + C_SINCE, now);
   putHalf(head + C_DUE, due);

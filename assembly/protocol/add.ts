@@ -7,7 +7,6 @@ import { H_KEEP } from "../image/header";
 import { journalUndo, putWord, word } from "../image/image";
 import {
   ALLOCATED,
-  allocate,
   FAIL_DUPLICATE,
   FAIL_EXCLUDED,
   FAIL_EXHAUSTED,
@@ -40,6 +39,14 @@ import { logCommit } from "../store/log";
 import { noteExists, noteRemove } from "../store/notes";
 import { call, POLICY_RANDOM, REBOOT_KEEP } from "./call";
 import {
+  COEXIST_FAILED,
+  coexistAllocate,
+  coexistLook,
+  coexistOpen,
+  coexistPlace,
+  oldOwner,
+} from "./coexist";
+import {
   ERROR_EXCLUDED,
   ERROR_LIMIT,
   ERROR_PLUGIN,
@@ -62,7 +69,6 @@ import {
   ownDigests,
   sessionCatchUp,
   sessionCommit,
-  sessionOpen,
   sessionPart,
 } from "./session";
 
@@ -140,6 +146,17 @@ function clearOwnNote(): bool {
   return false;
 }
 
+// A file of host-local's old format, without interface, stands for every interface.
+function holdsOld(): bool {
+  const head = oldOwner();
+  if (head == 0) return false;
+  coexistLook(head);
+  const held = oldOwner();
+  if (held == 0) return false;
+  sayDuplicate(held);
+  return true;
+}
+
 /** ADD. Answers the exit status; the result or the error is printed. */
 export function add(): i32 {
   if (call.containerId.bytes > <i32>TEXT_MAX) return idTooLong();
@@ -148,7 +165,7 @@ export function add(): i32 {
     host.unlock();
     return resultPrint(0);
   }
-  if (sessionOpen(true) < 0) return errorPrint();
+  if (coexistOpen(true) < 0) return errorPrint();
   if (!sessionCatchUp() || !clearOwnNote()) return errorPrint();
   room = imageGrow(ROOM_CALL + <u32>call.setCount * ROOM_SET);
   if (room < 0 && isFull()) {
@@ -156,11 +173,13 @@ export function add(): i32 {
     return errorPrint();
   }
   const keep: u64 = call.reboot == REBOOT_KEEP ? 1 : 0;
+  if (holdsOld()) return errorPrint();
   const o = makeOrder();
-  const status = allocate(changetype<usize>(o));
+  const status = coexistAllocate(o);
+  if (status == COEXIST_FAILED) return errorPrint();
   if (status == ALLOCATED) {
     if (word(H_KEEP) != keep) putWord(H_KEEP, keep);
-    if (!sessionCommit()) return errorPrint();
+    if (!sessionCommit() || (call.mirror && !coexistPlace(o))) return errorPrint();
     host.unlock();
     return resultPrint(o.given);
   }
@@ -183,7 +202,7 @@ function forRange(code: i32, set: i32): void {
 function sayWhy(status: i32): void {
   const set = call.sets + <usize>failSet * offsetof<RangeSet>();
   const family = changetype<RangeSet>(set).family;
-  if (status == FAIL_DUPLICATE) sayDuplicate();
+  if (status == FAIL_DUPLICATE) sayDuplicate(failCell);
   else if (status == FAIL_EXHAUSTED) {
     forRange(ERROR_PLUGIN, failSet);
     errorText("no IP addresses available in range set: ");
@@ -218,11 +237,11 @@ function sayLeftOver(): void {
 
 // Upstream names the set and the address in which it noticed; we name the first of the owner's
 // addresses that lies in a set, else its first address at all.
-function sayDuplicate(): void {
+function sayDuplicate(head: u32): void {
   for (let i = 0; i < call.setCount; i++) {
     const set = call.sets + <usize>i * offsetof<RangeSet>();
     const family = <u32>changetype<RangeSet>(set).family;
-    let cell = failCell;
+    let cell = head;
     for (let step: u32 = 0; step < CHAIN_MAX && cell != 0; step++) {
       const has = cellHasFamily(cell, family);
       if (has && setHolds(set, cellHi(cell, family), cellLo(cell, family)) != 0) {
@@ -232,7 +251,7 @@ function sayDuplicate(): void {
       cell = nextOfKind(cell, KIND_MORE);
     }
   }
-  sayHeld(0, failCell, cellHasFamily(failCell, 4) ? 4 : 6);
+  sayHeld(0, head, cellHasFamily(head, 4) ? 4 : 6);
 }
 
 function sayHeld(set: i32, cell: u32, family: u32): void {

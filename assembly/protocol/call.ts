@@ -117,6 +117,9 @@ export class Call {
   sync: i32;
   reboot: i32;
   statusWhenFull: i32;
+  /** host-local's files in our directory: taken over once, or kept up with every call. */
+  adopt: bool;
+  mirror: bool;
   /** GC: `attachmentCount` of Attachment; not present: no list was sent, keep everything. */
   attachments: usize;
   attachmentCount: i32;

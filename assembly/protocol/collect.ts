@@ -29,17 +29,23 @@ function keptSlot(): usize {
   return 0; // never: the table is twice as large as the list
 }
 
+function keepOne(a: Attachment, ifnameBytes: i32): void {
+  ownerDigests(KIND_CONTAINER, a.idAt, <u32>a.idBytes, a.ifnameAt, <u32>ifnameBytes);
+  const p = keptSlot();
+  store<u64>(p, digest0);
+  store<u64>(p, digest1, 8);
+}
+
 function keep(attachments: usize, count: i32): void {
   slots = 16;
-  while (slots < <u32>count * 2) slots <<= 1;
+  while (slots < <u32>count * 4) slots <<= 1;
   kept = scratchTake((<usize>slots) << 4);
   memory.fill(kept, 0, (<usize>slots) << 4);
   for (let i = 0; i < count; i++) {
     const a = changetype<Attachment>(attachments + <usize>i * offsetof<Attachment>());
-    ownerDigests(KIND_CONTAINER, a.idAt, <u32>a.idBytes, a.ifnameAt, <u32>a.ifnameBytes);
-    const p = keptSlot();
-    store<u64>(p, digest0);
-    store<u64>(p, digest1, 8);
+    keepOne(a, a.ifnameBytes);
+    // What host-local's old format wrote down has no interface.
+    keepOne(a, 0);
   }
 }
 

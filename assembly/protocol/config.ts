@@ -7,8 +7,10 @@
 // Order of checks as upstream: types and texts of the JSON, then `ipam` missing, CNI_ARGS,
 // requests, ranges. Linear in the config but for the ranges.
 import { annotationsRead } from "./annotations";
+import { besideRead, FOREIGN_DIRECTORY } from "./beside";
 import { CMD_CHECK, CMD_DEL, CMD_GC, call, MODE_STATIC, Span, spanSet, spanTake } from "./call";
 import { argsRead } from "./cniargs";
+import { coexists } from "./coexist";
 import { dnsRead } from "./dns";
 import { errorClear } from "./errors";
 import { fieldFound, fieldList, fieldObject, fieldText, refuse, wrongType } from "./field";
@@ -28,11 +30,12 @@ const DEFAULT_DIRECTORY: string = "/var/lib/cni/berth";
 
 // Directory of the network: dataDir, a slash, the network's name.
 function joinDirectory(dataDir: Span): void {
-  const text = textTake(dataDir.bytes + DEFAULT_DIRECTORY.length + call.network.bytes + 1);
+  const usual = coexists() ? FOREIGN_DIRECTORY : DEFAULT_DIRECTORY;
+  const text = textTake(dataDir.bytes + usual.length + call.network.bytes + 1);
   textTo(text);
   let bytes = dataDir.bytes;
   while (bytes > 1 && load<u8>(dataDir.at + bytes - 1) == 47) bytes--;
-  if (bytes == 0) textString(DEFAULT_DIRECTORY);
+  if (bytes == 0) textString(usual);
   else textBytes(dataDir.at, bytes);
   if (bytes != 1 || load<u8>(dataDir.at) != 47) textByte(47);
   textBytes(call.network.at, call.network.bytes);
@@ -124,13 +127,14 @@ export function configRead(): bool {
   if (strict && !isThere) return wrongType(found, "Net.ipam", "allocator.IPAMConfig");
   const ipam = isThere ? found : 0;
   if (!readTexts(ipam, dataDir, strict)) return false;
+  // A dataDir that can't be a path holds nothing; the default is the likelier place.
+  if (!strict && pathFault(dataDir) != 0) dataDir.bytes = 0;
+  if (!besideRead(ipam, dataDir, strict)) return false;
   if (strict) {
     if (!modeRead(ipam)) return false;
     if (!(call.mode == MODE_STATIC ? readStatic(ipam) : readRanges(ipam))) return false;
   }
   if (!strict) {
-    // A dataDir that can't be a path holds nothing; the default is the likelier place.
-    if (pathFault(dataDir) != 0) dataDir.bytes = 0;
     optionsRead(ipam, false);
     argsRead(false);
     errorClear();

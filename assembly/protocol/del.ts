@@ -4,11 +4,10 @@
 
 import { EXIT_OK } from "../numbers";
 import { release } from "../pool/allocator";
-import { digest0, digest1 } from "../records/key";
-import { recordByDigest } from "../records/record";
 import { noteLeave } from "../store/notes";
 import { STORE_NONE } from "../store/store";
 import { call } from "./call";
+import { coexistOpen, coexists, oldDigests, ownRecord } from "./coexist";
 import {
   ERROR_TRY_AGAIN,
   errorBegin,
@@ -17,12 +16,17 @@ import {
   errorPrint,
   errorText,
 } from "./errors";
-import { nextNumber, now, ownDigests, sessionCatchUp, sessionCommit, sessionOpen } from "./session";
+import { nextNumber, now, ownDigests, sessionCatchUp, sessionCommit } from "./session";
 
 /** DEL that can't reach the state: leaves a note and succeeds; error 11 if not even that works. */
 export function delNote(): i32 {
   ownDigests();
-  const status = noteLeave();
+  let status = noteLeave();
+  // What host-local's old format wrote down has no interface.
+  if (status == 0 && coexists()) {
+    oldDigests();
+    status = noteLeave();
+  }
   if (status == 0) return EXIT_OK;
   errorBegin(ERROR_TRY_AGAIN);
   errorText("can't leave a note for this DEL in ");
@@ -35,11 +39,10 @@ export function delNote(): i32 {
 
 /** DEL. Answers the exit status. */
 export function del(): i32 {
-  const status = sessionOpen(false);
+  const status = coexistOpen(false);
   if (status == STORE_NONE) return EXIT_OK;
   if (status < 0 || !sessionCatchUp()) return delNote();
-  ownDigests();
-  const head = recordByDigest(digest0, digest1);
+  const head = ownRecord();
   if (head != 0) release(head, call.cooldown, now(), nextNumber());
   return sessionCommit() ? EXIT_OK : delNote();
 }

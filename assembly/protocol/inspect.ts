@@ -5,11 +5,11 @@ import * as host from "../host";
 import { EXIT_OK } from "../numbers";
 import { POLICY_FIRST, poolCanYield, poolPick } from "../pool/pool";
 import { RangeSet } from "../pool/range";
-import { cellHasFamily, cellHi, cellLo, KIND_CONTAINER, KIND_MORE } from "../records/cell";
+import { cellHasFamily, cellHi, cellLo, KIND_MORE } from "../records/cell";
 import { CHAIN_MAX, nextOfKind } from "../records/key";
-import { recordByOwner } from "../records/record";
 import { STORE_NONE } from "../store/store";
 import { call, MODE_STATIC, Previous, STATUS_UNAVAILABLE } from "./call";
+import { coexistHolds, coexistOpen, coexistSweep, ownRecord } from "./coexist";
 import {
   ERROR_PLUGIN,
   ERROR_UNAVAILABLE,
@@ -22,7 +22,6 @@ import {
   errorText,
 } from "./errors";
 import { failNotFound } from "./failure";
-import { sessionOpen } from "./session";
 
 function notFound(): i32 {
   failNotFound();
@@ -60,17 +59,11 @@ function missing(cell: u32): bool {
 export function check(): i32 {
   // Mode static without an address: there is nothing to hold.
   if (call.setCount == 0) return EXIT_OK;
-  const status = sessionOpen(false);
+  const status = coexistOpen(false);
   if (status < 0) return errorPrint();
   if (status == STORE_NONE) return notFound();
-  let cell = recordByOwner(
-    KIND_CONTAINER,
-    call.containerId.at,
-    <u32>call.containerId.bytes,
-    call.ifname.at,
-    <u32>call.ifname.bytes,
-  );
-  if (cell == 0) return notFound();
+  let cell = ownRecord();
+  if (cell == 0 || !coexistHolds(cell)) return notFound();
   for (let step: u32 = 0; step < CHAIN_MAX && cell != 0 && call.prevPresent; step++) {
     if (missing(cell)) {
       host.unlock();
@@ -86,7 +79,7 @@ export function check(): i32 {
  * config says so: containerd and CRI-O take an error for NetworkReady=false and the node's pods go.
  */
 export function status(): i32 {
-  const opened = sessionOpen(false);
+  const opened = coexistOpen(false);
   if (opened < 0) {
     errorCode(ERROR_UNAVAILABLE);
     return errorPrint();
@@ -96,7 +89,7 @@ export function status(): i32 {
   for (let i = 0; i < call.setCount; i++) {
     const set = call.sets + <usize>i * offsetof<RangeSet>();
     if (poolPick(set, POLICY_FIRST, 0, 0)) continue;
-    if (poolCanYield(set)) continue;
+    if (poolCanYield(set) || (coexistSweep() && poolPick(set, POLICY_FIRST, 0, 0))) continue;
     errorBegin(ERROR_UNAVAILABLE);
     errorText("no IP addresses available in range set: ");
     errorRangeSet(set);

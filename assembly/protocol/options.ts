@@ -43,8 +43,8 @@ import {
 } from "./jsonvalue";
 import { sameText } from "./text";
 
-// Adds the value as it was written, unless it is long.
-function errorValue(node: i32): void {
+/** Adds the value of a node as it was written, unless it is long. */
+export function errorValue(node: i32): void {
   if (jsonKind(node) == JSON_STRING) {
     jsonText(node);
     errorQuote(jsonTextAt, jsonTextBytes);
@@ -174,10 +174,5 @@ export function optionsRead(ipam: i32, strict: bool): bool {
   if (!readReboot(ipam) && strict) return false;
   if (!readStatusWhenFull(ipam) && strict) return false;
   if (!strict) return true;
-  return (
-    readLater(ipam, "reserve") &&
-    readLater(ipam, "adopt") &&
-    readLater(ipam, "mirror") &&
-    readLater(ipam, "shadow")
-  );
+  return readLater(ipam, "reserve");
 }

@@ -95,8 +95,8 @@ export function sessionOpen(make: bool): i32 {
   return -1;
 }
 
-// Begins the error for what a commit said; a commit that failed is undone. true: there is none.
-function isDone(status: i32, last: bool): bool {
+/** Begins the error for what a commit said; a failed one is undone. true: there is none. */
+export function sessionDone(status: i32, last: bool): bool {
   if (status == 0 || (last && status == COMMITTED_IN_LOG)) return true;
   if (status < 0) journalUndo();
   diskError("write the state in ", status < 0 ? status : EIO);
@@ -108,7 +108,7 @@ function isDone(status: i32, last: bool): bool {
  * log but couldn't be written into the image is good: the next opening applies it.
  */
 export function sessionCommit(): bool {
-  return isDone(logCommit(isSynced(), isDurable()), true);
+  return sessionDone(logCommit(isSynced(), isDurable()), true);
 }
 
 /**
@@ -116,7 +116,7 @@ export function sessionCommit(): bool {
  * where the commit is only in the log: another one would be written over it.
  */
 export function sessionPart(): bool {
-  return isDone(logCommit(isSynced(), isDurable()), false);
+  return sessionDone(logCommit(isSynced(), isDurable()), false);
 }
 
 /** Digests of the call's own owner, into key.ts. */
@@ -132,7 +132,7 @@ export function ownDigests(): void {
  */
 export function sessionCatchUp(): bool {
   const status = notesApply(call.cooldown, now(), isSynced(), isDurable());
-  if (!isDone(status, false) || !sessionPart()) return false;
+  if (!sessionDone(status, false) || !sessionPart()) return false;
   const removed = notesRemove(isSynced());
   if (removed < 0) {
     diskError("remove DEL notes in ", removed);

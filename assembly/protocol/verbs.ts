@@ -4,24 +4,17 @@ import { EXIT_OK } from "../numbers";
 import { STORE_NONE } from "../store/store";
 import { add } from "./add";
 import { CMD_ADD, CMD_CHECK, CMD_DEL, CMD_GC, CMD_STATUS, call } from "./call";
+import { coexistOpen } from "./coexist";
 import { collect } from "./collect";
 import { del, delNote } from "./del";
 import { ERROR_UNAVAILABLE, errorCode, errorPrint } from "./errors";
 import { check, status } from "./inspect";
-import {
-  diskError,
-  isDurable,
-  isSynced,
-  lockError,
-  now,
-  sessionCatchUp,
-  sessionOpen,
-} from "./session";
+import { diskError, isDurable, isSynced, lockError, now, sessionCatchUp } from "./session";
 
 const EIO: i32 = -5;
 
 function gc(): i32 {
-  const opened = sessionOpen(false);
+  const opened = coexistOpen(false);
   if (opened == STORE_NONE) return EXIT_OK;
   if (opened < 0 || !sessionCatchUp()) return errorPrint();
   const done = collect(

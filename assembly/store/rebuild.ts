@@ -18,6 +18,7 @@ import {
   appliedSet,
   CURSOR_BYTES,
   CURSORS,
+  H_ADOPTED,
   H_BOOT,
   H_CREATED,
   H_HELD,
@@ -73,6 +74,7 @@ import {
   expiryAdd,
   reservationEnd,
 } from "../records/expiry";
+import { filesUnlink, headHasFiles, headPutFiles } from "../records/file";
 import { CHAIN_MAX, idText, nameText, nextOfKind, textAt } from "../records/key";
 import {
   isPool,
@@ -173,6 +175,8 @@ function survives(head: u32, keep: bool): bool {
 
 // An older record stands in the way of a younger one: it goes, whatever its state.
 function evict(head: u32): void {
+  // Its files may be those of the younger one.
+  headPutFiles(head, false);
   if (cellByte(head, 5) == STATE_ALLOCATION) {
     release(head, 0, 0, cellNumber(head));
     return;
@@ -195,6 +199,7 @@ function evict(head: u32): void {
 // One record on its way from the old image to the new one, in scratch memory.
 let count: u32 = 0;
 let addresses: usize = 0;
+let files: bool = false;
 let reserveFor: u32 = 0;
 let flags: u32 = 0;
 const ADDRESS_BYTES: u32 = 32;
@@ -256,6 +261,7 @@ function move(head: u32, now: u32): i32 {
   memory.copy(name, textAt, nameBytes);
   reserveFor = recordReserveFor(head);
   flags = recordFlags(head);
+  files = headHasFiles(head);
   collectAddresses(head);
   useNew();
   const status = put(kind, id, idBytes, ifname, ifBytes, name, nameBytes, state, now, due, number);
@@ -310,6 +316,7 @@ function put(
     if (!expiryAdd(head, DUE_RESERVED, due)) return ENOMEM;
     putWord(H_RESERVED, word(H_RESERVED) + 1);
   }
+  if (held && files) headPutFiles(head, true);
   cellPutByte(head, 5, state);
   cellSeal(head, number);
   return 0;
@@ -363,6 +370,7 @@ export function rebuild(boot: usize, keep: bool): i32 {
   const kept = keep || load<u64>(oldBase, H_KEEP) != 0;
   store<u64>(newBase, <u64>kept, H_KEEP);
   store<u64>(newBase, pidNamespace(), H_PIDNS);
+  store<u64>(newBase, load<u64>(oldBase, H_ADOPTED), H_ADOPTED);
   status = moveAll(kept);
   if (status < 0) return status;
   useNew();
@@ -418,7 +426,11 @@ function moveAll(keep: bool): i32 {
   for (let at: u32 = HEADER_BYTES; at <= oldBytes - CELL_BYTES; at += CELL_BYTES) {
     const kind = cellKind(at);
     if (kind == 0 || kind > KIND_OTHER || !cellIsSound(at)) continue;
-    if (!survives(at, keep) || !chainIsSound(at)) continue;
+    if (!chainIsSound(at)) continue;
+    if (!survives(at, keep)) {
+      filesUnlink(at);
+      continue;
+    }
     const mark = scratchMark();
     const status = move(at, now);
     scratchRewind(mark);

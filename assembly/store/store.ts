@@ -47,6 +47,7 @@ import {
   word,
 } from "../image/image";
 import { WINDOW_BASE, WINDOW_END } from "../numbers";
+import { fileReserve } from "../records/file";
 import { keyReserve } from "../records/key";
 import { scratchTake } from "../scratch";
 import { GROWTH_STEP, imageFormat, makeLog, openFile, openNew, writeImage } from "./files";
@@ -306,5 +307,6 @@ export function storeReserve(): void {
   journalReserve();
   logReserve();
   keyReserve();
+  fileReserve();
   entryBuffer();
 }
