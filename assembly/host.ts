@@ -111,7 +111,7 @@ export declare function listAt(path: usize, pathLen: i32, into: usize, cap: i32)
 
 /**
  * Locks a file of the entered directory as host-local does (flock, made if it isn't there), waiting
- * in line as long as for our own lock. Held until `unlock`. 0, -EAGAIN when the time was up, -errno.
+ * in line as long as for our own lock. Held until `unlock`. 0; -EAGAIN: the time was up; -errno.
  */
 export declare function flock(name: usize, nameLen: i32): i32;
 
