@@ -70,12 +70,14 @@ function markPut(index: i32, family: i32, hi: u64, lo: u64): i32 {
 
 /**
  * Writes the marks of what was given: one Given for each of the sets. Best effort: a mark that is
- * old makes host-local begin its search elsewhere, and us read its files again.
+ * old makes host-local begin its search elsewhere, and us read its files again. What is no part of
+ * a set's round leaves its mark, as it leaves its cursor, unless there is no mark of ours at all.
  */
 export function marksPut(sets: usize, count: i32, given: usize): void {
   for (let i = count - 1; i >= 0; i--) {
     const set = changetype<RangeSet>(sets + <usize>i * offsetof<RangeSet>());
     const g = changetype<Given>(given + <usize>i * offsetof<Given>());
+    if (g.still && markIsOurs()) continue;
     markPut(set.index, set.family, g.hi, g.lo);
   }
 }

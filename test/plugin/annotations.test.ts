@@ -1,5 +1,6 @@
 // Addresses by annotation, through the plugin on both hosts: each sentence of docs/ANNOTATIONS.md
 // about annotations is a test here.
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { checkNetwork } from "../support/check.ts";
@@ -251,6 +252,21 @@ describe.each(clockHosts)("$name", ({ world }) => {
     await del("c", "ns/web-0", cool);
     w.pass(3601);
     expect(await add("d", fixed, "ns/web-1", cool)).toContain("10.1.0.5/24");
+  });
+
+  test("mirrored, it has its file, and host-local's marks stay where they are", async () => {
+    const mirror = { mirror: true };
+    expect(await add("a", {}, undefined, mirror)).toBe("10.1.0.64/24 fd00:1::2/64");
+    const fixed = { [OURS]: "10.1.0.5,fd00:1::5" };
+    expect(await add("b", fixed, undefined, mirror)).toBe("10.1.0.5/24 fd00:1::5/64");
+    const read = (name: string) => readFileSync(join(w.dir, "net", name), "utf8");
+    expect(read("10.1.0.5")).toBe("b\r\neth0");
+    expect(read("fd00:1::5")).toBe("b\r\neth0");
+    expect([read("last_reserved_ip.0"), read("last_reserved_ip.1")]).toEqual([
+      "10.1.0.64",
+      "fd00:1::2",
+    ]);
+    expect(await add("c", {}, undefined, mirror)).toBe("10.1.0.65/24 fd00:1::3/64");
   });
 
   test("a pool narrows the sets it names, by name or prefix, and moves no round", async () => {
