@@ -51,7 +51,7 @@ export declare function enter(path: usize, pathLen: i32, create: i32): i32;
 /**
  * Opens a regular file of the entered directory: a handle >= 0, or -errno (-ELOOP for a symlink,
  * -EINVAL for what isn't a regular file). mode 0: read only; 1: read and write; 2: read and write,
- * create (0600), must not exist (O_EXCL).
+ * create (0600), must not exist (O_EXCL); 3: append all that is written, create it if need be.
  */
 export declare function open(name: usize, nameLen: i32, mode: i32): i32;
 

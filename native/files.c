@@ -65,7 +65,9 @@ u32 w2c_host_open(struct w2c_host *host, u32 at, u32 length, u32 mode) {
   struct stat st;
   int fd = terminated(name, sizeof name, at, length);
   if (fd < 0) return (u32)fd;
-  const int how = mode == 0 ? O_RDONLY : mode == 1 ? O_RDWR : O_RDWR | O_CREAT | O_EXCL;
+  static const int modes[] = {O_RDONLY, O_RDWR, O_RDWR | O_CREAT | O_EXCL,
+                              O_WRONLY | O_CREAT | O_APPEND};
+  const int how = modes[mode & 3];
   AGAIN(fd, openat(directory, name, how | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600));
   if (fd < 0) return (u32)-errno;
   const int status = fstat(fd, &st) < 0 ? -errno : S_ISREG(st.st_mode) ? fd : -EINVAL;

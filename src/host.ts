@@ -18,12 +18,24 @@ import { lookFunctions } from "./look.ts";
 import type { HostFunctions } from "./wasm.ts";
 
 const { errno } = constants;
-const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = fs.constants;
+const {
+  O_CREAT,
+  O_DIRECTORY,
+  O_EXCL,
+  O_NOFOLLOW,
+  O_NONBLOCK,
+  O_RDONLY,
+  O_RDWR,
+  O_WRONLY,
+  O_APPEND,
+} = fs.constants;
 const PATH_BYTES = 4096;
 const NAME_BYTES = 256;
 const ZEROS = 65536;
 const PAGE = 4096;
 const VIEW_ALIGN = 65536;
+/** What the modes of `open` mean. */
+const MODES = [O_RDONLY, O_RDWR, O_RDWR | O_CREAT | O_EXCL, O_WRONLY | O_CREAT | O_APPEND];
 const BOOT_ID_PATH = "/proc/sys/kernel/random/boot_id";
 const CLOCK_SLACK_NS = 20_000_000n;
 
@@ -221,7 +233,7 @@ export function makeHost(around: Surroundings): Host {
       });
     },
     open(at: number, length: number, mode: number): number {
-      const flags = mode === 0 ? O_RDONLY : mode === 1 ? O_RDWR : O_RDWR | O_CREAT | O_EXCL;
+      const flags = MODES[mode] ?? O_RDONLY;
       return named(at, length, (where) => {
         const fd = openRegular(where, flags | O_NOFOLLOW, -errno.EINVAL);
         if (fd >= 0) handles.add(fd);

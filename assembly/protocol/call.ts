@@ -120,6 +120,9 @@ export class Call {
   /** host-local's files in our directory: taken over once, or kept up with every call. */
   adopt: bool;
   mirror: bool;
+  /** A trial: another plugin has answered; its dataDir and the network's name. */
+  shadow: bool;
+  foreign: Span;
   /** GC: `attachmentCount` of Attachment; not present: no list was sent, keep everything. */
   attachments: usize;
   attachmentCount: i32;
@@ -158,6 +161,7 @@ export function callBegin(): void {
   call.network = emptySpan();
   call.directory = emptySpan();
   call.resolvConf = emptySpan();
+  call.foreign = emptySpan();
 }
 
 // Scratch may have been used and rewound before: a long-lived host makes many calls.

@@ -73,6 +73,8 @@ const AGAIN_MAX: i32 = 8;
 export const COEXIST_FAILED: i32 = -1;
 
 let locked: bool = false;
+/** Has this call begun a trial, by taking over what the other plugin holds? */
+export let coexistBegan: bool = false;
 
 /** Does the config say that host-local's files lie in our directory? */
 export function coexists(): bool {
@@ -98,12 +100,29 @@ export function coexistLock(): bool {
   return false;
 }
 
+// A trial begins: the image learns what the other plugin holds, this very call included, in whose
+// directory we stand only meanwhile. false: it has, or an error has begun: there is nothing to do.
+function takeOverForeign(): bool {
+  const there = host.enter(call.foreign.at, call.foreign.bytes, 0);
+  if (there < 0) {
+    putWord(H_ADOPTED, ADOPTED);
+    return true;
+  }
+  coexistBegan = coexistLock() && takeOverAs(ADOPTED, false);
+  host.enter(call.directory.at, call.directory.bytes, 0);
+  return false;
+}
+
 function takeOverHere(value: u64): bool {
+  return takeOverAs(value, true);
+}
+
+function takeOverAs(value: u64, inPlace: bool): bool {
   const t = changetype<TakeOver>(scratchTake(offsetof<TakeOver>()));
   t.sets = call.sets;
   t.setCount = call.setCount;
   t.now = now();
-  t.inPlace = true;
+  t.inPlace = inPlace;
   t.dry = false;
   t.durable = isDurable();
   const status = takeOver(t, value);
@@ -134,9 +153,11 @@ function catchUpMirror(): bool {
  */
 export function coexistOpen(make: bool): i32 {
   if (call.mirror && !coexistLock()) return -1;
-  const status = sessionOpen(make || coexists());
+  coexistBegan = false;
+  const status = sessionOpen(make || coexists() || call.shadow);
   if (status != STORE_OPEN) return status;
   const adopted = word(H_ADOPTED);
+  if (call.shadow && adopted == ADOPTED_NOT) return takeOverForeign() ? STORE_OPEN : -1;
   if (call.mirror) return catchUpMirror() ? STORE_OPEN : -1;
   if (call.adopt && adopted == ADOPTED_NOT) {
     return coexistLock() && takeOverHere(ADOPTED) ? STORE_OPEN : -1;

@@ -18,28 +18,22 @@ import { JSON_OBJECT, jsonKind } from "./json";
 import { jsonRootMember } from "./jsonvalue";
 import { versionAt, versionBytes } from "./network";
 import { modeRead, optionsRead } from "./options";
-import { pathFault } from "./path";
+import { directoryJoin, pathFault } from "./path";
 import { previousRead } from "./previous";
 import { rangesRead, rangesSettle } from "./ranges";
 import { requestsCheck, requestsRead } from "./requests";
 import { routesRead } from "./routes";
+import { OWN_DIRECTORY, shadowDirectory } from "./shadow";
 import { staticCheck, staticMatches, staticRead, staticSettle } from "./static";
-import { textByte, textBytes, textString, textTake, textTo } from "./text";
 
-const DEFAULT_DIRECTORY: string = "/var/lib/cni/berth";
-
-// Directory of the network: dataDir, a slash, the network's name.
+// Where the network's files lie: ours, and in a trial the plugin's.
 function joinDirectory(dataDir: Span): void {
-  const usual = coexists() ? FOREIGN_DIRECTORY : DEFAULT_DIRECTORY;
-  const text = textTake(dataDir.bytes + usual.length + call.network.bytes + 1);
-  textTo(text);
-  let bytes = dataDir.bytes;
-  while (bytes > 1 && load<u8>(dataDir.at + bytes - 1) == 47) bytes--;
-  if (bytes == 0) textString(usual);
-  else textBytes(dataDir.at, bytes);
-  if (bytes != 1 || load<u8>(dataDir.at) != 47) textByte(47);
-  textBytes(call.network.at, call.network.bytes);
-  spanSet(call.directory, text.at, text.length);
+  if (!call.shadow) {
+    directoryJoin(dataDir, coexists() ? FOREIGN_DIRECTORY : OWN_DIRECTORY, call.directory);
+    return;
+  }
+  directoryJoin(dataDir, FOREIGN_DIRECTORY, call.foreign);
+  directoryJoin(shadowDirectory(), OWN_DIRECTORY, call.directory);
 }
 
 // Texts under `ipam`. Those without a use here must have the right type all the same.

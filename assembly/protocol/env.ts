@@ -43,8 +43,8 @@ export let netnsOverride: bool = false;
 
 let label: Text = changetype<Text>(0);
 
-// Reads a variable into `span`. False if it is longer than VALUE_MAX.
-function read(name: string, span: Span): bool {
+/** Reads a variable into `span`. False, with a pending error, if it is too long. */
+export function envText(name: string, span: Span): bool {
   textClear(label);
   textTo(label);
   textString(name);
@@ -141,22 +141,22 @@ function isTrue(at: usize, bytes: i32): bool {
 export function envRead(): bool {
   label = textTake(32);
   missing = 0;
-  if (!read("CNI_COMMAND", call.commandText)) return false;
+  if (!envText("CNI_COMMAND", call.commandText)) return false;
   const command = commandOf(call.commandText.at, call.commandText.bytes);
   call.command = command;
   if (command == CMD_NONE) return false;
   if (command == CMD_VERSION) return true;
   const attaches = command == CMD_ADD || command == CMD_DEL || command == CMD_CHECK;
-  if (!read("CNI_CONTAINERID", call.containerId)) return false;
+  if (!envText("CNI_CONTAINERID", call.containerId)) return false;
   if (attaches && call.containerId.bytes > 0 && !checkContainer()) return false;
-  if (!read("CNI_NETNS", call.netns)) return false;
-  if (!read("CNI_IFNAME", call.ifname)) return false;
+  if (!envText("CNI_NETNS", call.netns)) return false;
+  if (!envText("CNI_IFNAME", call.ifname)) return false;
   if (attaches && call.ifname.bytes > 0 && !checkInterface()) return false;
-  if (!read("CNI_ARGS", call.args)) return false;
+  if (!envText("CNI_ARGS", call.args)) return false;
   const path = changetype<Span>(scratchTake(offsetof<Span>()));
-  if (!read("CNI_PATH", path)) return false;
+  if (!envText("CNI_PATH", path)) return false;
   const pathBytes = path.bytes;
-  if (!read("CNI_NETNS_OVERRIDE", path)) return false;
+  if (!envText("CNI_NETNS_OVERRIDE", path)) return false;
   netnsOverride = isTrue(path.at, path.bytes);
   need(attaches, call.containerId.bytes, "CNI_CONTAINERID");
   need(attaches && command != CMD_DEL, call.netns.bytes, "CNI_NETNS");

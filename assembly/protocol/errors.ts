@@ -9,6 +9,7 @@ import { output } from "../host";
 import { EXIT_ERROR } from "../numbers";
 import { Range, RangeSet } from "../pool/range";
 import { scratchTake } from "../scratch";
+import { answer } from "./answer";
 import { close, documentBegin, member, open, valueNumber, valueText } from "./document";
 import { textErrno } from "./errno";
 import {
@@ -182,7 +183,7 @@ export function errorPrint(): i32 {
   textTo(printed);
   documentBegin();
   errorValue();
-  output(1, printed.at, printed.length);
+  answer(printed.at, printed.length);
   return EXIT_ERROR;
 }
 

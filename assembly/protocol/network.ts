@@ -59,8 +59,12 @@ function undecodable(): void {
   errorText("error unmarshall network config: ");
 }
 
-// Reads stdin and lays down its nodes.
-function readInput(): bool {
+/** stdin as it came. */
+export let inputAt: usize = 0;
+export let inputBytes: i32 = 0;
+
+/** Reads stdin and lays down its nodes. False with a pending error. */
+export function inputRead(): bool {
   const at = scratchTake(<usize>STDIN_MAX + 16);
   const bytes = stdin(at, STDIN_MAX);
   if (bytes < 0) {
@@ -77,6 +81,8 @@ function readInput(): bool {
     return false;
   }
   scratchRewind((at + <usize>bytes + 15) & ~15);
+  inputAt = at;
+  inputBytes = bytes;
   if (jsonRead(at, bytes)) return true;
   undecodable();
   if (jsonFaultByte >= 0) {
@@ -240,9 +246,9 @@ function gate(verb: string, least: i32): bool {
   return true;
 }
 
-/** Reads stdin up to the point where the plugin's body would begin. False with a pending error. */
+/** Checks what was read up to the point where the plugin's body would begin. False with a pending error. */
 export function networkRead(): bool {
-  if (!readInput() || !readName()) return false;
+  if (!readName()) return false;
   const command = call.command;
   if (command == CMD_OTHER) {
     errorBegin(ERROR_ENVIRONMENT);

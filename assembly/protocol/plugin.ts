@@ -11,6 +11,7 @@ import { argument, enter, netns, output } from "../host";
 import { EXIT_ERROR, EXIT_OK, NEED_LOCK } from "../numbers";
 import { scratchAssignAll } from "../scratch";
 import { storeReserve } from "../store/store";
+import { answerBegin } from "./answer";
 import { attachmentsRead } from "./attachments";
 import {
   CMD_ADD,
@@ -41,9 +42,10 @@ import {
   errorText,
 } from "./errors";
 import { damageText, failDirectory, failNotFound } from "./failure";
-import { networkRead } from "./network";
+import { inputRead, networkRead } from "./network";
 import { pathFault } from "./path";
 import { resolvRead } from "./resolv";
+import { shadowEnd, shadowing, shadowRun } from "./shadow";
 import { textByte, textString, textTake, textTo } from "./text";
 import { delFault, perform } from "./verbs";
 
@@ -143,6 +145,7 @@ function prepare(): bool {
  */
 export function begin(): i32 {
   opened = false;
+  answerBegin();
   scratchAssignAll();
   storeReserve(); // tables that must be zero: before scratch is ever rewound
   callBegin();
@@ -152,6 +155,18 @@ export function begin(): i32 {
     return argument(0, 0, 0) >= 0 ? CALL_VERB : printUsage();
   }
   if (call.command == CMD_VERSION) return printVersion();
+  if (!inputRead() || !shadowRun()) return errorPrint();
+  const status = beginBody();
+  return shadowing() && status != NEED_LOCK ? shadowEnd(status) : status;
+}
+
+// May the call make the network's directory?
+function makes(): bool {
+  return call.command == CMD_ADD || call.shadow;
+}
+
+// From the config's name to the lock.
+function beginBody(): i32 {
   if (!networkRead()) return errorPrint();
   if (!prepare()) {
     if (call.command == CMD_STATUS) errorCode(ERROR_UNAVAILABLE);
@@ -160,18 +175,24 @@ export function begin(): i32 {
   if (call.command == CMD_GC && !call.attachmentsPresent) return EXIT_OK;
   const directory = call.directory;
   let status = pathFault(directory);
-  if (status == 0) status = enter(directory.at, directory.bytes, call.command == CMD_ADD ? 1 : 0);
+  if (status == 0) status = enter(directory.at, directory.bytes, makes() ? 1 : 0);
   return status < 0 ? withoutDirectory(status) : NEED_LOCK;
 }
 
 /** Does the work. `lock` is 0, -EAGAIN after the time-out, or the -errno of locking. */
 export function finish(lock: i32): i32 {
   opened = true;
-  return perform(lock);
+  const status = perform(lock);
+  return shadowing() ? shadowEnd(status) : status;
 }
 
 /** Answers after a trap, without reading the state. */
 export function fault(): i32 {
+  const status = faultAnswer();
+  return shadowing() ? shadowEnd(status) : status;
+}
+
+function faultAnswer(): i32 {
   if (opened && call.command == CMD_DEL) return delFault();
   if (opened) {
     damageText(faultText);

@@ -8,10 +8,10 @@
 //
 // Linear in what is printed. Refuses: a result larger than RESULT_MAX (error 101).
 import { ADDRESS_BYTES, formatAddress } from "../address";
-import { output } from "../host";
 import { EXIT_ERROR, EXIT_OK } from "../numbers";
 import { Given, Range } from "../pool/range";
 import { scratchTake } from "../scratch";
+import { answer } from "./answer";
 import { call, MODE_STATIC, SPEC_0_2_0, SPEC_1_0_0, specText } from "./call";
 import { dnsHolds, dnsPrint } from "./dns";
 import {
@@ -253,5 +253,5 @@ export function resultPrint(given: usize): i32 {
     errorText(" bytes");
     return errorPrint();
   }
-  return output(1, text.at, text.length) < 0 ? EXIT_ERROR : EXIT_OK;
+  return answer(text.at, text.length) < 0 ? EXIT_ERROR : EXIT_OK;
 }
