@@ -246,7 +246,7 @@ function gate(verb: string, least: i32): bool {
   return true;
 }
 
-/** Checks what was read up to the point where the plugin's body would begin. False with a pending error. */
+/** Checks stdin up to the point where the plugin's body would begin. False: an error pends. */
 export function networkRead(): bool {
   if (!readName()) return false;
   const command = call.command;
