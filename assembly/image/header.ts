@@ -14,6 +14,7 @@
 //    640  pools of IPv4 by their last address   704  of IPv6
 //    768  index of pools by last address, IPv4 | 776 IPv6 | 784 pools by name
 //    792  pools defined   800  reservations
+//    904  settings: first cell of the last ADD's   912  their hash (pool/settings.ts)
 //   1000  inode of the PID namespace in which the image was made for this boot; 0 = not known
 //    896  host-local's directory: 0 not taken over, 1 taken over, 2 mirrored
 //   1024  cursors of 32 range sets: hi u64 | lo u64 | family u64 (0 = none), 24 B each
@@ -72,6 +73,8 @@ export const INDEX_POOL6: u32 = 776;
 export const INDEX_POOL_NAME: u32 = 784;
 export const H_POOLS: u32 = 792;
 export const H_RESERVED: u32 = 800;
+export const H_SETTINGS: u32 = 904;
+export const H_SETTINGS_HASH: u32 = 912;
 export const H_PIDNS: u32 = 1000;
 export const H_ADOPTED: u32 = 896;
 export const CURSORS: u32 = 1024;

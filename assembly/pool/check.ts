@@ -17,6 +17,7 @@ import {
   H_LENGTH,
   H_POOLS,
   H_RESERVED,
+  H_SETTINGS,
   HEADER_BYTES,
   INDEX_NAME,
   INDEX_OWNER,
@@ -82,6 +83,7 @@ import {
 import { scratchTake } from "../scratch";
 import { foundHi, foundLo, radixCount, radixHas, radixNextTaken } from "../sets/radix";
 import { radixCheck } from "../sets/radixcheck";
+import { settingsAreWhole, settingsNext } from "./settings";
 
 /** Faults that are kept with their text; more are only counted. */
 const KEPT: i32 = 256;
@@ -358,6 +360,16 @@ function firstCooling(head: u32, cell: u32, four: bool): bool {
   return false;
 }
 
+function checkSettings(): void {
+  const first = <u32>word(H_SETTINGS);
+  if (first != 0 && !settingsAreWhole(first)) {
+    fault("the settings aren't whole", first);
+    return;
+  }
+  // A whole chain ends.
+  for (let at = first; at != 0; at = settingsNext(at)) if (!claim(at, CELL_BYTES)) return;
+}
+
 function checkArena(claimedByUse: u64): void {
   let live: u64 = 0;
   for (let c: u32 = 0; c < CLASSES; c++) {
@@ -403,6 +415,7 @@ export function check(): i32 {
     checkIndex(INDEX_NAME, BY_NAME);
     checkExpiry();
     checkPools();
+    checkSettings();
     checkArena(blocksClaimed() - own);
   }
   blocksEnd();

@@ -48,6 +48,9 @@ export class RangeSet {
   cell: u32;
   /** Its ranges were narrowed for one call, whose address moves no cursor. */
   still: bool;
+  /** While `still`: its ranges as the config has them. */
+  whole: usize;
+  wholeCount: i32;
 }
 
 /** An address that the caller asked for: CNI_ARGS, args, runtimeConfig.ips, an annotation. */

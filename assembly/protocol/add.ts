@@ -59,6 +59,7 @@ import {
   errorText,
 } from "./errors";
 import { isFixed, sayTaken } from "./holder";
+import { configKeep } from "./keep";
 import { resultPrint } from "./result";
 import {
   diskError,
@@ -179,6 +180,7 @@ export function add(): i32 {
   if (status == COEXIST_FAILED) return errorPrint();
   if (status == ALLOCATED) {
     if (word(H_KEEP) != keep) putWord(H_KEEP, keep);
+    if (room >= 0) configKeep(o.number);
     if (!sessionCommit() || (call.mirror && !coexistPlace(o))) return errorPrint();
     host.unlock();
     return resultPrint(o.given);

@@ -156,6 +156,8 @@ export function podPoolSettle(name: string, entries: usize, entryCount: i32): bo
     if (found == 0) continue;
     const ranges = scratchTake(<usize>found * offsetof<Range>());
     pieces(set, ranges);
+    set.whole = set.ranges;
+    set.wholeCount = set.count;
     set.ranges = ranges;
     set.count = found;
     set.still = true;

@@ -36,6 +36,7 @@ import { half, imageAttach, imageBase, imageLength, putHalf, putWord, word } fro
 import { WINDOW_END } from "../numbers";
 import { release } from "../pool/allocator";
 import { treeOf } from "../pool/pool";
+import { settingsCarry, settingsScan } from "../pool/settings";
 import {
   C_DUE,
   C_NEXT,
@@ -423,6 +424,11 @@ function moveAll(keep: bool): i32 {
   imageAttach(oldBase, oldBytes);
   const pools = movePools();
   if (pools < 0) return pools;
+  if (settingsScan()) {
+    useNew();
+    if (imageRoom(RECORD_ROOM) == 0) settingsCarry();
+    useOld();
+  }
   for (let at: u32 = HEADER_BYTES; at <= oldBytes - CELL_BYTES; at += CELL_BYTES) {
     const kind = cellKind(at);
     if (kind == 0 || kind > KIND_OTHER || !cellIsSound(at)) continue;
