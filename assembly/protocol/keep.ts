@@ -1,5 +1,5 @@
-// What an ADD's config said goes into the image (pool/settings.ts), in the ADD's own commit. In mode
-// static the config has no ranges: what is kept stays.
+// What an ADD's config said goes into the image (pool/settings.ts), in the ADD's own commit. In
+// mode static the config has no ranges: what is kept stays.
 import { Settings, settingsKeep } from "../pool/settings";
 import { scratchTake } from "../scratch";
 import { call, MODE_STATIC } from "./call";
