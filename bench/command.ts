@@ -3,15 +3,18 @@
 //     bench [--quick] [--filter TEXT ...] [--seed N] [--peers | --no-peers] [--json FILE]
 //           [--turn N] [--operations N]
 //     bench --compare A.json B.json
+//     bench --baseline
 //
 // Suites: core (bitmap, radix, pools), churn (re-use of addresses), plugin (whole processes), store
-// (durable commits, recovery). --quick runs everything with tiny counts in under a minute, and
+// (durable commits, recovery), instructions (counted by valgrind, against a baseline of the same
+// compiler and libc; --baseline counts and writes it). --quick runs everything with tiny counts in under a minute, and
 // installs and builds nothing. --peers (the default of a full run) installs what peers need below
 // bench/peers and build/peers; --no-peers leaves them out. --turn: calls of one plugin in a row;
 // --operations: how many the law of two threads is tried with.
 //
 // Exits 0 when everything ran, whether targets were met or not; 1 when something was wrong (a call
-// failed, an allocator gave other addresses than its peers); 2 for wrong usage.
+// failed, an allocator gave other addresses than its peers, more instructions than the baseline
+// allows); 2 for wrong usage.
 import { writeFileSync } from "node:fs";
 import { loadavg } from "node:os";
 import { resolve } from "node:path";
@@ -24,6 +27,8 @@ import { memory } from "./core/memory.ts";
 import { prefixes } from "./core/prefixes.ts";
 import { sparse } from "./core/sparse.ts";
 import { threads } from "./core/threads.ts";
+import { toolchain, writeBaseline } from "./instructions/baseline.ts";
+import { instructions, suite } from "./instructions/instructions.ts";
 import { compareFiles } from "./method/compare.ts";
 import type { Context, Experiment } from "./method/experiment.ts";
 import { machine, warnings } from "./method/machine.ts";
@@ -45,6 +50,7 @@ function experiments(quick: boolean): Experiment[] {
     ...churns,
     ...plugins(quick),
     ...stores,
+    ...instructions,
   ];
 }
 
@@ -67,6 +73,7 @@ const OPTIONS = {
   turn: { type: "string", default: "1" },
   operations: { type: "string", default: "0" },
   compare: { type: "boolean", default: false },
+  baseline: { type: "boolean", default: false },
 } as const;
 
 function read(argv: string[]) {
@@ -131,9 +138,9 @@ async function runAll(list: readonly Experiment[], context: Context): Promise<Ro
 }
 
 async function bench(argv: string[]): Promise<number> {
-  const { context, filter, json, compare, positionals } = read(argv);
+  const { context, filter, json, compare, baseline, positionals } = read(argv);
   if (compare) return compareFiles(positionals[0]!, positionals[1]!, console.log);
-  const list = chosen(context, filter);
+  const list = chosen(context, baseline ? [suite] : filter);
   const load = loadavg()[0]!;
   const begun = performance.now();
   const where = machine();
@@ -150,10 +157,21 @@ async function bench(argv: string[]): Promise<number> {
   console.log(`\n${seconds} s; targets: ${met} met, ${judged.length - met} missed`);
   for (const line of noise) console.log(`warning: ${line}`);
   sameWork(rows);
-  if (json === undefined) return 0;
-  const all = { machine: where, seed: context.seed, size, turn: context.turn, load, seconds };
-  writeFileSync(resolve(json), `${JSON.stringify({ ...all, warnings: noise, rows }, null, 1)}\n`);
-  return 0;
+  if (baseline) {
+    writeBaseline(rows, toolchain());
+    console.log(`the baseline of ${toolchain()} is written`);
+    return 0;
+  }
+  const { seed, turn } = context;
+  const result = { machine: where, seed, size, turn, load, seconds, warnings: noise, rows };
+  if (json !== undefined) writeFileSync(resolve(json), `${JSON.stringify(result, null, 1)}\n`);
+  const worse = rows.filter((row) => row.suite === suite && row.met === false);
+  for (const { what, ratio } of worse)
+    console.error(
+      `bench: ${what}: ${(ratio! * 100 - 100).toFixed(1)} % more instructions than the baseline ` +
+        "(--baseline accepts them)",
+    );
+  return worse.length > 0 ? 1 : 0;
 }
 
 /** The verb `bench`; its exit status. */

@@ -80,7 +80,9 @@ async function run({ quick }: Context): Promise<Row[]> {
       v8.push(...own.ns);
       hashes[0] = own.hash;
       if (missing) continue;
-      const text = execFileSync(program, [String(fill), String(rounds)], { encoding: "utf8" });
+      const text = execFileSync(program, ["24", String(fill), String(rounds)], {
+        encoding: "utf8",
+      });
       const [hash = "", ...ns] = text.trim().split("\n");
       native.push(...ns.map(Number));
       hashes[1] = Number(hash);

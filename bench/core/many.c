@@ -1,5 +1,6 @@
-/* many FILL ROUNDS: slotsTakeMany and slotsGiveMany of rooms.wasm through wasm2c, the same work as
- * inV8 of inside.ts: a /8 that is FILL ten-thousandths full, ROUNDS times 64 batches of 1,024.
+/* many BITS FILL ROUNDS: slotsTakeMany and slotsGiveMany of rooms.wasm through wasm2c, the same
+ * work as inV8 of inside.ts: a pool of 2^BITS slots (at least 2^14) that is FILL ten-thousandths
+ * full, ROUNDS times 64 batches of 1,024.
  * Prints the hash, then the nanoseconds for an operation of each round but the first tenth. */
 #include <stdint.h>
 #include <stdio.h>
@@ -10,7 +11,7 @@
 #include "numbers.h"
 #include "rooms.h"
 
-enum { SLOTS = 1 << 24, MANY = 16384, BATCH = 1024, BATCHES = 64 };
+enum { MANY = 16384, BATCH = 1024, BATCHES = 64 };
 
 static w2c_rooms core;
 static wasm_rt_memory_t memory;
@@ -25,20 +26,20 @@ static uint64_t now(void) {
   return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-static void fill(u32 cell, u32 at, u32 *slots, u32 full) {
-  for (u32 from = 0; from < SLOTS; from += MANY)
+static void fill(u32 cell, u32 at, u32 *slots, u32 size, u32 full) {
+  for (u32 from = 0; from < size; from += MANY)
     w2c_rooms_slotsTakeMany(&core, cell, 0, at, MANY, 4);
-  for (u32 from = 0; from < SLOTS;) {
+  for (u32 from = 0; from < size;) {
     u32 n = 0;
-    for (; n < MANY && from < SLOTS; from++)
+    for (; n < MANY && from < size; from++)
       if (from * 2654435761u % 10000 >= full) slots[n++] = from;
     w2c_rooms_slotsGiveMany(&core, cell, 0, at, n, 4);
   }
 }
 
 int main(int count, char **words) {
-  if (count != 3) return 2;
-  const u32 full = atoi(words[1]), rounds = atoi(words[2]);
+  if (count != 4) return 2;
+  const u32 bits = atoi(words[1]), full = atoi(words[2]), rounds = atoi(words[3]);
   memory.pages = memory.max_pages = (WINDOW_END + SCRATCH_BYTES) / 65536;
   memory.size = (uint64_t)memory.pages * 65536;
   memory.data = mmap(0, memory.size, PROT_READ | PROT_WRITE,
@@ -48,9 +49,9 @@ int main(int count, char **words) {
   wasm2c_rooms_instantiate(&core, 0);
   w2c_rooms_deskSit(&core, 0);
   w2c_rooms_heapFormat(&core);
-  const u32 cell = w2c_rooms_slotsMake(&core, 24, 0, 0, 1), at = w2c_rooms_transferArea(&core);
+  const u32 cell = w2c_rooms_slotsMake(&core, bits, 0, 0, 1), at = w2c_rooms_transferArea(&core);
   u32 *slots = (u32 *)(memory.data + at), hash = 0;
-  if (full) fill(cell, at, slots, full);
+  if (full) fill(cell, at, slots, 1u << bits, full);
   for (u32 round = 0; round < rounds; round++) {
     const uint64_t begin = now();
     for (u32 i = 0; i < BATCHES; i++) {

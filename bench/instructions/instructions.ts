@@ -1,0 +1,118 @@
+// Instructions: what a call executes, counted by valgrind's callgrind: the figure that noise can't
+// touch. An ADD of the native plugin, whole process; take and give of rooms.wasm through wasm2c.
+//
+// The image's keys are random, so an ADD's count moves by a few per cent from one network to the
+// next: the median of several is taken. Without valgrind there is a row that says so; where the
+// environment has BERTH_VALGRIND=must (.ci/run) that is an error.
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { packageRoot } from "../../src/wasm.ts";
+import { compileRooms } from "../core/inside.ts";
+import { type Context, type Experiment, leftOut } from "../method/experiment.ts";
+import { medianOf, type Row } from "../method/row.ts";
+import { judge, readBaselines, toolchain } from "./baseline.ts";
+import { PluginCalls } from "./calls.ts";
+
+export const suite = "instructions";
+const RUNS = 9;
+/** Operations in one round of many.c: 64 batches of 1,024, taken and given. */
+const OPERATIONS = 64 * 1024 * 2;
+
+/** Why nothing can be counted here; undefined if it can. */
+function lacking(): string | undefined {
+  const { status } = spawnSync("valgrind", ["--version"], { stdio: "ignore" });
+  const reason = "valgrind isn't installed";
+  if (status === 0) return undefined;
+  if (process.env.BERTH_VALGRIND === "must") throw new Error(`${reason}, but has to be here`);
+  return reason;
+}
+
+/** Instructions of a whole process. */
+export function count(
+  path: string,
+  args: readonly string[],
+  options: { env?: NodeJS.ProcessEnv; input?: string },
+): number {
+  const words = ["--tool=callgrind", "--callgrind-out-file=/dev/null", path, ...args];
+  const done = spawnSync("valgrind", words, {
+    encoding: "utf8",
+    env: { PATH: process.env.PATH, ...options.env },
+    input: options.input ?? "",
+  });
+  const found = /Collected : (\d+)/.exec(done.stderr);
+  if (done.status !== 0 || !found)
+    throw new Error(`valgrind ${path} ended with ${done.status}: ${done.stdout}${done.stderr}`);
+  return Number(found[1]);
+}
+
+/** An ADD with so many held: the median over networks of their own, or over calls of one. */
+function countAdds(held: number): number {
+  const directory = mkdtempSync(join(tmpdir(), "berth-bench-"));
+  try {
+    const path = join(packageRoot(), "build/bin/berth");
+    const counts: number[] = [];
+    let calls = new PluginCalls(path, join(directory, "0"));
+    calls.addMany(held);
+    for (let run = 1; run <= RUNS; run++) {
+      const { env, input } = calls.request("ADD", `counted-${run}`);
+      counts.push(count(path, [], { env, input }));
+      calls.remove(`counted-${run}`);
+      if (held === 0) calls = new PluginCalls(path, join(directory, String(run)));
+    }
+    return medianOf(counts);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+async function plugin(): Promise<Row[]> {
+  const table = "one ADD of the native plugin, whole process";
+  const head = { suite, table, who: "Berth" };
+  const missing =
+    lacking() ??
+    (existsSync(join(packageRoot(), "build/bin/berth")) ? undefined : "it isn't built");
+  return [0, 1000].map((held): Row => {
+    const what = `ADD, ${held.toLocaleString("en-US")} held`;
+    if (missing) return leftOut({ ...head, what }, missing);
+    return { ...head, what, unit: "instructions", value: countAdds(held) };
+  });
+}
+
+/** One take and one give have a row together: the mean of both. */
+async function rooms(_: Context): Promise<Row[]> {
+  const table = "take and give inside WebAssembly through wasm2c, mean of both";
+  const head = { suite, table, who: "Berth" };
+  const situations = [
+    { what: "take and give, 2^20 slots, empty", fill: "0" },
+    { what: "take and give, 2^20 slots, 99 % full", fill: "9900" },
+  ];
+  let missing = lacking();
+  let program = "";
+  try {
+    const directory = join(packageRoot(), "build/bench");
+    mkdirSync(directory, { recursive: true });
+    const out = join(directory, "counted");
+    if (!missing) program = await compileRooms("bench/core/many.c", out, ["-O3"]);
+  } catch (error) {
+    missing = (error as Error).message;
+  }
+  return situations.map(({ what, fill }): Row => {
+    if (missing) return leftOut({ ...head, what }, missing);
+    // Two rounds less one: what is done before them is not in it.
+    const [one, two] = ["1", "2"].map((rounds) => count(program, ["20", fill, rounds], {}));
+    const value = Number(((two! - one!) / OPERATIONS).toFixed(3));
+    return { ...head, what, unit: "instructions", value };
+  });
+}
+
+function judged(name: string, run: (context: Context) => Promise<Row[]>): Experiment {
+  const work = async (context: Context) => judge(await run(context), readBaselines(), toolchain());
+  return { suite, name, run: work };
+}
+
+export const instructions: Experiment[] = [
+  judged("plugin ADD", plugin),
+  judged("take and give", rooms),
+];
