@@ -1,8 +1,8 @@
-// Packages of peers: installed below bench/peers when the bench measures peers, never before, each
-// list with its pinned versions in a package.json of its own. What can't be installed is named with
-// the reason.
+// Packages of peers: those that come with a checkout (devDependencies) are taken from there. Else
+// they are installed below build/peers when the bench may install, each list by the pinned versions
+// of its package.json in bench/peers. What can't be had is named with the reason.
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { packageRoot } from "../../src/wasm.ts";
@@ -10,44 +10,58 @@ import { packageRoot } from "../../src/wasm.ts";
 const INSTALL_MS_MAX = 180_000;
 const failures = new Map<string, string>();
 
-function directory(list: string): string {
-  return join(packageRoot(), "bench/peers", list);
+/** Where a list says its versions, and where its packages are installed. */
+function placesOf(list: string): { source: string; dir: string } {
+  const root = packageRoot();
+  const source = join(root, "bench/peers", list, "package.json");
+  return { source, dir: join(root, "build/peers", list) };
+}
+
+/** Are the packages there, by the versions of today's list? */
+function isCurrent({ source, dir }: { source: string; dir: string }): boolean {
+  const copy = join(dir, "package.json");
+  if (!existsSync(join(dir, "node_modules")) || !existsSync(copy)) return false;
+  return readFileSync(copy, "utf8") === readFileSync(source, "utf8");
 }
 
 /** Installs the list unless it is there; the reason if that failed, or isn't allowed. */
 function installed(list: string, install: boolean): string | undefined {
-  const dir = directory(list);
-  if (existsSync(join(dir, "node_modules"))) return undefined;
+  const places = placesOf(list);
+  if (isCurrent(places)) return undefined;
   if (!install) return "not installed yet, and this run installs nothing";
   const known = failures.get(list);
   if (known !== undefined) return known;
   console.error(`bench: installing the packages of bench/peers/${list}`);
+  mkdirSync(places.dir, { recursive: true });
+  copyFileSync(places.source, join(places.dir, "package.json"));
   const args = ["install", "--no-audit", "--no-fund", "--no-package-lock"];
-  const done = spawnSync("npm", args, { cwd: dir, encoding: "utf8", timeout: INSTALL_MS_MAX });
+  const options = { cwd: places.dir, encoding: "utf8", timeout: INSTALL_MS_MAX } as const;
+  const done = spawnSync("npm", args, options);
   if (done.status === 0) return undefined;
-  const line = done.stderr
-    ?.trim()
-    .split("\n")
-    .find((text) => /error|ERR/.test(text));
+  const lines = done.stderr?.trim().split("\n") ?? [];
+  const line = lines.find((text) => /error|ERR/.test(text));
   const reason = `npm install: ${done.error?.message ?? line ?? `status ${done.status}`}`;
   failures.set(list, reason);
+  rmSync(join(places.dir, "node_modules"), { recursive: true, force: true });
   return reason;
 }
 
 export type Loaded<T> = { module: T; version: string } | { missing: string };
 
+/** A package as `root`/node_modules has it. */
+function loadFrom<T>(root: string, name: string): Loaded<T> {
+  const text = readFileSync(join(root, "node_modules", name, "package.json"), "utf8");
+  const module = createRequire(join(root, "package.json"))(name) as T;
+  return { module, version: (JSON.parse(text) as { version: string }).version };
+}
+
 /** The package `name` of the list `list` (a folder of bench/peers), and its version. */
 export function loadPeer<T>(list: string, name: string, install: boolean): Loaded<T> {
-  const reason = installed(list, install);
-  if (reason !== undefined) return { missing: reason };
   try {
-    const dir = directory(list);
-    const text = readFileSync(join(dir, "package.json"), "utf8");
-    const version = (JSON.parse(text) as { dependencies: Record<string, string> }).dependencies[
-      name
-    ]!;
-    const module = createRequire(join(dir, "package.json"))(name) as T;
-    return { module, version };
+    const root = packageRoot();
+    if (existsSync(join(root, "node_modules", name))) return loadFrom(root, name);
+    const reason = installed(list, install);
+    return reason === undefined ? loadFrom(placesOf(list).dir, name) : { missing: reason };
   } catch (error) {
     return { missing: (error as Error).message.split("\n")[0]! };
   }

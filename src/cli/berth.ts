@@ -6,6 +6,7 @@ import { runPlugin } from "./plugin.ts";
 
 /** Verbs that need nothing but this package; loaded when asked for. */
 const VERBS: Record<string, () => Promise<(argv: string[]) => Promise<number>>> = {
+  bench: async () => (await import("../../bench/command.ts")).benchCommand,
   plan: async () => (await import("./plan.ts")).planCommand,
 };
 

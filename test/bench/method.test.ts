@@ -1,5 +1,9 @@
 // What the bench's figures rest on: medians and ratios, turns, and the check of equal work.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { judge, readBaselines, writeBaseline } from "../../bench/instructions/baseline.ts";
 import { ratioOf, ratioOfLists, takeTurns } from "../../bench/method/measure.ts";
 import { figuresOf, type Row, sameWork } from "../../bench/method/row.ts";
 import { hashOf, random } from "../../bench/peers/sequence.ts";
@@ -84,5 +88,35 @@ describe("equal work", () => {
     };
     const numbers = Array.from({ length: 500 }, (_, i) => (i * 2654435761) >>> 0);
     expect(hashOf(numbers.slice(0, 7), numbers.slice(7))).toBe(plain(numbers));
+  });
+});
+
+describe("instruction counts", () => {
+  const row = (what: string, value: number): Row => ({
+    suite: "instructions",
+    table: "t",
+    what,
+    who: "Berth",
+    unit: "instructions",
+    value,
+  });
+
+  it("fails what is over 5 % above the baseline of the same compiler and libc, no other", () => {
+    const baselines = { "gcc 12": { ADD: 1000 } };
+    const met = (value: number, tools = "gcc 12") =>
+      judge([row("ADD", value)], baselines, tools)[0]!.met;
+    expect([met(1050), met(1051), met(900)]).toEqual([true, false, true]);
+    expect(met(5000, "gcc 13")).toBe(undefined);
+    expect(judge([row("DEL", 1)], baselines, "gcc 12")[0]!.note).toMatch(/^no baseline for gcc 12/);
+  });
+
+  it("keeps the baselines of other compilers when one is written", () => {
+    const directory = mkdtempSync(join(tmpdir(), "berth-bench-test-"));
+    const path = join(directory, "results/instructions.json");
+    writeBaseline([row("ADD", 1)], "gcc 12", path);
+    writeBaseline([row("ADD", 2), row("DEL", 3)], "gcc 13", path);
+    expect(readBaselines(path)).toEqual({ "gcc 12": { ADD: 1 }, "gcc 13": { ADD: 2, DEL: 3 } });
+    expect(() => writeBaseline([], "gcc 13", path)).toThrow("nothing was counted");
+    rmSync(directory, { recursive: true });
   });
 });

@@ -27,7 +27,7 @@ describe("bench", () => {
     expect(result.machine.node).toBe(process.version);
     const rows: Row[] = result.rows;
     const suites = new Set(rows.map((row) => row.suite));
-    expect([...suites]).toEqual(["core", "churn", "plugin", "store"]);
+    expect([...suites]).toEqual(["core", "churn", "plugin", "store", "instructions"]);
     for (const row of rows) {
       const shown = [row.figures, row.value, row.missing].filter((one) => one !== undefined);
       expect({ row, shown: shown.length }).toEqual({ row, shown: 1 });

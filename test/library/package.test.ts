@@ -5,6 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { findCompiler } from "../../scripts/native.mjs";
 import { packageRoot } from "../../src/wasm.ts";
 
 const root = packageRoot();
@@ -105,6 +106,22 @@ describe("the package", () => {
     const { outputFiles, errors } = await build({ ...browser, stdin, logLevel: "silent" });
     expect(errors).toEqual([]);
     expect(outputFiles[0]!.text).not.toContain("node:");
+  });
+
+  it("measures itself: npx berth bench", { timeout: 120_000 }, () => {
+    const words = ["one call, 0 held", "take and give inside", "durable allocate, 1 at once"];
+    const filters = words.flatMap((text) => ["--filter", text]);
+    const args = ["--offline", "berth", "bench", "--quick", "--json", "bench.json", ...filters];
+    const done = spawnSync("npx", args, { cwd: project, encoding: "utf8" });
+    expect({ status: done.status, stderr: done.stderr }).toMatchObject({ status: 0 });
+    const { machine, rows } = JSON.parse(readFileSync(join(project, "bench.json"), "utf8"));
+    expect(machine.commit).toBe("package");
+    const measured = rows.filter((row: { missing?: string }) => row.missing === undefined);
+    const suites = new Set(measured.map((row: { suite: string }) => row.suite));
+    expect([...suites]).toEqual(findCompiler() ? ["core", "plugin", "store"] : ["core", "store"]);
+    // What needs more than the package and a C compiler is named with the reason.
+    const left = rows.find((row: { who: string }) => row.who === "berth with glibc");
+    if (findCompiler()) expect(left?.missing ?? "").not.toBe("");
   });
 
   it("gives the module, a memory and an instance for a browser", () => {
