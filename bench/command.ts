@@ -7,10 +7,12 @@
 //
 // Suites: core (bitmap, radix, pools), churn (re-use of addresses), plugin (whole processes), store
 // (durable commits, recovery), instructions (counted by valgrind, against a baseline of the same
-// compiler and libc; --baseline counts and writes it). --quick runs everything with tiny counts in under a minute, and
-// installs and builds nothing. --peers (the default of a full run) installs what peers need below
-// bench/peers and build/peers; --no-peers leaves them out. --turn: calls of one plugin in a row;
-// --operations: how many the law of two threads is tried with.
+// compiler and libc; --baseline counts and writes it).
+//
+// --quick runs everything with tiny counts in under a minute, and installs and builds nothing.
+// --peers (the default of a full run) installs what peers need below build/peers; --no-peers leaves
+// them out. --turn: calls of one plugin in a row; --operations: how many the law of two threads is
+// tried with.
 //
 // Exits 0 when everything ran, whether targets were met or not; 1 when something was wrong (a call
 // failed, an allocator gave other addresses than its peers, more instructions than the baseline

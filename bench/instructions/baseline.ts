@@ -40,7 +40,8 @@ function machineName(): string {
 export function toolchain(): string {
   const isMusl = findCompiler()?.command.includes("musl");
   const glibc = firstLine("ldd", ["--version"]).match(/(\S+)$/)?.[1] ?? "of unknown version";
-  return `${compilerName()}, ${isMusl ? `musl ${muslVersion()}` : `glibc ${glibc}`}, ${process.arch}`;
+  const libc = isMusl ? `musl ${muslVersion()}` : `glibc ${glibc}`;
+  return `${compilerName()}, ${libc}, ${process.arch}`;
 }
 
 /**
