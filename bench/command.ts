@@ -4,6 +4,8 @@
 //           [--turn N] [--operations N]
 //     bench --compare A.json B.json
 //     bench --baseline
+//     bench --publish
+//     bench --page
 //
 // Suites: core (bitmap, radix, pools), churn (re-use of addresses), plugin (whole processes), store
 // (durable commits, recovery), instructions (counted by valgrind, against a baseline of the same
@@ -13,6 +15,9 @@
 // --peers (the default of a full run) installs what peers need below build/peers; --no-peers leaves
 // them out. --turn: calls of one plugin in a row; --operations: how many the law of two threads is
 // tried with.
+//
+// --publish is a full run whose results become bench/results/results.json, docs/BENCHMARKS.md and
+// docs/plots; --page makes the page and the plots anew from those results.
 //
 // Exits 0 when everything ran, whether targets were met or not; 1 when something was wrong (a call
 // failed, an allocator gave other addresses than its peers, more instructions than the baseline
@@ -37,6 +42,7 @@ import { machine, warnings } from "./method/machine.ts";
 import { type Row, sameWork } from "./method/row.ts";
 import { tablesText } from "./method/table.ts";
 import { closePlugin, plugins } from "./plugin/plugin.ts";
+import { readResult, resultPath, resultText, writePage } from "./report/page.ts";
 import { stores } from "./store/store.ts";
 
 /** Everything there is, in the order of the tables. */
@@ -76,6 +82,8 @@ const OPTIONS = {
   operations: { type: "string", default: "0" },
   compare: { type: "boolean", default: false },
   baseline: { type: "boolean", default: false },
+  publish: { type: "boolean", default: false },
+  page: { type: "boolean", default: false },
 } as const;
 
 function read(argv: string[]) {
@@ -90,6 +98,8 @@ function read(argv: string[]) {
   if (values.compare && positionals.length !== 2) throw new Usage("--compare wants two files");
   if (!values.compare && positionals.length > 0)
     throw new Usage(`${positionals[0]} is no option: --filter ${positionals[0]}?`);
+  if (values.publish && (values.quick || values.filter.length > 0))
+    throw new Usage("--publish is for a full run, without --quick and --filter");
   if (values.peers && values["no-peers"]) throw new Usage("either --peers or --no-peers");
   const context: Context = {
     quick: values.quick,
@@ -139,8 +149,16 @@ async function runAll(list: readonly Experiment[], context: Context): Promise<Ro
   return rows;
 }
 
+function say(written: readonly string[]): void {
+  for (const path of written) console.log(`written: ${path}`);
+}
+
 async function bench(argv: string[]): Promise<number> {
-  const { context, filter, json, compare, baseline, positionals } = read(argv);
+  const { context, filter, json, compare, baseline, publish, page, positionals } = read(argv);
+  if (page) {
+    say(writePage(readResult()));
+    return 0;
+  }
   if (compare) return compareFiles(positionals[0]!, positionals[1]!, console.log);
   const list = chosen(context, baseline ? [suite] : filter);
   const load = loadavg()[0]!;
@@ -166,7 +184,12 @@ async function bench(argv: string[]): Promise<number> {
   }
   const { seed, turn } = context;
   const result = { machine: where, seed, size, turn, load, seconds, warnings: noise, rows };
-  if (json !== undefined) writeFileSync(resolve(json), `${JSON.stringify(result, null, 1)}\n`);
+  const paths = [
+    ...(json === undefined ? [] : [resolve(json)]),
+    ...(publish ? [resultPath()] : []),
+  ];
+  for (const path of paths) writeFileSync(path, resultText(result));
+  if (publish) say(writePage(result));
   const worse = rows.filter((row) => row.suite === suite && row.met === false);
   for (const { what, ratio } of worse)
     console.error(

@@ -1,0 +1,50 @@
+// Reasons: why rows fall short of what was asked for. The page names each missed target with one.
+import type { Row } from "../method/row.ts";
+
+interface Reason {
+  applies(row: Row): boolean;
+  text: string;
+}
+
+const REASONS: readonly Reason[] = [
+  {
+    applies: ({ suite, target }) => suite === "plugin" && target?.startsWith(">=") === true,
+    text:
+      "In strict alternation every call of Berth is the first after a large process and finds " +
+      "cold caches: exec and exit, each system call and each page fault take half as long again. " +
+      "With `--turn 5` (five calls of one program in a row) the aims are met. Where the peer " +
+      "takes 1.5 ms, a tenth of it leaves 0.04 ms above a program that does nothing.",
+  },
+  {
+    applies: ({ suite, target }) => suite === "plugin" && target?.includes("Berth <=") === true,
+    text: "The floor is an empty program; the rest is system calls and page faults of the call.",
+  },
+  {
+    applies: ({ suite, table, what }) =>
+      suite === "core" && table.startsWith("take and give by slot") && what.includes("99"),
+    text:
+      "A take in a nearly full pool waits for three reads of the bitmap's summary, each of which " +
+      "needs the one before. Variants that compute several levels without branches lost " +
+      "elsewhere what they won here.",
+  },
+  {
+    applies: ({ suite, what }) => suite === "store" && what === "64 at once",
+    text:
+      "The disk's fdatasync is over before 64 allocations are computed; on a slower disk the " +
+      "share is higher.",
+  },
+  {
+    applies: ({ suite, what }) => suite === "store" && what === "1 at once",
+    text: "An allocation and its commit take about a third as long as the sync that follows them.",
+  },
+  {
+    applies: ({ suite, table }) => suite === "core" && table === "snapshots",
+    text: "The hash over the bytes takes about as long as a fast disk's share of the work.",
+  },
+];
+
+/** Why the row missed its target. */
+export function reasonOf(row: Row): string {
+  const found = REASONS.find((reason) => reason.applies(row));
+  return found?.text ?? "Not explained yet: look at the load and the spread of this run first.";
+}
