@@ -62,6 +62,18 @@ describe("tidy", () => {
     expect(files.filter((name) => words.test(read(name)))).toEqual([]);
   });
 
+  it("has no test that asks for speed: bounds of elapsed time are for hangs, 2 s at least", () => {
+    const bounds = files
+      .filter((name) => /^test\//.test(name))
+      .flatMap((name) =>
+        [
+          ...read(name).matchAll(/(?:performance|Date)\.now\(\)[^\n;]*toBeLess\w+\(([\d_.e]+)\)/g),
+        ].map(([line, bound]) => ({ name, line, bound: Number(bound!.replaceAll("_", "")) })),
+      );
+    expect(bounds.length).toBeGreaterThan(0);
+    expect(bounds.filter(({ bound }) => bound < 2000)).toEqual([]);
+  });
+
   it("imports one way in assembly/", () => {
     const wrong: string[] = [];
     for (const file of assembly) {

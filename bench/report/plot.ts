@@ -40,6 +40,8 @@ const COLOURS = {
 
 const [WIDTH, HEIGHT] = [760, 420];
 const BOX = { left: 78, right: 540, top: 44, bottom: 360 };
+/** How a name at the right edge is led to a line that ends before it. */
+const DOTS = 'stroke-dasharray="1 4" fill="none"';
 /** Distance of two names at the right edge, so that they can be read. */
 const NAME_STEP = 17;
 
@@ -136,7 +138,7 @@ export function svg(plot: Plot, theme: Theme): string {
     const [endX, endY] = [x(one.points.at(-1)![0]), y(one.points.at(-1)![1])];
     const from = `M${number(endX + 6)} ${number(endY)}`;
     const to = `L${BOX.right + 8} ${number(ends[at]!)}`;
-    const leader = `<path d="${from} ${to}" stroke="${colour}" stroke-opacity="0.4" fill="none"/>`;
+    const leader = `<path d="${from} ${to}" stroke="${colour}" stroke-opacity="0.5" ${DOTS}/>`;
     const weight = one.own ? ' font-weight="600"' : "";
     const place = `x="${BOX.right + 12}" y="${number(ends[at]!)}" dy="4"`;
     const name = `<text ${place} fill="${colour}"${weight}>${escaped(one.name)}</text>`;

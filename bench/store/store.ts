@@ -7,6 +7,7 @@
 // in the same order, which the hash shows.
 import {
   closeSync,
+  cpSync,
   fdatasync,
   fdatasyncSync,
   fsyncSync,
@@ -223,6 +224,47 @@ function storeRow(who: string, one: Times, own: Times, at: number) {
   };
 }
 
+/** Commits in the log that nothing has applied yet: what a killed opener leaves behind. */
+const LOGGED = 2000;
+
+/** Opening what a kill left: an image and a log whose last commits are in no image. */
+async function killed({ quick }: Context): Promise<Row[]> {
+  const dir = mkdtempSync(join(tmpdir(), "berth-store-"));
+  try {
+    const path = join(dir, "killed");
+    const ipam = openIpam(path, { sync: "always" });
+    const pool = ipam.pool(PREFIX, { policy: "next" });
+    for (let n = 0; n < LOGGED; n++) ipam.allocate({ owner: ownerOf(0, n), pools: [pool] });
+    await ipam.flush();
+    const opens: number[] = [];
+    const again: number[] = [];
+    const open = (copy: string, into: number[]) => {
+      const begin = process.hrtime.bigint();
+      const other = openIpam(copy, { sync: "never" });
+      into.push(Number(process.hrtime.bigint() - begin) / 1e6);
+      if (other.find({ owner: ownerOf(0, LOGGED - 1) }) === undefined) throw new Error("lost");
+      other.close();
+    };
+    for (let n = 0; n < (quick ? 3 : 15); n++) {
+      const copy = join(dir, `copy-${n}`);
+      // As it lies on disk now: the opener holds the lock, but not these files.
+      cpSync(path, copy, { recursive: true });
+      open(copy, opens);
+      open(copy, again);
+    }
+    ipam.close();
+    const row = { suite, table: "recovery: after a kill", unit: "ms" } as const;
+    const what = `open ${LOGGED.toLocaleString("en-US")} commits that are in the log only`;
+    const ratio = medianOf(opens.map((ms, n) => again[n]! / ms));
+    return [
+      { ...row, what, who: "Berth", figures: figuresOf(opens) },
+      { ...row, what, who: "closed properly", figures: figuresOf(again), ratio, beside: "Berth" },
+    ];
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
 /** Time to open an image, and to read as many bytes into fresh shared memory. */
 function opening({ quick }: Context): Row[] {
   const dir = mkdtempSync(join(tmpdir(), "berth-store-"));
@@ -289,4 +331,5 @@ export const stores: Experiment[] = [
   { suite, name: "durable allocate, 1 at once", run: (context) => durable(1, context) },
   { suite, name: "durable allocate, 64 at once", run: (context) => durable(64, context) },
   { suite, name: "recovery, opening an image", run: opening },
+  { suite, name: "recovery, after a kill", run: killed },
 ];
