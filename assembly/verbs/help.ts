@@ -42,3 +42,22 @@ export function helpEnd(): void {
   say("in the environment, this program is the CNI plugin.\n\n");
   say("Exit status: 0 done, 1 an error, a fault, or nothing found, 2 the arguments are wrong.\n");
 }
+
+/** `berth gc`: it reads with --dry-run and changes without. */
+export function helpGc(): void {
+  say(
+    "Lets go what containers hold whose network namespace is gone and that no runtime knows any\n",
+  );
+  say(
+    "more, if the look before, at least the grace ago, has found the same. Without --network it\n",
+  );
+  say("does so for each network.\n\nOptions:\n");
+  say("  --dry-run          tells, writes nothing, takes no lock\n");
+  say("  --grace TIME       from the first look to the end: 60s and more (default 15m)\n");
+  say("  --install-timer    writes berth-gc.service and berth-gc.timer, every five minutes\n");
+  say("  --unit-dir DIR     where they go (default /etc/systemd/system)\n");
+  say("  --program PATH     what they run (default /opt/cni/bin/berth)");
+  common();
+  say("\nExamples:\n");
+  say("  berth gc --dry-run\n  berth gc --network podnet --grace 1h\n");
+}

@@ -4,39 +4,28 @@
 // `fault`.
 //
 //   reads    for each network: copy image and log -> the verb     no lock, nothing is written
-//   writes   the one network -> NEED_LOCK -> the store is opened -> the verb
+//   writes   one network or each in turn -> NEED_LOCK -> the store is opened -> the verb (changes.ts)
 import { faultText } from "../fault";
-import { EXIT_ERROR, EXIT_OK, EXIT_USAGE, NEED_LOCK } from "../numbers";
+import { EXIT_OK, EXIT_USAGE } from "../numbers";
 import { checkReserve } from "../pool/check";
-import { call } from "../protocol/call";
-import { close, documentBegin, item, member, open, valueText } from "../protocol/document";
 import {
   ERROR_ENVIRONMENT,
   ERROR_PLUGIN,
   errorBegin,
   errorBytes,
-  errorPending,
   errorPlain,
   errorText,
-  errorValue,
 } from "../protocol/errors";
 import { damageText } from "../protocol/failure";
 import * as plugin from "../protocol/plugin";
 import { scratchMark, scratchRewind } from "../scratch";
 import { copyReserve } from "../store/copy";
+import { answerBegin, answerEnd, answerFailed, answerNetwork, answerNetworkEnd } from "./answer";
 import { askArgument, askAt, askBytes, askOption, askRead, askReserve, askWords } from "./ask";
+import { changesBegin, changesNext } from "./changes";
 import { helpEnd } from "./help";
-import { placeCopy, placeCount, placeNone, placeOnly, placeReserve, placesFind } from "./place";
-import {
-  failed,
-  isJson,
-  printEnd,
-  printHere,
-  printReserve,
-  printRoom,
-  say,
-  sayBytes,
-} from "./print";
+import { placeCopy, placeCount, placeNone, placeReserve, placesFind } from "./place";
+import { failed, printEnd, printHere, printReserve, say } from "./print";
 import {
   KIND_BARE,
   KIND_READS,
@@ -144,41 +133,15 @@ function verbBegin(): i32 {
   timesRead();
   if (verbKind(verb) == KIND_BARE) return printEnd(verbRun(verb));
   if (verbKind(verb) == KIND_READS) return readAll();
-  return placeOnly() ? NEED_LOCK : failed(verbName(verb));
-}
-
-// Writes which network follows.
-function heading(i: i32): void {
-  printHere();
-  if (isJson) {
-    item();
-    open(123);
-    member("network");
-    valueText(call.network.at, call.network.bytes);
-    member("directory");
-    valueText(call.directory.at, call.directory.bytes);
-    return;
-  }
-  if (i > 0) say("\n");
-  say("network ");
-  sayBytes(call.network.at, call.network.bytes);
-  say("\n");
+  return changesBegin(verb);
 }
 
 function readOne(i: i32): i32 {
   entered = true;
-  let status = EXIT_ERROR;
-  if (placeCopy(i)) {
-    heading(i);
-    status = verbRun(verb);
-    printHere();
-  } else if (isJson && placeCount > 1) {
-    heading(i);
-    member("error");
-    errorValue();
-  } else return failed(verbName(verb));
-  if (isJson) close(125);
-  printRoom();
+  if (!placeCopy(i)) return answerFailed(i, verbName(verb));
+  answerNetwork(i);
+  const status = verbRun(verb);
+  answerNetworkEnd(verbName(verb));
   return status;
 }
 
@@ -188,27 +151,14 @@ function readAll(): i32 {
     placeNone();
     return failed(verbName(verb));
   }
-  printHere();
-  if (isJson) {
-    documentBegin();
-    open(123);
-    member("networks");
-    open(91);
-  }
+  answerBegin();
   let status = EXIT_OK;
   const mark = scratchMark();
   for (let i = 0; i < placeCount; i++) {
     status = max<i32>(status, readOne(i));
     scratchRewind(mark);
   }
-  // One network that couldn't be read has answered with its error.
-  if (isJson && !(placeCount == 1 && errorPending())) {
-    printHere();
-    close(93);
-    close(125);
-    say("\n");
-  }
-  return printEnd(status);
+  return answerEnd(status);
 }
 
 /** Reads and checks what is asked. EXIT_..., or NEED_LOCK: take the lock and call finish. */
@@ -222,7 +172,9 @@ export function begin(): i32 {
 
 /** Does the work. `lock` is 0, -EAGAIN after the time-out, or the -errno of locking. */
 export function finish(lock: i32): i32 {
-  return isVerb ? printEnd(verbRun(verb)) : plugin.finish(lock);
+  if (!isVerb) return plugin.finish(lock);
+  entered = true;
+  return changesNext(lock);
 }
 
 /** Answers after a trap, without reading the state. */

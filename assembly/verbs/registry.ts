@@ -2,14 +2,18 @@
 // number, one case in each function below, and a file of its own.
 import { EXIT_ERROR } from "../numbers";
 import { sameText } from "../protocol/text";
+import { askOption } from "./ask";
 import { faults } from "./faults";
-import { helpReader } from "./help";
+import { gc, gcAccepts, gcDry } from "./gc";
+import { helpGc, helpReader } from "./help";
 import { show, showAccepts } from "./show";
+import { timer } from "./timer";
 
 export const VERB_NONE: i32 = 0;
 const SHOW: i32 = 1;
 const CHECK: i32 = 2;
-export const VERB_LAST: i32 = 2;
+const GC: i32 = 3;
+export const VERB_LAST: i32 = 3;
 
 /** Looks at a copy of each network, without lock. */
 export const KIND_READS: i32 = 0;
@@ -17,6 +21,8 @@ export const KIND_READS: i32 = 0;
 export const KIND_WRITES: i32 = 1;
 /** Needs no network. */
 export const KIND_BARE: i32 = 2;
+/** Changes each network in turn, or the one that was named, under its lock. */
+export const KIND_EACH: i32 = 3;
 
 /** The number of a verb, or VERB_NONE. */
 export function verbNumber(at: usize, bytes: i32): i32 {
@@ -31,6 +37,8 @@ export function verbName(n: i32): string {
       return "show";
     case CHECK:
       return "check";
+    case GC:
+      return "gc";
     default:
       return "";
   }
@@ -43,6 +51,8 @@ export function verbBrief(n: i32): string {
       return "what is held, reserved or cooling";
     case CHECK:
       return "walks the state and tells every fault";
+    case GC:
+      return "lets go what containers hold that are gone without a DEL";
     default:
       return "";
   }
@@ -63,6 +73,8 @@ export function verbOptions(n: i32): string {
   switch (n) {
     case SHOW:
       return "only=";
+    case GC:
+      return "dry-run grace= install-timer unit-dir= program=";
     default:
       return "";
   }
@@ -70,7 +82,13 @@ export function verbOptions(n: i32): string {
 
 /** KIND_... */
 export function verbKind(n: i32): i32 {
-  return KIND_READS;
+  switch (n) {
+    case GC:
+      if (askOption("install-timer")) return KIND_BARE;
+      return askOption("dry-run") ? KIND_READS : KIND_EACH;
+    default:
+      return KIND_READS;
+  }
 }
 
 /** Are the values of its options and words right? (Else the usage is printed.) */
@@ -78,6 +96,8 @@ export function verbAccepts(n: i32): bool {
   switch (n) {
     case SHOW:
       return showAccepts();
+    case GC:
+      return gcAccepts();
     default:
       return true;
   }
@@ -100,6 +120,9 @@ export function verbHelp(n: i32): void {
         "  berth check\n  berth check --state /root/copy/berth.state\n",
       );
       break;
+    case GC:
+      helpGc();
+      break;
   }
 }
 
@@ -113,6 +136,9 @@ export function verbRun(n: i32): i32 {
       return show();
     case CHECK:
       return faults();
+    case GC:
+      if (askOption("install-timer")) return timer();
+      return askOption("dry-run") ? gcDry() : gc();
     default:
       return EXIT_ERROR;
   }

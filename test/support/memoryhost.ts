@@ -13,6 +13,7 @@
 import { readFileSync } from "node:fs";
 import { EXIT_ERROR, NEED_LOCK, WINDOW_END } from "../../assembly/numbers.ts";
 import { buildPath, type CniExports, MEMORY_PAGES } from "../../src/wasm.ts";
+import type { Machine } from "./machine.ts";
 
 const PAGE = 4096;
 const EPERM = -1;
@@ -49,6 +50,10 @@ export class Disk {
   wall = 1.7e9;
   /** Names that can't be unlinked (EPERM), as after `chattr +i`. */
   stuck = new Set<string>();
+  /** The machine around the files; without one there is nothing to see. */
+  machine: Machine | undefined;
+  /** The program's arguments. */
+  argv: string[] = [];
 
   syncNames(): void {
     this.#durable = new Map(this.names);
@@ -71,6 +76,7 @@ export class Disk {
     copy.now = this.now;
     copy.wall = this.wall;
     copy.stuck = new Set(this.stuck);
+    copy.machine = this.machine;
     return copy;
   }
 
@@ -286,7 +292,8 @@ export function call(
       const value = env[text(at, length)];
       return give(value === undefined ? undefined : Buffer.from(value), into, cap);
     },
-    argument: () => -1,
+    argument: (index: number, into: number, cap: number) =>
+      give(disk.argv[index] === undefined ? undefined : Buffer.from(disk.argv[index]), into, cap),
     stdin: (into: number, cap: number) => give(stdin, into, cap),
     unlock: () => {},
     flock: () => 0,
@@ -302,13 +309,21 @@ export function call(
       for (let n = 0; n < length; n++) bytes[into + n] = (n * 37 + 11) & 255;
       return 0;
     },
-    slurp: (path: number, length: number, into: number, cap: number) =>
-      text(path, length).endsWith("boot_id")
-        ? give(Buffer.from(`${disk.boot}\n`), into, cap)
-        : ENOENT,
-    netns: () => 0n,
-    inode: () => BigInt(ENOENT),
-    listAt: () => ENOENT,
+    slurp(at: number, length: number, into: number, cap: number): number {
+      const path = text(at, length);
+      if (path.endsWith("boot_id")) return give(Buffer.from(`${disk.boot}\n`), into, cap);
+      const found = disk.machine?.text(path) ?? ENOENT;
+      return typeof found === "number" ? found : give(Buffer.from(found), into, cap);
+    },
+    netns: (at: number, length: number) =>
+      BigInt(Math.max(0, disk.machine?.inode(text(at, length)) ?? 0)),
+    inode: (at: number, length: number) => BigInt(disk.machine?.inode(text(at, length)) ?? ENOENT),
+    listAt(at: number, length: number, into: number, cap: number): number {
+      const found = disk.machine?.list(text(at, length)) ?? ENOENT;
+      if (typeof found === "number") return found;
+      const names = Buffer.from(found.map((name) => `${name}\0`).join(""));
+      return names.length > cap ? cap + 1 : give(names, into, cap);
+    },
   };
 
   const host = { ...files, ...world };

@@ -1,0 +1,88 @@
+// Changes: how a verb works on networks that it changes, each under its own lock. The host locks the
+// directory that was entered and calls; the next network is entered, and the host is asked again.
+//
+//   begin -> enter network 0 -> NEED_LOCK
+//   next(lock) -> open the store, DEL notes -> the verb -> unlock -> enter network 1 -> NEED_LOCK ...
+import * as host from "../host";
+import { journalUndo } from "../image/image";
+import { EXIT_OK, NEED_LOCK } from "../numbers";
+import { call } from "../protocol/call";
+import {
+  ERROR_DISK,
+  ERROR_ENVIRONMENT,
+  errorBegin,
+  errorBytes,
+  errorText,
+} from "../protocol/errors";
+import { lockError, sessionCatchUp, sessionOpen } from "../protocol/session";
+import { scratchMark, scratchRewind } from "../scratch";
+import { STORE_NONE } from "../store/store";
+import { answerBegin, answerEnd, answerFailed, answerNetwork, answerNetworkEnd } from "./answer";
+import { askOption } from "./ask";
+import { placeCount, placeEnter, placeNone, placeOnly, placesFind } from "./place";
+import { failed } from "./print";
+import { KIND_EACH, verbKind, verbName, verbRun } from "./registry";
+
+let verb: i32 = 0;
+let place: i32 = 0;
+let status: i32 = EXIT_OK;
+let mark: usize = 0;
+
+// Finds the networks, all of them for KIND_EACH, and enters the first. false: an error began.
+function findPlaces(): bool {
+  if (verbKind(verb) != KIND_EACH) return placeOnly();
+  if (askOption("state")) {
+    errorBegin(ERROR_ENVIRONMENT);
+    errorText("this verb changes networks: it takes no --state");
+    return false;
+  }
+  if (!placesFind()) return false;
+  return placeCount == 0 ? placeNone() : placeEnter(0);
+}
+
+/** Begins with the first network: NEED_LOCK, or EXIT_ERROR. */
+export function changesBegin(which: i32): i32 {
+  verb = which;
+  place = 0;
+  status = EXIT_OK;
+  if (!findPlaces()) return failed(verbName(verb));
+  answerBegin();
+  mark = scratchMark();
+  return NEED_LOCK;
+}
+
+// Opens the store and applies DEL notes. false: an error began.
+function ready(lock: i32): bool {
+  if (lock != 0) {
+    lockError(lock);
+    return false;
+  }
+  const opened = sessionOpen(false);
+  if (opened < 0) return false;
+  if (opened != STORE_NONE) return sessionCatchUp();
+  errorBegin(ERROR_DISK);
+  errorText("there is no state in ");
+  errorBytes(call.directory.at, call.directory.bytes);
+  return false;
+}
+
+function work(lock: i32): i32 {
+  if (!ready(lock)) return answerFailed(place, verbName(verb));
+  answerNetwork(place);
+  const done = verbRun(verb);
+  answerNetworkEnd(verbName(verb));
+  return done;
+}
+
+/** Does the verb's work on the network whose lock was asked for, and goes to the next. */
+export function changesNext(lock: i32): i32 {
+  status = max<i32>(status, work(lock));
+  journalUndo(); // what a verb didn't commit
+  host.unlock();
+  scratchRewind(mark);
+  for (place++; place < placeCount; place++) {
+    if (placeEnter(place)) return NEED_LOCK;
+    status = answerFailed(place, verbName(verb));
+  }
+  return answerEnd(status);
+}

@@ -1,0 +1,222 @@
+// The law of `berth gc`: it never lets go what may live. Every sign of life by itself, in the first
+// look, the second or both, with everything else that keeps an address, in all combinations; the
+// machine is made up (support/machine.ts), the clocks are the test's.
+import { describe, expect, test } from "vitest";
+import { Machine } from "../support/machine.ts";
+import { call, Disk } from "../support/memoryhost.ts";
+
+const ID = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+const NET = 5000;
+const GRACE = 900;
+const CONFIG = {
+  cniVersion: "1.0.0",
+  name: "net",
+  ipam: { type: "berth", ranges: [[{ subnet: "10.1.2.0/24" }], [{ subnet: "fd00::/64" }]] },
+};
+
+function cni(disk: Disk, command: string, id = ID) {
+  const env = {
+    CNI_COMMAND: command,
+    CNI_CONTAINERID: id,
+    CNI_IFNAME: "eth0",
+    CNI_NETNS: "/run/netns/pod",
+    CNI_PATH: "/bin",
+  };
+  disk.argv = [];
+  return call(disk, env, CONFIG);
+}
+
+function verb(disk: Disk, ...argv: string[]) {
+  disk.argv = [...argv, "--network", "net", "--json"];
+  return call(disk, {}, "");
+}
+
+function holds(disk: Disk): boolean {
+  return cni(disk, "CHECK").status === 0;
+}
+
+/** Signs of life: each puts one onto the machine. */
+const SIGNS: Record<string, (machine: Machine) => void> = {
+  nothing: () => {},
+  "a process": (m) => m.processes.set(77, { net: NET, mnt: 1 }),
+  "a thread of another process": (m) => m.processes.set(77, { net: 1, mnt: 1, threads: [2, NET] }),
+  "a bind mount": (m) => m.mounts.set(1, [4, NET]),
+  "a bind mount in another mount namespace": (m) => {
+    m.processes.set(78, { net: 1, mnt: 9 });
+    m.mounts.set(9, [NET]);
+  },
+  "a name in /run/netns": (m) => m.names.set("/run/netns", new Map([["cni-1", NET]])),
+  "a name in /var/run/netns": (m) => m.names.set("/var/run/netns", new Map([["x", NET]])),
+  "a name in /run/docker/netns": (m) => m.names.set("/run/docker/netns", new Map([["x", NET]])),
+  "a task of containerd": (m) =>
+    m.directories.add(`/run/containerd/io.containerd.runtime.v2.task/k8s.io/${ID}`),
+  "a sandbox of containerd": (m) =>
+    m.directories.add(`/run/containerd/io.containerd.grpc.v1.cri/sandboxes/${ID}`),
+  "a kept sandbox of containerd": (m) =>
+    m.directories.add(`/var/lib/containerd/io.containerd.grpc.v1.cri/sandboxes/${ID}`),
+  "a container of CRI-O": (m) =>
+    m.directories.add(`/run/containers/storage/overlay-containers/${ID}`),
+  "a kept container of CRI-O": (m) =>
+    m.directories.add(`/var/lib/containers/storage/overlay-containers/${ID}`),
+  "a container of Docker": (m) => m.directories.add(`/var/lib/docker/containers/${ID}`),
+};
+
+/** What may not be readable: then nothing can be told. */
+const DENIED: Record<string, (path: string) => boolean> = {
+  "/proc": (path) => path === "/proc",
+  "the threads of a process": (path) => path === "/proc/60/task",
+  "a namespace of a process": (path) => path === "/proc/60/task/0/ns/net",
+  "the mount namespace of a process": (path) => path === "/proc/60/ns/mnt",
+  "the mounts of a process": (path) => path === "/proc/61/mountinfo",
+  "its own mounts": (path) => path === "/proc/self/mountinfo",
+  "/run/netns": (path) => path === "/run/netns",
+  "its own PID namespace": (path) => path === "/proc/self/ns/pid",
+};
+
+/** A machine on which the pod has gone, but for one sign of life. */
+function machineWith(sign: string): Machine {
+  const machine = new Machine();
+  machine.processes.set(60, { net: 1, mnt: 1 });
+  machine.processes.set(61, { net: 1, mnt: 3 });
+  SIGNS[sign]!(machine);
+  return machine;
+}
+
+/** A disk on which the pod has been given its addresses, its namespace known or not. */
+function nodeWith(known: boolean): Disk {
+  const disk = new Disk();
+  disk.machine = new Machine();
+  if (known) disk.machine.names.set("/run/netns", new Map([["pod", NET]]));
+  expect(cni(disk, "ADD").status).toBe(0);
+  return disk;
+}
+
+function gc(disk: Disk, machine: Machine, ...more: string[]) {
+  disk.machine = machine;
+  return verb(disk, "gc", "--grace", `${GRACE}s`, ...more);
+}
+
+const MEANWHILE: Record<string, (disk: Disk) => void> = {
+  nothing: () => {},
+  "DEL and ADD again": (disk) => {
+    disk.machine!.names.set("/run/netns", new Map([["pod", NET]]));
+    expect(cni(disk, "DEL").status).toBe(0);
+    expect(cni(disk, "ADD").status).toBe(0);
+  },
+  "berth.gc is lost": (disk) => disk.names.delete("berth.gc"),
+  "berth.gc is damaged": (disk) => {
+    const file = disk.names.get("berth.gc");
+    if (file && file.cache.length > 60) file.cache[60]! ^= 1;
+  },
+  "the wall clock jumps ten years ahead": (disk) => {
+    disk.wall += 3.2e8;
+  },
+};
+
+describe("berth gc", () => {
+  for (const known of [true, false]) {
+    for (const [meanwhile, change] of Object.entries(MEANWHILE)) {
+      test(`frees only what shows no sign of life twice, the namespace ${known ? "" : "un"}known, meanwhile: ${meanwhile}`, () => {
+        const start = nodeWith(known);
+        for (const first of Object.keys(SIGNS)) {
+          for (const second of Object.keys(SIGNS)) {
+            if (first !== "nothing" && second !== "nothing" && first !== second) continue;
+            for (const seconds of [0, GRACE - 1, GRACE, 10 * GRACE]) {
+              const disk = start.clone();
+              expect(gc(disk, machineWith(first)).status).toBe(0);
+              expect(holds(disk)).toBe(true);
+              disk.now += seconds;
+              change(disk);
+              expect(gc(disk, machineWith(second)).status).toBe(0);
+              const wall = meanwhile.startsWith("the wall");
+              const dead =
+                known &&
+                first === "nothing" &&
+                second === "nothing" &&
+                seconds >= GRACE &&
+                (meanwhile === "nothing" || wall);
+              const told = `${first} / ${second} / ${seconds} s`;
+              expect([told, holds(disk)]).toEqual([told, !dead]);
+            }
+          }
+        }
+      });
+    }
+  }
+
+  test("frees nothing where something can't be read, and says what", () => {
+    for (const [what, denied] of Object.entries(DENIED)) {
+      for (const when of ["first", "second"]) {
+        const disk = nodeWith(true);
+        const blind = machineWith("nothing");
+        blind.denied = denied;
+        const looks = [machineWith("nothing"), machineWith("nothing")];
+        looks[when === "first" ? 0 : 1] = blind;
+        const one = gc(disk, looks[0]!);
+        disk.now += GRACE;
+        const two = gc(disk, looks[1]!);
+        const refused = when === "first" ? one : two;
+        expect([what, refused.status]).toEqual([what, 1]);
+        expect(refused.json.networks[0].error.msg).toMatch(/^nothing is freed: .*\/(proc|run)/);
+        expect([what, holds(disk)]).toEqual([what, true]);
+      }
+    }
+  });
+
+  test("frees nothing from another PID namespace than the plugin's, and says where to run it", () => {
+    const disk = nodeWith(true);
+    const inside = machineWith("nothing");
+    inside.pidNamespace = 4026532999;
+    for (let n = 0; n < 3; n++) {
+      const refused = gc(disk, inside);
+      expect(refused.status).toBe(1);
+      expect(refused.json.networks[0].error.msg).toContain("PID namespace 4026532999");
+      disk.now += GRACE;
+    }
+    expect(holds(disk)).toBe(true);
+  });
+
+  test("keeps containers that came after the first look, and frees the one that has gone", () => {
+    const disk = nodeWith(true);
+    expect(gc(disk, machineWith("nothing")).status).toBe(0);
+    disk.now += GRACE;
+    disk.machine!.names.set("/run/netns", new Map([["pod", NET + 1]]));
+    expect(cni(disk, "ADD", "newer").status).toBe(0);
+    const after = gc(disk, machineWith("nothing"));
+    expect(after.json.networks[0]).toMatchObject({ due: 1, waiting: 1, freed: 1 });
+    expect(holds(disk)).toBe(false);
+    expect(cni(disk, "CHECK", "newer").status).toBe(0);
+  });
+
+  test("a dry run frees nothing, writes nothing, and is no sighting", () => {
+    const disk = nodeWith(true);
+    for (let n = 0; n < 3; n++) {
+      expect(gc(disk, machineWith("nothing"), "--dry-run").status).toBe(0);
+      expect(disk.names.has("berth.gc")).toBe(false);
+      disk.now += GRACE;
+    }
+    expect(gc(disk, machineWith("nothing")).status).toBe(0);
+    expect(holds(disk)).toBe(true);
+  });
+
+  test("another boot ends every sighting", () => {
+    const disk = nodeWith(true);
+    expect(gc(disk, machineWith("nothing")).status).toBe(0);
+    disk.boot = "99999999-2222-3333-4444-555555555555";
+    disk.now = 5000;
+    disk.machine = new Machine();
+    disk.machine.names.set("/run/netns", new Map([["pod", NET]]));
+    expect(cni(disk, "ADD").status).toBe(0);
+    disk.now += GRACE;
+    expect(gc(disk, machineWith("nothing")).status).toBe(0);
+    expect(holds(disk)).toBe(true);
+  });
+
+  test("a grace below a minute or without a unit that is known is refused", () => {
+    const disk = nodeWith(true);
+    for (const grace of ["59s", "1", "-5m", "soon", ""]) {
+      disk.argv = ["gc", "--network", "net", "--grace", grace];
+      expect([grace, call(disk, {}, "").status]).toEqual([grace, 2]);
+    }
+  });
+});
