@@ -17,7 +17,8 @@ import { buildPath } from "../../src/wasm.ts";
 export const SECOND = 1_000_000_000n;
 
 const made = join(root, "build/clock");
-const program = join(made, "berth");
+/** The native host with a clock of the test's own, once `buildClock` has made it. */
+export const clockProgram = join(made, "berth");
 
 /** What a call of the plugin came to. */
 export interface Answer {
@@ -45,24 +46,30 @@ function answer(status: number | null, text: string): Answer {
   return { status: status ?? -1, text, ...(json === undefined ? {} : { json }) };
 }
 
-const native: Run = (argv, env, stdin, world) =>
-  new Promise((resolve, reject) => {
-    const all = {
-      ...env,
-      BERTH_CLOCK_BOOT_NS: `${world.boot}`,
-      BERTH_CLOCK_REAL_NS: `${world.real}`,
-      BERTH_BOOT_ID: world.bootId,
-    };
-    const child = spawn(program, argv, { env: all, stdio: ["pipe", "pipe", "inherit"] });
-    let text = "";
-    child.stdout.on("data", (data) => {
-      text += String(data);
+/** A native host, run by a command line that ends with its path. */
+const nativeBy =
+  ([program, ...before]: string[]): Run =>
+  (argv, env, stdin, world) =>
+    new Promise((resolve, reject) => {
+      const all = {
+        ...env,
+        BERTH_CLOCK_BOOT_NS: `${world.boot}`,
+        BERTH_CLOCK_REAL_NS: `${world.real}`,
+        BERTH_BOOT_ID: world.bootId,
+      };
+      const child = spawn(program!, [...before, ...argv], {
+        env: all,
+        stdio: ["pipe", "pipe", "inherit"],
+      });
+      let text = "";
+      child.stdout.on("data", (data) => {
+        text += String(data);
+      });
+      child.on("error", reject);
+      child.on("close", (status) => resolve(answer(status, text)));
+      child.stdin.on("error", () => {}); // it needn't read all
+      child.stdin.end(stdin);
     });
-    child.on("error", reject);
-    child.on("close", (status) => resolve(answer(status, text)));
-    child.stdin.on("error", () => {}); // it needn't read all
-    child.stdin.end(stdin);
-  });
 
 function kernelClock(which: 0 | 1): bigint {
   if (which === 1) return BigInt(Date.now()) * 1_000_000n;
@@ -147,6 +154,11 @@ export class World {
   }
 }
 
+/** A world of the native host, run by a command line that ends with clockProgram. */
+export function worldOf(command: string[]): World {
+  return new World(nativeBy(command));
+}
+
 /** Builds the native host with a clock of the test's own, unless that was done. */
 export async function buildClock(): Promise<void> {
   if (!findCompiler()) return;
@@ -156,13 +168,13 @@ export async function buildClock(): Promise<void> {
     ...fs.readdirSync(join(root, "native")).map((f) => join(root, "native", f)),
   ];
   const newest = Math.max(...sources.map((name) => fs.statSync(name).mtimeMs));
-  if ((fs.statSync(program, { throwIfNoEntry: false })?.mtimeMs ?? 0) > newest) return;
+  if ((fs.statSync(clockProgram, { throwIfNoEntry: false })?.mtimeMs ?? 0) > newest) return;
   fs.mkdirSync(made, { recursive: true });
-  await compileHost({ wasm, out: program, dir: made, flags: ["-DBERTH_TEST_CLOCK"] });
+  await compileHost({ wasm, out: clockProgram, dir: made, flags: ["-DBERTH_TEST_CLOCK"] });
 }
 
 /** Both hosts (native where there is a C compiler), each a maker of worlds. */
 export const clockHosts: { name: string; world(): World }[] = [
-  ...(findCompiler() ? [{ name: "native", world: () => new World(native) }] : []),
+  ...(findCompiler() ? [{ name: "native", world: () => worldOf([clockProgram]) }] : []),
   { name: "node", world: () => new World(node) },
 ];
