@@ -1,8 +1,9 @@
-// Changes: how a verb works on networks that it changes, each under its own lock. The host locks the
-// directory that was entered and calls; the next network is entered, and the host is asked again.
+// Changes: how a verb works on networks that it changes, each under its own lock. The host locks
+// the directory that was entered and calls; the next network is entered, and the host is asked
+// again.
 //
 //   begin -> enter network 0 -> NEED_LOCK
-//   next(lock) -> open the store, DEL notes -> the verb -> unlock -> enter network 1 -> NEED_LOCK ...
+//   next(lock) -> open the store, DEL notes -> the verb -> unlock -> enter network 1 -> NEED_LOCK
 import * as host from "../host";
 import { journalUndo } from "../image/image";
 import { EXIT_OK, NEED_LOCK } from "../numbers";

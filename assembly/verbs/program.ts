@@ -4,7 +4,7 @@
 // `fault`.
 //
 //   reads    for each network: copy image and log -> the verb     no lock, nothing is written
-//   writes   one network or each in turn -> NEED_LOCK -> the store is opened -> the verb (changes.ts)
+//   writes   one network or each in turn -> NEED_LOCK -> the store is opened -> the verb
 import { faultText } from "../fault";
 import { EXIT_OK, EXIT_USAGE } from "../numbers";
 import { checkReserve } from "../pool/check";

@@ -1,5 +1,5 @@
-// Runtimes: does a container runtime still know a container, as far as its directories tell? Each of
-// them has a directory that is named after the container while it is there:
+// Runtimes: does a container runtime still know a container, as far as its directories tell? Each
+// of them has a directory that is named after the container while it is there:
 //
 //   containerd   /run/containerd/io.containerd.runtime.v2.task/<namespace>/<id>
 //                /run/containerd, /var/lib/containerd: io.containerd.grpc.v1.cri/sandboxes/<id>

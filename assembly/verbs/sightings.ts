@@ -2,7 +2,7 @@
 // lie in `berth.gc` in the network's directory, written whole and renamed; without it, or with one
 // that isn't of this boot and this image, nothing has been seen yet: then everything stays longer.
 //
-//   0  "BERTHGC1"   8  boot id, 16 B   24  count u32   28  -   32  checksum u64 of 8..31 and entries
+//   0  "BERTHGC1"   8  boot id, 16 B   24  count u32   28  -   32  checksum of 8..31 and entries
 //  40  entries:  digest of the owner, 2 x u64 | record's commit number u64 | first seen u32 | -
 //
 // First seen is in seconds of CLOCK_BOOTTIME. A record that was changed in between has another
