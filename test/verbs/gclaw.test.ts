@@ -116,7 +116,8 @@ const MEANWHILE: Record<string, (disk: Disk) => void> = {
 describe("berth gc", () => {
   for (const known of [true, false]) {
     for (const [meanwhile, change] of Object.entries(MEANWHILE)) {
-      test(`frees only what shows no sign of life twice, the namespace ${known ? "" : "un"}known, meanwhile: ${meanwhile}`, () => {
+      const how = `the namespace ${known ? "" : "un"}known, meanwhile: ${meanwhile}`;
+      test(`frees only what shows no sign of life twice, ${how}`, () => {
         const start = nodeWith(known);
         for (const first of Object.keys(SIGNS)) {
           for (const second of Object.keys(SIGNS)) {
