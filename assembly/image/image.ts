@@ -32,6 +32,7 @@ let open: bool = false;
 let count: u32 = 0;
 let mirror: usize = 0;
 let most: u32 = NOTES_MAX;
+let must: bool = false;
 
 /** Puts the image of `bytes` bytes at memory address `at`. */
 export function imageAttach(at: usize, bytes: u32): void {
@@ -148,6 +149,19 @@ export function journalOffset(n: u32): u32 {
   return load<u32>(notes + <usize>(n * NOTE_BYTES));
 }
 
+/**
+ * What is noted must be on disk before the call is answered (where syncing is allowed at all): it
+ * touches a name that keeps its addresses.
+ */
+export function journalMust(): void {
+  must = true;
+}
+
+/** Must the next commit be synced? */
+export function journalIsMust(): bool {
+  return must;
+}
+
 /** Forgets the notes (what they noted is committed) and keeps the journal open. */
 export function journalClear(): void {
   for (let n: u32 = 0; n < count; n++) {
@@ -161,6 +175,7 @@ export function journalClear(): void {
     }
   }
   count = 0;
+  must = false;
   seenMask = SEEN_SLOTS_FIRST - 1;
   if (mirror != 0) store<u32>(mirror, 0);
 }

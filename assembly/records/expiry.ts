@@ -6,14 +6,15 @@
 //        32, 33        addresses of the library's pools, IPv4 and IPv6, all pools together
 //        34            reservations: the cell is a record's head
 //        2^32 | pool   the addresses of 32 and 33 once more, for each pool: what yields first
+//        2^63 | hash   the reservations once more, for each namespace (reservations.ts)
 //
 // so that the first key of a set is the one due next. A MORE or head cell appears once for each
 // family that is cooling in it. Cost: a walk of the tree; a call collects a fixed number, never
 // all.
 
 import { damaged } from "../fault";
-import { EXPIRY, H_COOLING, H_RESERVED, SETS_MAX, TREE4, TREE6 } from "../image/header";
-import { half, journalCount, putHalf, putWord, word } from "../image/image";
+import { EXPIRY, H_COOLING, TREE4, TREE6 } from "../image/header";
+import { half, putHalf, putWord, word } from "../image/image";
 import { foundHi, foundLo, RADIX_OK, radixGive, radixNextTaken, radixTake } from "../sets/radix";
 import {
   C_DUE,
@@ -25,16 +26,10 @@ import {
   cellSeal,
   cellSet,
   headAt,
-  KIND_MORE,
 } from "./cell";
-import { CHAIN_MAX, nextOfKind } from "./key";
 import { poolByAddress, SET_POOL } from "./poolcell";
 import { recordDropAddress, recordFree, recordHasAddress } from "./record";
 
-/** Due entries that a call collects anyway. */
-export const COLLECT_MAX: u32 = 8;
-/** Changed words after which a call collects no more (NOTES_MAX bounds a commit). */
-const COLLECT_WORDS: u32 = 600;
 /** Entries that a call looks at when nothing else is free. */
 export const YIELD_MAX: u32 = 64;
 
@@ -43,10 +38,12 @@ const DUE_V6: u64 = 33;
 export const DUE_RESERVED: u64 = 34;
 const POOL_BIT: u64 = 0x100000000;
 
-// Two families of one cell can cool in sets of the same number only if a set had both: never; the
-// library's have two numbers. So the key needs no family; the cell says which of its addresses
-// belongs to the set.
-function familyInSet(cell: u32, set: u64): u32 {
+/**
+ * The family of the cell's address that cools under `set`. Two families of one cell can cool in
+ * sets of the same number only if a set had both: never; the library's have two numbers. So the key
+ * needs no family.
+ */
+export function familyInSet(cell: u32, set: u64): u32 {
   if (cellHasFamily(cell, 4) && dueSet(cell, 4) == set) return 4;
   if (cellHasFamily(cell, 6) && dueSet(cell, 6) == set) return 6;
   damaged("an expiry points to a record that doesn't have it");
@@ -64,7 +61,8 @@ export function poolSet(pool: u32): u64 {
   return POOL_BIT | pool;
 }
 
-function dueKey(cell: u32, due: u32): u64 {
+/** What a list is ordered by: due time, then the cell. */
+export function dueKey(cell: u32, due: u32): u64 {
   return ((<u64>due) << 32) | cell;
 }
 
@@ -114,68 +112,6 @@ export function coolingBegin(cell: u32, family: u32, due: u32): bool {
   putHalf(cell + C_DUE, due);
   putWord(H_COOLING, word(H_COOLING) + 1);
   return true;
-}
-
-// Gives one address of a reservation back; its record may be empty afterwards.
-function dropReserved(cell: u32, family: u32): void {
-  const tree = family == 4 ? TREE4 : TREE6;
-  if (!radixGive(tree, cellHi(cell, family), cellLo(cell, family))) {
-    damaged("a reserved address isn't taken");
-  }
-  recordDropAddress(cell, family);
-}
-
-function forgetReservation(head: u32, number: u64): void {
-  expiryRemove(head, DUE_RESERVED, half(head + C_DUE));
-  putWord(H_RESERVED, word(H_RESERVED) - 1);
-  recordFree(head, number);
-}
-
-/** Takes one address out of a reservation; with the last one the reservation ends. */
-export function reservationDrop(cell: u32, family: u32, number: u64): void {
-  const head = headAt(cellHead(cellAt(cell)));
-  dropReserved(cell, family);
-  if (!recordHasAddress(head)) forgetReservation(head, number);
-  else cellSeal(cell, number);
-}
-
-/** Ends a reservation: its addresses are free. */
-export function reservationEnd(head: u32, number: u64): void {
-  let cell = headAt(head);
-  for (let step: u32 = 0; step < CHAIN_MAX && cell != 0; step++) {
-    if (cellHasFamily(cell, 4)) dropReserved(cell, 4);
-    if (cellHasFamily(cell, 6)) dropReserved(cell, 6);
-    cell = nextOfKind(cell, KIND_MORE);
-  }
-  forgetReservation(head, number);
-}
-
-/**
- * Frees addresses whose cool-down is over and reservations that have expired, at most `most`, and
- * fewer where their records are so long that the call's own changes might not fit into the same
- * commit. How many.
- */
-export function collectMany(now: u32, number: u64, most: u32): u32 {
-  let set: u64 = 0;
-  let done: u32 = 0;
-  for (let step: u32 = 0; step < SETS_MAX + 3 + most && done < most; step++) {
-    if (journalCount() > COLLECT_WORDS) break;
-    if (!radixNextTaken(EXPIRY, set, 0, DUE_RESERVED, u64.MAX_VALUE)) break;
-    if (<u32>(foundLo >> 32) > now) {
-      set = foundHi + 1;
-      continue;
-    }
-    const cell = cellAt(<u32>foundLo);
-    if (foundHi == DUE_RESERVED) reservationEnd(cell, number);
-    else coolingEnd(cell, familyInSet(cell, foundHi), number);
-    done++;
-  }
-  return done;
-}
-
-/** The same for COLLECT_MAX: what every call does. */
-export function collectDue(now: u32, number: u64): void {
-  collectMany(now, number, COLLECT_MAX);
 }
 
 let cursorSet: u64 = 0;
