@@ -94,13 +94,15 @@ static u64 shift(u32 which) {
   return text ? (u64)strtoll(text, NULL, 10) : 0;
 }
 
-/** Tests only: the boot id that BERTH_BOOT_ID says, if `path` is the kernel's. */
-static const char *otherBoot(const char *path) {
-  return strcmp(path, "/proc/sys/kernel/random/boot_id") ? NULL : variable("BERTH_BOOT_ID", 13);
+/** Tests only: what variables say in place of the kernel's boot id and host name. */
+static const char *otherText(const char *path) {
+  if (!strcmp(path, "/proc/sys/kernel/random/boot_id")) return variable("BERTH_BOOT_ID", 13);
+  if (!strcmp(path, "/proc/sys/kernel/hostname")) return variable("BERTH_HOST_NAME", 15);
+  return NULL;
 }
 #else
 #define shift(which) 0
-#define otherBoot(path) NULL
+#define otherText(path) NULL
 #endif
 
 u64 w2c_host_clock(struct w2c_host *host, u32 which) {
@@ -128,7 +130,7 @@ u32 w2c_host_slurp(struct w2c_host *host, u32 at, u32 length, u32 into, u32 cap)
   struct stat st;
   int fd = terminated(path, sizeof path, at, length);
   if (fd < 0) return (u32)fd;
-  if (otherBoot(path)) return give(otherBoot(path), into, cap);
+  if (otherText(path)) return give(otherText(path), into, cap);
   AGAIN(fd, openat(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_CLOEXEC));
   if (fd < 0) return (u32)-errno;
   s32 status = fstat(fd, &st) < 0        ? -errno

@@ -36,7 +36,6 @@ const PAGE = 4096;
 const VIEW_ALIGN = 65536;
 /** What the modes of `open` mean. */
 const MODES = [O_RDONLY, O_RDWR, O_RDWR | O_CREAT | O_EXCL, O_WRONLY | O_CREAT | O_APPEND];
-const BOOT_ID_PATH = "/proc/sys/kernel/random/boot_id";
 const CLOCK_SLACK_NS = 20_000_000n;
 
 /** The process around one call of the plugin. */
@@ -50,8 +49,8 @@ export interface Surroundings {
   write(fd: number, bytes: Uint8Array): void;
   /** Another clock than the kernel's (nanoseconds; 0 = CLOCK_BOOTTIME, 1 = CLOCK_REALTIME). */
   clock?: (which: 0 | 1) => bigint;
-  /** Another boot id than the kernel's. */
-  bootId?: string;
+  /** Other texts than those of these files; slurp answers them. */
+  texts?: Record<string, string>;
 }
 
 /** Host functions, and the three things that the plugin's flow needs from the host. */
@@ -366,8 +365,8 @@ export function makeHost(around: Surroundings): Host {
     random: (into: number, length: number) => status(() => randomFillSync(memory, into, length)),
     slurp(at: number, length: number, into: number, cap: number): number {
       if (length >= PATH_BYTES) return -errno.ENAMETOOLONG;
-      if (around.bootId !== undefined && path(at, length).toString() === BOOT_ID_PATH)
-        return give(around.bootId, into, cap);
+      const other = around.texts?.[path(at, length).toString()];
+      if (other !== undefined) return give(other, into, cap);
       try {
         const fd = openRegular(path(at, length), O_RDONLY, -errno.EISDIR);
         if (fd < 0) return fd;

@@ -32,7 +32,7 @@ import {
   STATE_ALLOCATION,
   STATE_COOLING,
 } from "../records/cell";
-import { coolingEnd, reservationDrop } from "../records/expiry";
+import { coolingEnd } from "../records/expiry";
 import {
   FILE_GONE,
   FILE_UNKNOWN,
@@ -48,6 +48,7 @@ import {
 } from "../records/file";
 import { CHAIN_MAX, nextOfKind } from "../records/key";
 import { recordAddAddress, recordByAddress, recordByOwner, recordMake } from "../records/record";
+import { reservationDrop } from "../records/reservations";
 import { scratchTake } from "../scratch";
 import { RADIX_OK, radixTake } from "../sets/radix";
 import { imageGrow } from "../store/files";

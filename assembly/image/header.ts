@@ -9,6 +9,7 @@
 //                  flags u32 | checksum u32             (32 B, written by one pwrite, last of all)
 //    128  length of the image (bytes)   136  allocations held   144  addresses cooling
 //    152  1: containers survive a reboot (`reboot` of the last ADD's config)
+//    160  one moment on both clocks: boot seconds u32 (high) | Unix seconds u32 (store/carry.ts)
 //    192  arena          384  taken-tree IPv4   448  taken-tree IPv6   512  expiry
 //    576  index by owner | 584 by IPv4 | 592 by IPv6 | 600 by name
 //    640  pools of IPv4 by their last address   704  of IPv6
@@ -58,6 +59,7 @@ export const H_LENGTH: u32 = 128;
 export const H_HELD: u32 = 136;
 export const H_COOLING: u32 = 144;
 export const H_KEEP: u32 = 152;
+export const H_ANCHOR: u32 = 160;
 export const H_ARENA: u32 = 192;
 export const TREE4: u32 = 384;
 export const TREE6: u32 = 448;

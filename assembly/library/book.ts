@@ -20,16 +20,18 @@ import {
   putWord,
   word,
 } from "../image/image";
-import { allocatorReserve, release } from "../pool/allocator";
+import { allocatorReserve } from "../pool/allocator";
 import { checkReserve } from "../pool/check";
+import { Manner, RESERVE_REMEMBERED } from "../pool/leave";
 import { CELL_BYTES, KIND_CONTAINER } from "../records/cell";
-import { collectMany } from "../records/expiry";
+import { collectMany } from "../records/due";
 import { digest0, digest1, ownerDigests } from "../records/key";
 import { recordByDigest } from "../records/record";
 import { scratchAssignAll, scratchMark, scratchRewind, scratchTake } from "../scratch";
+import { anchorTouch } from "../store/carry";
 import { imageGrow } from "../store/files";
 import { COMMITTED_IN_LOG, logCommit } from "../store/log";
-import { noteExists, noteRemove, notesApply, notesRemove } from "../store/notes";
+import { letGo, noteExists, noteRemove, notesApply, notesRemove } from "../store/notes";
 import {
   queueBegin,
   queueCheckpoint,
@@ -68,6 +70,8 @@ let mark: usize = 0;
 let mode: i32 = 0;
 let synced: bool = false;
 let roomStatus: i32 = 0;
+// Seconds of CLOCK_BOOTTIME in this call.
+let moment: u32 = 0;
 
 /** Takes the memory of the instance; answers the block. To be called first, once. */
 export function bookBlock(): usize {
@@ -133,6 +137,15 @@ export function bookOpen(how: i32, sync: bool, keep: i32): i32 {
   return STORE_OPEN;
 }
 
+// How the plugin's containers leave: an Ipam has no config of theirs, so the records decide.
+function manner(): usize {
+  const m = changetype<Manner>(scratchTake(offsetof<Manner>()));
+  m.reserve = RESERVE_REMEMBERED;
+  m.cooldown = 0;
+  m.now = <u32>(host.clock(0) / 1000000000);
+  return changetype<usize>(m);
+}
+
 // What DELs have left while somebody else had the lock. Written at once, so in exclusive mode on an
 // empty log: a checkpoint in the middle would write words of a commit that isn't in it.
 function applyNotes(): i32 {
@@ -142,7 +155,7 @@ function applyNotes(): i32 {
     if (host.list(names, 4, scratchTake(512), 512) <= 0) return 0;
     if (mode == MODE_EXCLUSIVE && queueCheckpoint(synced) < 0) return EIO;
     const before = appliedNumber();
-    const status = notesApply(0, 0, synced, synced);
+    const status = notesApply(manner(), synced, synced);
     if (status != 0) return status < 0 ? status : EIO;
     const last = logCommit(synced, synced);
     if (last != 0) return last < 0 ? last : EIO;
@@ -181,6 +194,7 @@ export function nextNumber(): u64 {
  */
 export function bookCommit(): i32 {
   let status = 0;
+  anchorTouch(moment, false);
   if (mode == MODE_READER) journalClear();
   else if (mode == MODE_EXCLUSIVE) status = queueCommit(synced);
   else status = logCommit(synced, synced);
@@ -206,6 +220,7 @@ function ready(): i32 {
  * addresses. 0 or -errno. Room that the disk refuses is no error here: `bookIsFull` tells.
  */
 export function bookStart(now: u32, sets: u32): i32 {
+  moment = now;
   let status = ready();
   if (status < 0) return status;
   collectMany(now, nextNumber(), COLLECT_FEW);
@@ -246,7 +261,7 @@ export function clearOwnNote(kind: u32, id: usize, bytes: u32, ifname: usize, if
   if (!noteExists(d0, d1)) return 0;
   const head = recordByDigest(d0, d1);
   if (head != 0) {
-    release(head, 0, 0, nextNumber());
+    letGo(head, manner());
     const status = commitPart();
     if (status < 0) return status;
   }

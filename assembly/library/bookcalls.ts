@@ -12,10 +12,9 @@ import {
   failHi,
   failLo,
   failSet,
-  Order,
-  release,
-  reserve,
 } from "../pool/allocator";
+import { dueAfter, release, reserve } from "../pool/leave";
+import { Order } from "../pool/order";
 import { Given, Wanted } from "../pool/range";
 import {
   C_DUE,
@@ -31,10 +30,10 @@ import {
   KIND_OTHER,
   STATE_RESERVATION,
 } from "../records/cell";
-import { reservationEnd } from "../records/expiry";
 import { CHAIN_MAX, nextOfKind } from "../records/key";
 import { P_COOLDOWN, poolByAddress, SET_POOL } from "../records/poolcell";
 import { olderOfName, recordByName, recordByOwner, recordPutName } from "../records/record";
+import { reservationEnd } from "../records/reservations";
 import { scratchTake } from "../scratch";
 import {
   block,
@@ -67,9 +66,8 @@ const ROUNDS_MAX: i32 = 1048576;
 const NAMES_MAX: u32 = 1048576;
 
 /** Seconds of CLOCK_BOOTTIME after `ttl` more seconds; u32.MAX_VALUE = never. */
-function dueAfter(now: u32, ttl: u32): u32 {
-  if (ttl == u32.MAX_VALUE) return ttl;
-  return ttl >= u32.MAX_VALUE - now ? u32.MAX_VALUE - 1 : now + ttl;
+function dueOf(now: u32, ttl: u32): u32 {
+  return ttl == u32.MAX_VALUE ? ttl : dueAfter(now, ttl);
 }
 
 function makeOrder(kind: u32, idBytes: u32, ifBytes: u32, nameBytes: u32, now: u32): Order {
@@ -220,7 +218,7 @@ export function bookRelease(
     if (nameBytes == 0) return BOOK_NO_NAME;
     if (!recordPutName(head, block + NAME_AT, nameBytes, number, 0, 0)) return noSpace();
   }
-  return reserve(head, dueAfter(now, ttl), now, number) ? bookCommit() : noSpace();
+  return reserve(head, dueOf(now, ttl), now, number) ? bookCommit() : noSpace();
 }
 
 function noSpace(): i32 {
@@ -254,7 +252,7 @@ export function bookReserve(nameBytes: u32, pools: u32, wanted: u32, ttl: u32, n
   if (status == FAIL_NO_SPACE) return ENOSPC;
   if (status != ALLOCATED) return status;
   const head = recordByOwner(KIND_OTHER, o.id, 0, o.ifname, 0);
-  return reserve(head, dueAfter(now, ttl), now, o.number) ? bookCommit() : noSpace();
+  return reserve(head, dueOf(now, ttl), now, o.number) ? bookCommit() : noSpace();
 }
 
 /** Ends the reservations of a name. 0, BOOK_NOT_FOUND, or -errno. */

@@ -5,51 +5,36 @@
 // Cost: per range set one pick, one taken-tree, one index entry; per call one record.
 
 import { damaged } from "../fault";
-import { H_HELD, H_RESERVED } from "../image/header";
-import { half, journalUndo, putHalf, putWord, word } from "../image/image";
+import { H_HELD } from "../image/header";
+import { half, journalMust, journalUndo, putHalf, putWord, word } from "../image/image";
 import {
-  C_DUE,
   C_NETNS,
-  C_SINCE,
-  cellHasFamily,
   cellHead,
   cellHi,
   cellLo,
-  cellPutByte,
-  cellSeal,
   headAt,
-  KIND_MORE,
   STATE_ALLOCATION,
-  STATE_COOLING,
   STATE_RESERVATION,
 } from "../records/cell";
-import {
-  coolingBegin,
-  coolingEnd,
-  DUE_RESERVED,
-  expiryAdd,
-  reservationDrop,
-  reservationEnd,
-} from "../records/expiry";
-import { filesUnlink, headPutFiles } from "../records/file";
-import { CHAIN_MAX, nextOfKind } from "../records/key";
+
+import { collectMore, isOver } from "../records/due";
+
 import { SET_POOL } from "../records/poolcell";
 import {
-  olderOfName,
   recordAddAddress,
   recordByAddress,
-  recordByName,
   recordByOwner,
-  recordDropAddress,
-  recordDropOwner,
-  recordFree,
   recordHasName,
   recordMake,
   recordPutName,
+  recordReserveFor,
   recordSeal,
 } from "../records/record";
+import { recordSuits, reservationEnd } from "../records/reservations";
 import { scratchTake } from "../scratch";
-import { RADIX_NO_SPACE, RADIX_OK, radixGive, radixTake } from "../sets/radix";
+import { RADIX_NO_SPACE, RADIX_OK, radixTake } from "../sets/radix";
+import { claimOf, claimRest, claimTake } from "./named";
+import { Order, orderSet } from "./order";
 import {
   cursorPut,
   pickHi,
@@ -81,52 +66,16 @@ export const FAIL_TAKEN: i32 = 5;
 export const FAIL_LEFTOVER: i32 = 6;
 /** The arena has no room; the image can't grow further. */
 export const FAIL_NO_SPACE: i32 = 7;
-
-/** Records of one name among which an allocation looks for its reservation. */
-const NAMES_MAX: u32 = 256;
+/**
+ * The fixed address failHi:failLo is held by another container of the same name, `failCell`: it is
+ * on its way out.
+ */
+export const FAIL_BUSY: i32 = 8;
 
 export let failSet: i32 = 0;
 export let failCell: u32 = 0;
 export let failHi: u64 = 0;
 export let failLo: u64 = 0;
-
-/** What is asked for; the texts are bytes in memory. */
-@unmanaged
-export class Order {
-  kind: u32;
-  id: usize;
-  idBytes: u32;
-  ifname: usize;
-  ifBytes: u32;
-  /** Name that the owner goes by (namespace/name); nameBytes = 0 for none. */
-  name: usize;
-  nameBytes: u32;
-  /** Seconds for which the name is reserved when it is let go; 0 = it isn't. */
-  reserveFor: u32;
-  /** NAME_FIXED or 0. */
-  flags: u32;
-  /** Inode number of the container's network namespace; 0 = unknown. */
-  netns: u32;
-  /** `setCount` of RangeSet, and as many Given to be filled. */
-  sets: usize;
-  setCount: i32;
-  given: usize;
-  /** `wantedCount` of Wanted. */
-  wanted: usize;
-  wantedCount: i32;
-  policy: i32;
-  /** Two random words, for POLICY_RANDOM. */
-  random0: u64;
-  random1: u64;
-  /** Seconds of CLOCK_BOOTTIME. */
-  now: u32;
-  /** Number of the commit that is being prepared. */
-  number: u64;
-}
-
-function orderSet(o: Order, i: i32): usize {
-  return o.sets + <usize>i * offsetof<RangeSet>();
-}
 
 function orderGiven(o: Order, i: i32): Given {
   return changetype<Given>(o.given + <usize>i * offsetof<Given>());
@@ -144,8 +93,9 @@ function wantedFor(o: Order, i: i32): usize {
   return 0;
 }
 
-// A requested address may be taken if it is free, or cools for the very name that asks.
-function pickWanted(o: Order, set: usize, w: Wanted): i32 {
+// A requested address may be taken if it is free or due, or reserved or cooling for the very name
+// that asks.
+function pickWanted(o: Order, set: usize, w: Wanted, own: u32): i32 {
   const family = changetype<RangeSet>(set).family;
   const fixed = w.range != 0;
   const range = fixed ? w.range : setHolds(set, w.hi, w.lo);
@@ -159,13 +109,15 @@ function pickWanted(o: Order, set: usize, w: Wanted): i32 {
     const head = headAt(cellHead(cell));
     const state = load8(head);
     failCell = head;
-    if (state == STATE_ALLOCATION) return FAIL_TAKEN;
-    const over = isLibrary(set) && half(cell + C_DUE) <= o.now && half(head + C_DUE) <= o.now;
+    const over = isOver(head, cell, o.now);
     const named = o.nameBytes != 0 && recordHasName(head, o.name, o.nameBytes);
+    if (state == STATE_ALLOCATION) {
+      const busy = fixed && named && recordSuits(head, o.ifname, o.ifBytes);
+      return busy ? FAIL_BUSY : FAIL_TAKEN;
+    }
     if (!over && !named) return FAIL_TAKEN;
-    if (state == STATE_COOLING) coolingEnd(cell, <u32>family, o.number);
-    else if (over) reservationEnd(head, o.number);
-    else reservationDrop(cell, <u32>family, o.number);
+    if (over && state == STATE_RESERVATION) reservationEnd(head, o.number);
+    else claimTake(o, own, cell, <u32>family);
   }
   w.used = true;
   const g = changetype<Given>(scratchPick());
@@ -192,60 +144,39 @@ function isLibrary(set: usize): bool {
   return changetype<RangeSet>(set).cell != 0;
 }
 
-// An address in the set that is reserved for the order's name: its cell, or 0. Looks at
-// NAMES_MAX records of the name at most, newest first.
-function reservedFor(o: Order, set: usize): u32 {
-  const family = <u32>changetype<RangeSet>(set).family;
-  let name = recordByName(o.name, o.nameBytes);
-  for (let step: u32 = 0; step < NAMES_MAX && name != 0; step++) {
-    // Not headAt: the order's own head is in the chain and not sealed yet.
-    const head = cellHead(name);
-    if (load8(head) == STATE_RESERVATION && half(head + C_DUE) > o.now) {
-      let cell = headAt(head);
-      for (let n: u32 = 0; n < CHAIN_MAX && cell != 0; n++) {
-        if (cellHasFamily(cell, family) && mayGive(set, family, cell)) return cell;
-        cell = nextOfKind(cell, KIND_MORE);
-      }
-    }
-    name = olderOfName(name);
-  }
-  return 0;
-}
-
-function mayGive(set: usize, family: u32, cell: u32): bool {
-  const range = setHolds(set, cellHi(cell, family), cellLo(cell, family));
-  if (range == 0) return false;
-  return poolReason(range, cellHi(cell, family), cellLo(cell, family)) == REASON_NONE;
-}
-
-// Takes a reserved address back into scratchPick.
-function pickReserved(o: Order, set: usize, cell: u32): void {
+// Takes an address to which the order's name has a claim into scratchPick.
+function pickClaim(o: Order, set: usize, cell: u32, own: u32): void {
   const family = <u32>changetype<RangeSet>(set).family;
   const g = changetype<Given>(scratchPick());
   g.hi = cellHi(cell, family);
   g.lo = cellLo(cell, family);
   g.range = setHolds(set, g.hi, g.lo);
-  g.still = changetype<RangeSet>(set).still;
-  reservationDrop(cell, family, o.number);
+  // What comes back to a pod is no part of the round; the library's pools go on behind it.
+  g.still = !isLibrary(set) || changetype<RangeSet>(set).still;
+  claimTake(o, own, cell, family);
 }
 
 function load8(head: u32): u32 {
   return (half(head + 4) >> 8) & 0xff;
 }
 
-// Chooses the address of one set into `scratchPick`.
-function pickOne(o: Order, i: i32): i32 {
+// By the set's policy; where nothing is free, after a look at what has become due.
+function pickByPolicy(o: Order, set: usize): bool {
+  if (poolPick(set, o.policy, o.random0, o.random1)) return true;
+  return collectMore(o.now, o.number) != 0 && poolPick(set, o.policy, o.random0, o.random1);
+}
+
+// Chooses the address of one set into `scratchPick`; `own` is the order's record.
+function pickOne(o: Order, i: i32, own: u32): i32 {
   const set = orderSet(o, i);
   const wanted = wantedFor(o, i);
-  if (wanted != 0) return pickWanted(o, set, changetype<Wanted>(wanted));
-  if (o.nameBytes != 0 && word(H_RESERVED) != 0) {
-    const reserved = reservedFor(o, set);
-    if (reserved != 0) {
-      pickReserved(o, set, reserved);
-      return ALLOCATED;
-    }
+  if (wanted != 0) return pickWanted(o, set, changetype<Wanted>(wanted), own);
+  const claim = claimOf(o, set);
+  if (claim != 0) {
+    pickClaim(o, set, claim, own);
+    return ALLOCATED;
   }
-  if (!poolPick(set, o.policy, o.random0, o.random1)) {
+  if (!pickByPolicy(o, set)) {
     if (!poolYield(set, o.number)) return FAIL_EXHAUSTED;
     if (!poolPick(set, o.policy, o.random0, o.random1)) damaged("a yielded address isn't free");
   }
@@ -289,7 +220,7 @@ function moveCursor(o: Order, i: i32): void {
 function allocateSets(o: Order, head: u32): i32 {
   for (let i = 0; i < o.setCount; i++) {
     failSet = i;
-    let status = pickOne(o, i);
+    let status = pickOne(o, i, head);
     if (status == ALLOCATED) status = takeOne(o, i, head);
     if (status != ALLOCATED) {
       keepCursors(o, i);
@@ -334,6 +265,8 @@ export function allocate(order: usize): i32 {
   if (o.nameBytes != 0 && !putName(o, head)) return noSpace();
   const status = allocateSets(o, head);
   if (status != ALLOCATED) return status;
+  claimRest(o);
+  if ((recordReserveFor(head) | o.flags) != 0) journalMust();
   recordSeal(head, o.number);
   putWord(H_HELD, word(H_HELD) + 1);
   return ALLOCATED;
@@ -346,62 +279,4 @@ function putName(o: Order, head: u32): bool {
 function noSpace(): i32 {
   journalUndo();
   return FAIL_NO_SPACE;
-}
-
-// One address back: free at once, or cooling until `due`. true if it is cooling now.
-function releaseAddress(cell: u32, family: u32, due: u32): bool {
-  if (due != 0 && coolingBegin(cell, family, due)) return true;
-  if (!radixGive(treeOf(<i32>family), cellHi(cell, family), cellLo(cell, family))) {
-    damaged("a held address isn't taken");
-  }
-  recordDropAddress(cell, family);
-  return false;
-}
-
-/**
- * Releases an allocation. With `cooldown` seconds its addresses stay taken until then (where memory
- * for that is missing they are free at once: a release never fails). `head` must be an allocation.
- */
-export function release(head: u32, cooldown: u32, now: u32, number: u64): void {
-  // A cool-down past the end of the clock (136 years) ends there.
-  const due = cooldown == 0 ? 0 : now > u32.MAX_VALUE - cooldown ? u32.MAX_VALUE : now + cooldown;
-  filesUnlink(head);
-  recordDropOwner(head);
-  putWord(H_HELD, word(H_HELD) - 1);
-  putHalf(head + C_NETNS, 0);
-  let cooling = false;
-  let cell = head;
-  for (let step: u32 = 0; step < CHAIN_MAX && cell != 0; step++) {
-    if (cellHasFamily(cell, 4) && releaseAddress(cell, 4, due)) cooling = true;
-    if (cellHasFamily(cell, 6) && releaseAddress(cell, 6, due)) cooling = true;
-    if (due != 0 && cell != head) cellSeal(cell, number);
-    cell = nextOfKind(cell, KIND_MORE);
-  }
-  if (!cooling) {
-    recordFree(head, number);
-    return;
-  }
-  headPutFiles(head, false);
-  cellPutByte(head, 5, STATE_COOLING);
-  putHalf(head + C_SINCE, now);
-  if (half(head + C_DUE) == 0) putHalf(head + C_DUE, due);
-  cellSeal(head, number);
-}
-
-/**
- * Turns an allocation that has a name into a reservation for that name until `due` (seconds of
- * CLOCK_BOOTTIME). false = no space: undo the journal.
- */
-export function reserve(head: u32, due: u32, now: u32, number: u64): bool {
-  filesUnlink(head);
-  recordDropOwner(head);
-  putWord(H_HELD, word(H_HELD) - 1);
-  if (!expiryAdd(head, DUE_RESERVED, due)) return false;
-  putWord(H_RESERVED, word(H_RESERVED) + 1);
-  headPutFiles(head, false);
-  cellPutByte(head, 5, STATE_RESERVATION);
-  putHalf(head + C_SINCE, now);
-  putHalf(head + C_DUE, due);
-  cellSeal(head, number);
-  return true;
 }

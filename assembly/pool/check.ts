@@ -68,6 +68,7 @@ import {
 } from "../records/key";
 import { isPool, P_BASE, poolFamily, poolIsWhole, SET_POOL } from "../records/poolcell";
 import { recordByAddress } from "../records/record";
+import { namespaceKey } from "../records/reservations";
 import {
   BUCKET_MAX,
   bucketRoom,
@@ -306,7 +307,8 @@ function checkExpiry(): void {
     hi = foundHi;
     lo = foundLo + 1;
     if (lo == 0) hi++;
-    if (foundHi > DUE_RESERVED) checkTwin(<u32>foundHi, foundLo);
+    if (foundHi >> 63 != 0) checkNamespace(foundHi, foundLo);
+    else if (foundHi > DUE_RESERVED) checkTwin(<u32>foundHi, foundLo);
     else if (foundHi == DUE_RESERVED) {
       reserved++;
       checkReserved(<u32>foundLo, foundLo);
@@ -324,6 +326,16 @@ function checkTwin(pool: u32, key: u64): void {
   if (!isPool(pool)) fault("an expiry names what is no pool", pool);
   else if (!radixHas(EXPIRY, poolFamily(pool) == 4 ? 32 : 33, key)) {
     fault("a pool's expiry isn't on the list of all", <u32>key);
+  }
+}
+
+// A reservation is on the list of its namespace, too.
+function checkNamespace(space: u64, key: u64): void {
+  const head = <u32>key;
+  if (!radixHas(EXPIRY, DUE_RESERVED, key) || !isCell(head)) {
+    fault("a namespace lists what isn't reserved", head);
+  } else if (namespaceKey(head) != space) {
+    fault("a reservation is listed in another namespace", head);
   }
 }
 

@@ -7,6 +7,7 @@ import { H_KEEP } from "../image/header";
 import { journalUndo, putWord, word } from "../image/image";
 import {
   ALLOCATED,
+  FAIL_BUSY,
   FAIL_DUPLICATE,
   FAIL_EXCLUDED,
   FAIL_EXHAUSTED,
@@ -17,9 +18,9 @@ import {
   failHi,
   failLo,
   failSet,
-  Order,
-  release,
 } from "../pool/allocator";
+
+import { Order } from "../pool/order";
 import { Given, RangeSet, setHolds, Wanted } from "../pool/range";
 import {
   CELL_BYTES,
@@ -32,11 +33,11 @@ import {
   TEXT_MAX,
 } from "../records/cell";
 import { CHAIN_MAX, digest0, digest1, nextOfKind } from "../records/key";
-import { recordByDigest } from "../records/record";
+import { NAME_ASKED, NAME_FIXED, recordByDigest } from "../records/record";
 import { scratchTake } from "../scratch";
 import { imageGrow } from "../store/files";
 import { logCommit } from "../store/log";
-import { noteExists, noteRemove } from "../store/notes";
+import { letGo, noteExists, noteRemove } from "../store/notes";
 import { call, POLICY_RANDOM, REBOOT_KEEP } from "./call";
 import {
   COEXIST_FAILED,
@@ -58,13 +59,15 @@ import {
   errorRangeSet,
   errorText,
 } from "./errors";
-import { isFixed, sayTaken } from "./holder";
+import { isFixed, sayBusy, sayTaken } from "./holder";
 import { configKeep } from "./keep";
+import { reserveFor } from "./reserve";
 import { resultPrint } from "./result";
 import {
   diskError,
   isDurable,
   isSynced,
+  mannerOf,
   nextNumber,
   now,
   ownDigests,
@@ -114,9 +117,9 @@ function makeOrder(): Order {
   o.ifname = call.ifname.at;
   o.ifBytes = <u32>call.ifname.bytes;
   o.netns = call.netnsInode;
-  o.reserveFor = 0;
-  o.flags = 0;
   podName(o);
+  o.reserveFor = reserveFor(o.name, o.nameBytes);
+  o.flags = (call.podFixed ? NAME_FIXED : 0) | (call.podReserveFor != 0 ? NAME_ASKED : 0);
   o.sets = call.sets;
   o.setCount = call.setCount;
   o.given = scratchTake(<usize>call.setCount * offsetof<Given>());
@@ -137,7 +140,7 @@ function clearOwnNote(): bool {
   const d1 = digest1;
   const head = recordByDigest(d0, d1);
   if (head != 0 && noteExists(d0, d1)) {
-    release(head, call.cooldown, now(), nextNumber());
+    letGo(head, mannerOf());
     if (!sessionPart()) return false;
   }
   const status = noteRemove(d0, d1, isSynced());
@@ -214,7 +217,8 @@ function sayWhy(status: i32): void {
     errorText("requested ip ");
     errorAddress(family, failHi, failLo);
     errorText(status == FAIL_GATEWAY ? " is subnet's gateway" : " is excluded");
-  } else if (status == FAIL_TAKEN && isFixed(call.wanted, call.wantedCount, failHi, failLo)) {
+  } else if (status == FAIL_BUSY) sayBusy(failCell, family, failHi, failLo);
+  else if (status == FAIL_TAKEN && isFixed(call.wanted, call.wantedCount, failHi, failLo)) {
     sayTaken(failCell, family, failHi, failLo);
   } else if (status == FAIL_TAKEN) {
     forRange(ERROR_PLUGIN, failSet);

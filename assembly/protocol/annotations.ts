@@ -40,7 +40,7 @@ import {
   jsonPlain,
 } from "./json";
 import { jsonText, jsonTextAt, jsonTextBytes } from "./jsonvalue";
-import { duration } from "./options";
+import { duration } from "./option";
 import { podPoolSettle } from "./podpool";
 import { sameText } from "./text";
 

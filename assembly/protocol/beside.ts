@@ -12,7 +12,7 @@ import { errorBytes, errorText } from "./errors";
 import { refuse } from "./field";
 import { JSON_FALSE, JSON_OBJECT, JSON_STRING, JSON_TRUE, jsonKind } from "./json";
 import { jsonMember, jsonText, jsonTextAt, jsonTextBytes } from "./jsonvalue";
-import { errorValue } from "./options";
+import { errorValue } from "./option";
 
 /** Where host-local keeps its files if nobody says otherwise. */
 export const FOREIGN_DIRECTORY: string = "/var/lib/cni/networks";

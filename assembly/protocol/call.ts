@@ -111,6 +111,13 @@ export class Call {
   podFixed: bool;
   /** Seconds that annotation berth.dev/reserve-for says (ADD); 0 = it isn't there. */
   podReserveFor: u32;
+  /** RESERVE_ ...: is there `reserve` in the config, or can't that be said? */
+  reserve: i32;
+  /** `reserve`: seconds, 0 = nothing is reserved; PODS_ ...; bounds, 0 = none. */
+  reserveFor: u32;
+  reservePods: i32;
+  reserveMax: u32;
+  reservePerNamespace: u32;
   policy: i32;
   /** Seconds; 0 = none. */
   cooldown: u32;

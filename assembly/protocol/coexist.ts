@@ -32,9 +32,9 @@ import {
   failHi,
   failLo,
   failSet,
-  Order,
-  release,
 } from "../pool/allocator";
+import { Manner } from "../pool/leave";
+import { Order } from "../pool/order";
 import { RangeSet, Wanted } from "../pool/range";
 import { cellHead, cellSeal, headAt, KIND_CONTAINER } from "../records/cell";
 import { headPutFiles } from "../records/file";
@@ -42,6 +42,7 @@ import { digest0, digest1, ownerDigests } from "../records/key";
 import { recordByAddress, recordByDigest, recordByOwner } from "../records/record";
 import { scratchTake } from "../scratch";
 import { fileName, nameAt, nameBytes } from "../store/names";
+import { letGo } from "../store/notes";
 import { STORE_OPEN } from "../store/store";
 import { call } from "./call";
 import {
@@ -55,6 +56,7 @@ import {
 import {
   diskError,
   isDurable,
+  mannerOf,
   nextNumber,
   now,
   ownDigests,
@@ -311,7 +313,9 @@ export function coexistPlace(o: Order): bool {
     return true;
   }
   const head = ownRecord();
-  if (head != 0) release(head, 0, now(), nextNumber());
+  const manner = mannerOf();
+  changetype<Manner>(manner).cooldown = 0; // nobody has used it
+  if (head != 0) letGo(head, manner);
   if (sessionPart()) diskError("write host-local's files in ", status);
   return false;
 }

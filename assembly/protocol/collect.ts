@@ -1,17 +1,17 @@
-// Collect (GC): releases every container's allocation that the runtime's list doesn't name (SPEC
-// 1.1, "GC: Garbage collect any stale resources"). Costs what it is told to keep plus what is held.
+// Collect (GC): lets every container's allocation go that the runtime's list doesn't name (SPEC
+// 1.1, "GC: Garbage collect any stale resources"): a name that is reserved keeps its addresses, and
+// no reservation is touched. Costs what it is told to keep plus what is held.
 //
 //   kept   | digest0 u64 | digest1 u64 |   open addressing, a power of two of slots
 
-import { appliedNumber, H_HELD, INDEX_OWNER } from "../image/header";
+import { H_HELD, INDEX_OWNER } from "../image/header";
 import { journalCount, word } from "../image/image";
-import { release } from "../pool/allocator";
 import { cellKind, headAt, KIND_CONTAINER } from "../records/cell";
 import { digest0, digest1, headDigests, ownerDigests } from "../records/key";
 import { trieCells } from "../records/trie";
 import { scratchTake } from "../scratch";
 import { logCommit } from "../store/log";
-import { PART_WORDS } from "../store/notes";
+import { letGo, PART_WORDS } from "../store/notes";
 import { Attachment } from "./call";
 
 let kept: usize = 0;
@@ -50,14 +50,13 @@ function keep(attachments: usize, count: i32): void {
 }
 
 /**
- * Releases the containers that aren't among the `count` attachments, part by part, each part a
+ * Lets go the containers that aren't among the `count` attachments, part by part, each part a
  * commit. 0, or what logCommit said: the parts before that stand.
  */
 export function collect(
   attachments: usize,
   count: i32,
-  cooldown: u32,
-  now: u32,
+  manner: usize,
   synced: bool,
   durable: bool,
 ): i32 {
@@ -71,7 +70,7 @@ export function collect(
     headDigests(head);
     const p = keptSlot();
     if (load<u64>(p) != 0 || load<u64>(p, 8) != 0) continue;
-    release(head, cooldown, now, appliedNumber() + 1);
+    letGo(head, manner);
     if (journalCount() < PART_WORDS) continue;
     const status = logCommit(synced, durable);
     if (status != 0) return status;

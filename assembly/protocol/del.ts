@@ -1,10 +1,12 @@
-// DEL: releases what the container holds. It doesn't fail for want of a lock, of space or of good
-// state: containerd never repeats a failed DEL, so a failure would be a leak for ever. What can't
-// be committed is left as a note, which the next writer applies (notes.ts).
+// DEL: lets go what the container holds; pool/leave.ts says what becomes of it. It doesn't fail for
+// want of a lock, of space or of good state: containerd never repeats a failed DEL, so a failure
+// would be a leak for ever. What can't be committed is left as a note, which the next writer
+// applies (notes.ts).
 
 import { EXIT_OK } from "../numbers";
-import { release } from "../pool/allocator";
-import { noteLeave } from "../store/notes";
+
+import { letGo, noteLeave } from "../store/notes";
+
 import { STORE_NONE } from "../store/store";
 import { call } from "./call";
 import { coexistOpen, coexists, oldDigests, ownRecord } from "./coexist";
@@ -16,7 +18,8 @@ import {
   errorPrint,
   errorText,
 } from "./errors";
-import { nextNumber, now, ownDigests, sessionCatchUp, sessionCommit } from "./session";
+
+import { mannerOf, ownDigests, sessionCatchUp, sessionCommit } from "./session";
 
 /** DEL that can't reach the state: leaves a note and succeeds; error 11 if not even that works. */
 export function delNote(): i32 {
@@ -43,6 +46,6 @@ export function del(): i32 {
   if (status == STORE_NONE) return EXIT_OK;
   if (status < 0 || !sessionCatchUp()) return delNote();
   const head = ownRecord();
-  if (head != 0) release(head, call.cooldown, now(), nextNumber());
+  if (head != 0) letGo(head, mannerOf());
   return sessionCommit() ? EXIT_OK : delNote();
 }

@@ -42,7 +42,6 @@ export const ERROR_INPUT_SIZE: i32 = 100;
 export const ERROR_LIMIT: i32 = 101;
 export const ERROR_DAMAGED: i32 = 102;
 export const ERROR_NEWER_STATE: i32 = 103;
-export const ERROR_NOT_IN_RELEASE: i32 = 104;
 export const ERROR_EXCLUDED: i32 = 105;
 export const ERROR_DISK: i32 = 106;
 export const ERROR_ANNOTATION: i32 = 110;

@@ -17,6 +17,7 @@ import { idText, nameText, nextOfKind, textAt } from "../records/key";
 import { call, MODE_STATIC } from "./call";
 import {
   ERROR_TAKEN,
+  ERROR_TRY_AGAIN,
   errorAddress,
   errorAnnotation,
   errorBegin,
@@ -54,6 +55,18 @@ function sayOwner(head: u32): void {
   if (cellByte(head, 6) == 0) return;
   errorText(", interface ");
   errorBytes(imageBase() + head + C_IFNAME, <i32>min<u32>(cellByte(head, 6), 15));
+}
+
+/**
+ * Begins the error: another container of the same pod name, whose allocation is `head`, still has
+ * the address that was fixed for this call. Its DEL is on the way; the runtime tries again.
+ */
+export function sayBusy(head: u32, family: i32, hi: u64, lo: u64): void {
+  errorBegin(ERROR_TRY_AGAIN);
+  errorText("try again later: ");
+  errorAddress(family, hi, lo);
+  errorText(", which is fixed for this pod, is still held by ");
+  sayOwner(head);
 }
 
 /** Begins the error: the record `head` has the address that was fixed for this call. */

@@ -4,9 +4,12 @@
 import * as host from "../host";
 import { appliedNumber } from "../image/header";
 import { journalCount, journalUndo } from "../image/image";
+import { Manner } from "../pool/leave";
 import { KIND_CONTAINER } from "../records/cell";
-import { collectDue } from "../records/expiry";
+import { collectDue } from "../records/due";
 import { ownerDigests } from "../records/key";
+import { scratchTake } from "../scratch";
+import { anchorTouch } from "../store/carry";
 import { COMMITTED_IN_LOG, logCommit } from "../store/log";
 import { notesApply, notesRemove, PART_WORDS } from "../store/notes";
 import { STORE_FUTURE, STORE_NONE, STORE_OPEN, storeOpen } from "../store/store";
@@ -20,6 +23,7 @@ import {
   errorErrno,
   errorText,
 } from "./errors";
+import { reserveRule } from "./reserve";
 
 const EAGAIN: i32 = -11;
 const EINVAL: i32 = -22;
@@ -108,6 +112,7 @@ export function sessionDone(status: i32, last: bool): bool {
  * log but couldn't be written into the image is good: the next opening applies it.
  */
 export function sessionCommit(): bool {
+  anchorTouch(now(), true);
   return sessionDone(logCommit(isSynced(), isDurable()), true);
 }
 
@@ -116,6 +121,7 @@ export function sessionCommit(): bool {
  * where the commit is only in the log: another one would be written over it.
  */
 export function sessionPart(): bool {
+  anchorTouch(now(), true);
   return sessionDone(logCommit(isSynced(), isDurable()), false);
 }
 
@@ -126,12 +132,22 @@ export function ownDigests(): void {
   ownerDigests(KIND_CONTAINER, id.at, <u32>id.bytes, ifname.at, <u32>ifname.bytes);
 }
 
+/** How containers leave in this call: a Manner. */
+export function mannerOf(): usize {
+  const m = changetype<Manner>(scratchTake(offsetof<Manner>()));
+  m.reserve = call.reserve;
+  m.rule = reserveRule();
+  m.cooldown = call.cooldown;
+  m.now = now();
+  return changetype<usize>(m);
+}
+
 /**
  * Applies DEL notes, and frees what has cooled long enough (that rides on the call's own commit
  * unless it is much). false: an error has begun.
  */
 export function sessionCatchUp(): bool {
-  const status = notesApply(call.cooldown, now(), isSynced(), isDurable());
+  const status = notesApply(mannerOf(), isSynced(), isDurable());
   if (!sessionDone(status, false) || !sessionPart()) return false;
   const removed = notesRemove(isSynced());
   if (removed < 0) {

@@ -9,7 +9,8 @@ import { collect } from "./collect";
 import { del, delNote } from "./del";
 import { ERROR_UNAVAILABLE, errorCode, errorPrint } from "./errors";
 import { check, status } from "./inspect";
-import { diskError, isDurable, isSynced, lockError, now, sessionCatchUp } from "./session";
+
+import { diskError, isDurable, isSynced, lockError, mannerOf, sessionCatchUp } from "./session";
 
 const EIO: i32 = -5;
 
@@ -17,14 +18,7 @@ function gc(): i32 {
   const opened = coexistOpen(false);
   if (opened == STORE_NONE) return EXIT_OK;
   if (opened < 0 || !sessionCatchUp()) return errorPrint();
-  const done = collect(
-    call.attachments,
-    call.attachmentCount,
-    call.cooldown,
-    now(),
-    isSynced(),
-    isDurable(),
-  );
+  const done = collect(call.attachments, call.attachmentCount, mannerOf(), isSynced(), isDurable());
   if (done == 0) return EXIT_OK;
   diskError("write the state in ", done < 0 ? done : EIO);
   return errorPrint();

@@ -4,11 +4,11 @@
 //
 // Cost: a walk of the tree for each entry; a call collects a fixed number, never all.
 
-import { DUE_RESERVED, familyInSet, coolingEnd } from "./expiry";
 import { EXPIRY, SETS_MAX } from "../image/header";
 import { half, journalCount } from "../image/image";
 import { foundHi, foundLo, radixNextTaken } from "../sets/radix";
 import { C_DUE, cellAt, cellByte, STATE_ALLOCATION, STATE_COOLING } from "./cell";
+import { coolingEnd, DUE_RESERVED, familyInSet } from "./expiry";
 import { reservationEnd } from "./reservations";
 
 /** Due entries that a call collects anyway. */

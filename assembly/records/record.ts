@@ -62,6 +62,8 @@ const NAME_RESERVE: u32 = 40;
 const NAME_FLAGS: u32 = 44;
 /** Flag of a name: the addresses are those that an annotation asked for. */
 export const NAME_FIXED: u32 = 1;
+/** ... the time for which it is reserved is what an annotation asked for. */
+export const NAME_ASKED: u32 = 2;
 const TEXT_AT: u32 = 48;
 
 function indexOf(family: u32): u32 {
@@ -183,8 +185,8 @@ export function recordMake(
 
 /**
  * Gives the record a name and puts it before older records of that name: `reserveFor` seconds are
- * what the name is reserved for when it is let go (0 = not at all), `flags` as NAME_FIXED. false =
- * no space.
+ * what the name is reserved for when it is let go (0 = not at all), `flags` NAME_ ones. false = no
+ * space.
  */
 export function recordPutName(
   head: u32,
@@ -216,6 +218,14 @@ export function recordReserveFor(head: u32): u32 {
   return cell == 0 ? 0 : half(cell + NAME_RESERVE);
 }
 
+/** Sets that time in a record that has a name. */
+export function recordPutReserve(head: u32, reserveFor: u32, number: u64): void {
+  const cell = nextOfKind(head, KIND_NAME);
+  if (cell == 0) return;
+  putHalf(cell + NAME_RESERVE, reserveFor);
+  cellSeal(cell, number);
+}
+
 /** Were the record's addresses asked for by annotation? */
 export function recordIsFixed(head: u32): bool {
   return (recordFlags(head) & NAME_FIXED) != 0;
@@ -230,6 +240,11 @@ export function recordFlags(head: u32): u32 {
 /** The next older NAME cell of the same name, or 0. */
 export function olderOfName(cell: u32): u32 {
   return half(cell + NAME_OLDER);
+}
+
+/** The next newer NAME cell of the same name, or 0. */
+export function newerOfName(cell: u32): u32 {
+  return half(cell + NAME_NEWER);
 }
 
 function dropName(cell: u32, number: u64): void {

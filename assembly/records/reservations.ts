@@ -32,6 +32,7 @@ import {
   STATE_RESERVATION,
 } from "./cell";
 import { DUE_RESERVED, dueKey, expiryAdd, expiryRemove } from "./expiry";
+import { filesUnlink, headPutFiles } from "./file";
 import { CHAIN_MAX, nameText, nextOfKind, textAt } from "./key";
 import { recordDropAddress, recordDropOwner, recordFree, recordHasAddress } from "./record";
 
@@ -65,6 +66,8 @@ export function namespaceCount(key: u64, now: u32, most: u32): u32 {
  */
 export function reservationBegin(head: u32, due: u32, now: u32, number: u64): bool {
   if (!reservationList(head, due)) return false;
+  filesUnlink(head);
+  headPutFiles(head, false);
   recordDropOwner(head);
   cellPutByte(head, 5, STATE_RESERVATION);
   putHalf(head + C_SINCE, now);

@@ -35,6 +35,7 @@ import {
   imageLength,
   journalClear,
   journalCount,
+  journalIsMust,
   journalOffset,
   word,
 } from "../image/image";
@@ -388,12 +389,13 @@ export function logMakeRoom(synced: bool): i32 {
 }
 
 /**
- * Makes the noted words the next commit: grows the file, appends the entry, syncs it if `synced`,
- * applies it. 0, COMMITTED_IN_LOG, or -errno with nothing committed (the caller undoes). `durable`
- * = false never syncs, at checkpoints neither.
+ * Makes the noted words the next commit: grows the file, appends the entry, syncs it if `always` or
+ * if what it changes must be on disk, applies it. 0, COMMITTED_IN_LOG, or -errno with nothing
+ * committed (the caller undoes). `durable` = false never syncs, at checkpoints neither.
  */
-export function logCommit(synced: bool, durable: bool): i32 {
+export function logCommit(always: bool, durable: bool): i32 {
   if (journalCount() == 0) return 0;
+  const synced = always || (durable && journalIsMust());
   const number = appliedNumber() + 1;
   let status = logMakeRoom(synced);
   if (status < 0) return status;

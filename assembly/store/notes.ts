@@ -6,10 +6,11 @@
 import * as host from "../host";
 import { appliedNumber } from "../image/header";
 import { journalCount } from "../image/image";
-import { release } from "../pool/allocator";
+import { leave } from "../pool/leave";
 import { digest0, digest1 } from "../records/key";
 import { recordByDigest } from "../records/record";
 import { scratchTake } from "../scratch";
+import { imageGrow } from "./files";
 import { logCommit } from "./log";
 import {
   NOTE_NAME_BYTES,
@@ -29,6 +30,8 @@ const NAMES_BYTES: i32 = 16384;
  * A part of bulk work is committed once it has changed so many words (NOTES_MAX bounds a commit).
  */
 export const PART_WORDS: u32 = 400;
+/** Arena that the lists of expiries may need for one record. */
+const ROOM_LEAVE: u32 = 32768;
 const EEXIST: i32 = -17;
 const ENOENT: i32 = -2;
 
@@ -36,6 +39,15 @@ let names: usize = 0;
 let namesUsed: i32 = 0;
 // End of the names that have been gone through.
 let namesDone: i32 = 0;
+
+/**
+ * Lets a container's addresses go (leave.ts), after a try to make room for its reservation or its
+ * cool-down. LEFT_ ... says what became of them.
+ */
+export function letGo(head: u32, manner: usize): i32 {
+  imageGrow(ROOM_LEAVE);
+  return leave(head, manner, appliedNumber() + 1);
+}
 
 /** Leaves a note for the owner whose digests are in key.ts. 0, or -errno if not even that works. */
 export function noteLeave(): i32 {
@@ -47,10 +59,10 @@ export function noteLeave(): i32 {
 }
 
 /**
- * Releases what the notes of the directory name, committing part by part. 0 or what logCommit said.
- * Remember to call notesRemove after the call's own commit.
+ * Lets go what the notes of the directory name, in this Manner, committing part by part. 0 or what
+ * logCommit said. Remember to call notesRemove after the call's own commit.
  */
-export function notesApply(cooldown: u32, now: u32, synced: bool, durable: bool): i32 {
+export function notesApply(manner: usize, synced: bool, durable: bool): i32 {
   names = scratchTake(<usize>NAMES_BYTES);
   noteName(0, 0);
   namesUsed = max(0, host.list(nameAt, 4, names, NAMES_BYTES));
@@ -62,7 +74,7 @@ export function notesApply(cooldown: u32, now: u32, synced: bool, durable: bool)
     if (!noteParse(at, bytes)) continue;
     n++;
     const head = recordByDigest(noteDigest0, noteDigest1);
-    if (head != 0) release(head, cooldown, now, appliedNumber() + 1);
+    if (head != 0) letGo(head, manner);
     if (journalCount() < PART_WORDS) continue;
     const status = logCommit(synced, durable);
     if (status != 0) return status;

@@ -7,8 +7,9 @@
 //
 //   window   | old image (private view) | new image, 64 KiB-aligned behind it |
 //
-// Containers lapse (their network namespaces are gone) unless `reboot` is "keep"; other kinds and
-// cool-downs stay, a cool-down begins anew. O(size of the image), once per boot.
+// Containers lapse (their network namespaces are gone) unless `reboot` is "keep": one whose name is
+// reserved when it goes becomes a reservation with its full time. Other kinds stay, and so do
+// reservations and cool-downs whose time isn't over (carry.ts). O(size of the image), once a boot.
 
 import * as host from "../host";
 import { arenaBump } from "../image/arena";
@@ -19,6 +20,7 @@ import {
   CURSOR_BYTES,
   CURSORS,
   H_ADOPTED,
+  H_ANCHOR,
   H_BOOT,
   H_CREATED,
   H_HELD,
@@ -32,9 +34,11 @@ import {
   headerSeal,
   SETS_MAX,
 } from "../image/header";
+
 import { half, imageAttach, imageBase, imageLength, putHalf, putWord, word } from "../image/image";
 import { WINDOW_END } from "../numbers";
-import { release } from "../pool/allocator";
+import { dueAfter, release } from "../pool/leave";
+import { NAMES_MAX } from "../pool/named";
 import { treeOf } from "../pool/pool";
 import { settingsCarry, settingsScan } from "../pool/settings";
 import {
@@ -68,14 +72,10 @@ import {
   TEXT_BYTES,
   TEXT_MAX,
 } from "../records/cell";
-import {
-  coolingBegin,
-  coolingEnd,
-  DUE_RESERVED,
-  expiryAdd,
-  reservationEnd,
-} from "../records/expiry";
+
+import { coolingBegin, coolingEnd } from "../records/expiry";
 import { filesUnlink, headHasFiles, headPutFiles } from "../records/file";
+
 import { CHAIN_MAX, idText, nameText, nextOfKind, textAt } from "../records/key";
 import {
   isPool,
@@ -86,8 +86,10 @@ import {
   poolRead,
 } from "../records/poolcell";
 import {
+  olderOfName,
   recordAddAddress,
   recordByAddress,
+  recordByName,
   recordByOwner,
   recordDropOwner,
   recordFlags,
@@ -95,8 +97,10 @@ import {
   recordPutName,
   recordReserveFor,
 } from "../records/record";
+import { recordSuits, reservationEnd, reservationList } from "../records/reservations";
 import { scratchMark, scratchRewind, scratchTake } from "../scratch";
 import { RADIX_OK, radixTake } from "../sets/radix";
+import { anchorOf, carried, wallSeconds } from "./carry";
 import {
   GROWTH_STEP,
   imageFormat,
@@ -117,7 +121,9 @@ import {
   stateFile,
   stateHas,
 } from "./log";
+
 import { fileName, nameAt, nameBytes } from "./names";
+import { becomesReserved, chainIsSound, survives } from "./survivor";
 
 /** Room that one record can need at most: cells, index nodes, tree nodes of 64 addresses. */
 const RECORD_ROOM: u32 = 524288;
@@ -125,6 +131,9 @@ const ENOMEM: i32 = -12;
 
 let oldBase: usize = 0;
 let oldBytes: u32 = 0;
+// One moment of the old boot on both clocks, and the wall clock's now (carry.ts).
+let anchor: u64 = 0;
+let wall: u32 = 0;
 let newBase: usize = 0;
 let newBytes: u32 = 0;
 // The youngest generation seen: the header's page may be older than the log.
@@ -137,41 +146,6 @@ function useOld(): void {
 
 function useNew(): void {
   imageAttach(newBase, newBytes);
-}
-
-// Have the cells of a text, one by one sound, the length that the first of them tells? Cells of
-// different ages can follow each other: freed ones are taken again in the same places.
-function textIsWhole(head: u32, kind: u32, have: u32): bool {
-  let cell = nextOfKind(head, kind);
-  if (cell == 0) return have <= ID_HEAD_BYTES;
-  const total = half(cell + C_V4);
-  let got = have > ID_HEAD_BYTES ? ID_HEAD_BYTES : 0;
-  for (let step: u32 = 0; step < CHAIN_MAX && cell != 0; step++) {
-    const bytes = cellByte(cell, 5);
-    if (bytes == 0 || bytes > TEXT_BYTES) return false;
-    got += bytes;
-    cell = nextOfKind(cell, kind);
-  }
-  return got == total && total <= TEXT_MAX;
-}
-
-// Are the head and all further cells of its record whole and its own?
-function chainIsSound(head: u32): bool {
-  let at = half(head + C_NEXT);
-  for (let step: u32 = 0; step < CHAIN_MAX && at != 0; step++) {
-    if (at & (CELL_BYTES - 1) || at < HEADER_BYTES || at > oldBytes - CELL_BYTES) return false;
-    const kind = cellKind(at);
-    if (!cellIsSound(at) || kind < KIND_TEXT || kind > KIND_MORE) return false;
-    if (half(at + C_SINCE) != head) return false;
-    at = half(at + C_NEXT);
-  }
-  if (at != 0) return false;
-  return textIsWhole(head, KIND_TEXT, cellByte(head, 127)) && textIsWhole(head, KIND_NAME, 0);
-}
-
-function survives(head: u32, keep: bool): bool {
-  if (cellByte(head, 5) != STATE_ALLOCATION) return true;
-  return cellKind(head) != KIND_CONTAINER || keep;
 }
 
 // An older record stands in the way of a younger one: it goes, whatever its state.
@@ -241,16 +215,35 @@ function makeWay(number: u64, sameOwner: u32): bool {
   return true;
 }
 
+// A name has one reservation: the younger of two stays. false: that is another one.
+function makeWayByName(name: usize, bytes: u32, ifname: usize, ifBytes: u32, number: u64): bool {
+  let cell: u32 = bytes == 0 ? 0 : recordByName(name, bytes);
+  for (let step: u32 = 0; step < NAMES_MAX && cell != 0; step++) {
+    const head = headAt(cellHead(cell));
+    cell = olderOfName(cell);
+    if (cellByte(head, 5) != STATE_RESERVATION || !recordSuits(head, ifname, ifBytes)) continue;
+    if (cellNumber(head) >= number) return false;
+    reservationEnd(head, cellNumber(head));
+  }
+  return true;
+}
+
 // Moves the record at `head` of the old image into the new one. 0 or -errno.
-function move(head: u32, now: u32): i32 {
+function move(head: u32, now: u32, keep: bool): i32 {
   const kind = cellKind(head);
-  const state = cellByte(head, 5);
   const number = cellNumber(head);
   const ifBytes = min<u32>(cellByte(head, 6), 15);
-  // A cool-down and a reservation begin anew; one past the end of the clock ends there.
-  const never = half(head + C_DUE) == u32.MAX_VALUE;
-  const wait = max<u32>(half(head + C_DUE) - half(head + C_SINCE), 1);
-  const due = never || wait > u32.MAX_VALUE - now ? u32.MAX_VALUE : now + wait;
+  reserveFor = recordReserveFor(head);
+  flags = recordFlags(head);
+  let state = cellByte(head, 5);
+  let due: u32 = 0;
+  if (!survives(head, keep)) {
+    state = STATE_RESERVATION;
+    due = dueAfter(now, reserveFor);
+  } else if (state != STATE_ALLOCATION) {
+    due = carried(half(head + C_SINCE), half(head + C_DUE), anchor, now, wall);
+    if (due == 0) return 0;
+  }
   const idBytes = idText(head);
   const id = scratchTake(<usize>(idBytes + 16));
   memory.copy(id, textAt, idBytes);
@@ -260,8 +253,6 @@ function move(head: u32, now: u32): i32 {
   const nameBytes: u32 = nameCell == 0 ? 0 : nameText(nameCell);
   const name = scratchTake(<usize>(nameBytes + 16));
   memory.copy(name, textAt, nameBytes);
-  reserveFor = recordReserveFor(head);
-  flags = recordFlags(head);
   files = headHasFiles(head);
   collectAddresses(head);
   useNew();
@@ -292,6 +283,9 @@ function put(
   if (status < 0) return status;
   const held = state == STATE_ALLOCATION;
   const same = recordByOwner(kind, id, idBytes, ifname, ifBytes);
+  if (state == STATE_RESERVATION && !makeWayByName(name, nameBytes, ifname, ifBytes, number)) {
+    return 0;
+  }
   if (!makeWay(number, held ? same : 0)) return 0;
   // Only an allocation has an entry by owner; while another record is made, an allocation of the
   // owner must not see it.
@@ -313,11 +307,8 @@ function put(
   }
   if (held) putWord(H_HELD, word(H_HELD) + 1);
   else if (half(head + C_DUE) == 0) putHalf(head + C_DUE, due);
-  if (state == STATE_RESERVATION) {
-    if (!expiryAdd(head, DUE_RESERVED, due)) return ENOMEM;
-    putWord(H_RESERVED, word(H_RESERVED) + 1);
-  }
   if (held && files) headPutFiles(head, true);
+  if (state == STATE_RESERVATION && !reservationList(head, due)) return ENOMEM;
   cellPutByte(head, 5, state);
   cellSeal(head, number);
   return 0;
@@ -422,6 +413,9 @@ function movePools(): i32 {
 function moveAll(keep: bool): i32 {
   const now = <u32>(host.clock(0) / 1000000000);
   imageAttach(oldBase, oldBytes);
+  anchor = load<u64>(oldBase, H_ANCHOR);
+  wall = wallSeconds();
+  store<u64>(newBase, anchorOf(now), H_ANCHOR);
   const pools = movePools();
   if (pools < 0) return pools;
   if (settingsScan()) {
@@ -432,13 +426,13 @@ function moveAll(keep: bool): i32 {
   for (let at: u32 = HEADER_BYTES; at <= oldBytes - CELL_BYTES; at += CELL_BYTES) {
     const kind = cellKind(at);
     if (kind == 0 || kind > KIND_OTHER || !cellIsSound(at)) continue;
-    if (!chainIsSound(at)) continue;
+    if (!chainIsSound(at, oldBytes)) continue;
     if (!survives(at, keep)) {
       filesUnlink(at);
-      continue;
+      if (!becomesReserved(at)) continue;
     }
     const mark = scratchMark();
-    const status = move(at, now);
+    const status = move(at, now, keep);
     scratchRewind(mark);
     if (status < 0) return status;
   }

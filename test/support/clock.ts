@@ -56,6 +56,7 @@ const nativeBy =
         BERTH_CLOCK_BOOT_NS: `${world.boot}`,
         BERTH_CLOCK_REAL_NS: `${world.real}`,
         BERTH_BOOT_ID: world.bootId,
+        BERTH_HOST_NAME: world.hostName,
       };
       const child = spawn(program!, [...before, ...argv], {
         env: all,
@@ -87,7 +88,10 @@ const node: Run = async (argv, env, stdin, world) => {
       text += Buffer.from(bytes).toString();
     },
     clock: (which) => kernelClock(which) + (which === 0 ? world.boot : world.real),
-    bootId: `${world.bootId}\n`,
+    texts: {
+      "/proc/sys/kernel/random/boot_id": `${world.bootId}\n`,
+      "/proc/sys/kernel/hostname": `${world.hostName}\n`,
+    },
   });
   return answer(status, text);
 };
@@ -100,6 +104,7 @@ export class World {
   /** Nanoseconds that are added to CLOCK_REALTIME. */
   real = 0n;
   bootId = "11111111-2222-3333-4444-000000000001";
+  hostName = "node";
   #boots = 1;
   readonly #run: Run;
 

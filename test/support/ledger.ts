@@ -49,8 +49,12 @@ interface Place {
   cell: number;
   due: number;
   owner: string;
+  kind: number;
+  ifname: string;
   name: string;
   record: number;
+  /** It lies in its record's first cell. */
+  first: boolean;
 }
 
 const OK = 0;
@@ -138,12 +142,35 @@ export class Ledger {
     return false;
   }
 
-  #wanted(set: SetSpec, value: Value, name: string): number {
+  /** What cools since somebody of the asker's name and interface had it, the newest record first. */
+  #claim(set: SetSpec, { kind, name, ifname, now }: Ask): Place | undefined {
+    const container = 1;
+    const theirs = [...this.places.values()]
+      .reverse()
+      .filter(
+        (place) =>
+          name !== "" &&
+          place.name === name &&
+          place.due > now &&
+          place.family === set.family &&
+          (place.kind !== container ||
+            kind !== container ||
+            [place.ifname, ""].includes(ifname) ||
+            place.ifname === "") &&
+          this.#usable(set, place.value),
+      );
+    const newest = Math.max(...theirs.map((place) => place.record));
+    const own = theirs.filter((place) => place.record === newest);
+    return own.find((place) => place.first) ?? own[0];
+  }
+
+  #wanted(set: SetSpec, value: Value, name: string, now: number): number {
     const reason = reasonOf(set.ranges[rangeOf(set, value)]!, set.family, value);
     if (reason !== OK) return reason;
     const place = this.places.get(this.#key(set.family, value));
     if (!place) return OK;
-    if (place.due === 0 || name === "" || place.name !== name) return TAKEN;
+    const named = name !== "" && place.name === name;
+    if (place.due === 0 || (place.due > now && !named)) return TAKEN;
     this.places.delete(this.#key(set.family, value));
     return OK;
   }
@@ -164,13 +191,23 @@ export class Ledger {
         ({ family, value }, n) => !used[n] && family === set.family && rangeOf(set, value) >= 0,
       );
       let value: Value | undefined;
-      if (hit >= 0) {
+      let still = false;
+      const claim = hit >= 0 ? undefined : this.#claim(set, ask);
+      if (claim) {
+        value = claim.value;
+        still = true;
+        this.places.delete(this.#key(set.family, value));
+      } else if (hit >= 0) {
         value = ask.wanted[hit]!.value;
-        const status = this.#wanted(set, value, ask.name);
+        const status = this.#wanted(set, value, ask.name, ask.now);
         if (status !== OK) return fail({ status, given: [], set: i, address: value });
         used[hit] = true;
       } else {
         value = this.#pick(set, ask.policy);
+        if (value === undefined) {
+          this.collect(ask.now, LOOK);
+          value = this.#pick(set, ask.policy);
+        }
         if (value === undefined && this.#yield(set)) value = this.#pick(set, ask.policy);
         if (value === undefined) return fail({ status: EXHAUSTED, given: [], set: i });
         const theirs = reply.given[i]?.value;
@@ -180,16 +217,18 @@ export class Ledger {
       }
       const cell = reply.given[i]?.cell ?? 0;
       const { family, index } = set;
-      const whose = { owner: ownerOf(ask), name: ask.name, record };
+      const { kind, name, ifname } = ask;
+      const whose = { owner: ownerOf(ask), kind, ifname, name, record };
       this.places.set(this.#key(family, value), {
         family,
         value,
         set: index,
         cell,
         due: 0,
+        first: cell === (reply.given[0]?.cell ?? 0),
         ...whose,
       });
-      this.cursors.set(set.index, { family: set.family, value });
+      if (!still) this.cursors.set(set.index, { family: set.family, value });
       given.push({ value, range: rangeOf(set, value), cell });
     }
     if (used.includes(false))
@@ -209,9 +248,9 @@ export class Ledger {
     return true;
   }
 
-  /** Frees what is due: sets in order, at most COLLECT addresses. */
-  collect(now: number): void {
-    let left = COLLECT;
+  /** Frees what is due: sets in order, at most `most` addresses. */
+  collect(now: number, most = COLLECT): void {
+    let left = most;
     for (let set = 0; set < 32; set++)
       for (const place of this.#cooling(set)) {
         if (place.due > now || left === 0) break;
