@@ -12,9 +12,9 @@ export function configKeep(number: u64): void {
   s.setCount = call.setCount;
   s.policy = call.policy;
   s.cooldown = call.cooldown;
-  s.reserveFor = 0;
-  s.reservePods = 0;
-  s.reservePerNamespace = 0;
-  s.reserveMax = 0;
+  s.reserveFor = call.reserveFor;
+  s.reservePods = call.reservePods;
+  s.reservePerNamespace = call.reservePerNamespace;
+  s.reserveMax = call.reserveMax;
   settingsKeep(s, number);
 }
