@@ -16,8 +16,6 @@
 import { H_HELD, H_PIDNS, INDEX_OWNER } from "../image/header";
 import { half, journalCount, word } from "../image/image";
 import { EXIT_ERROR, EXIT_OK } from "../numbers";
-import { release } from "../pool/allocator";
-import { call } from "../protocol/call";
 import { close, item, member, open, valueNumber, valuePlain } from "../protocol/document";
 import {
   ERROR_UNAVAILABLE,
@@ -27,8 +25,8 @@ import {
   errorNumber,
   errorText,
 } from "../protocol/errors";
-import { duration } from "../protocol/options";
-import { diskError, nextNumber, now, sessionCommit, sessionPart } from "../protocol/session";
+import { duration } from "../protocol/option";
+import { diskError, mannerOf, sessionCommit, sessionPart } from "../protocol/session";
 import { textString } from "../protocol/text";
 import {
   C_NETNS,
@@ -52,7 +50,7 @@ import {
 } from "../records/key";
 import { trieCells } from "../records/trie";
 import { scratchTake } from "../scratch";
-import { PART_WORDS } from "../store/notes";
+import { letGo, PART_WORDS } from "../store/notes";
 import {
   aliveErrno,
   aliveGather,
@@ -324,10 +322,11 @@ export function gcDry(): i32 {
 // Lets go what is due, in parts that each leave a valid image. false: an error began; the parts
 // before stand.
 function freeDue(): bool {
+  const manner = mannerOf();
   for (let n: u32 = 0; n < count; n++) {
     const p = judged + <usize>n * ENTRY;
     if (load<u32>(p, 4) != DUE) continue;
-    release(load<u32>(p), call.cooldown, now(), nextNumber());
+    letGo(load<u32>(p), manner);
     freed++;
     if (journalCount() >= PART_WORDS && !sessionPart()) return false;
   }
