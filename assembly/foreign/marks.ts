@@ -48,14 +48,14 @@ export function markClaim(): void {
   host.close(handle);
 }
 
-/** Writes the mark of a range set. 0 or -errno: the old mark stands. */
-function markPut(index: i32, family: i32, hi: u64, lo: u64): i32 {
+/** Writes the mark of a range set, `ours` by its time or not. 0 or -errno: the old one stands. */
+export function markPut(index: i32, family: i32, hi: u64, lo: u64, ours: bool): i32 {
   const text = scratchTake(<usize>ADDRESS_BYTES);
   const bytes = formatAddress(family, hi, lo, text);
   const handle = openNew(MARK_NEW);
   if (handle < 0) return handle;
   let status = host.write(handle, 0, text, <u32>bytes);
-  if (status >= 0) status = host.touch(handle, MARK_TIME);
+  if (status >= 0 && ours) status = host.touch(handle, MARK_TIME);
   host.close(handle);
   if (status < 0) return status;
   fileName(MARK_NEW);
@@ -78,6 +78,6 @@ export function marksPut(sets: usize, count: i32, given: usize): void {
     const set = changetype<RangeSet>(sets + <usize>i * offsetof<RangeSet>());
     const g = changetype<Given>(given + <usize>i * offsetof<Given>());
     if (g.still && markIsOurs()) continue;
-    markPut(set.index, set.family, g.hi, g.lo);
+    markPut(set.index, set.family, g.hi, g.lo, true);
   }
 }

@@ -121,7 +121,7 @@ export function mirrorPlace(sets: usize, count: i32, given: usize): i32 {
 /** Files that the last `mirrorRecord` and its callers wrote, and found as they should be. */
 export let mirrorWritten: u32 = 0;
 export let mirrorFound: u32 = 0;
-/** Files that named somebody else and were left: the address is theirs, too. */
+/** Files that named somebody else: left, and the address is theirs, too, unless replaced. */
 export let mirrorConflicts: u32 = 0;
 
 /** Begins counting anew. */
@@ -132,13 +132,14 @@ export function mirrorCount(): void {
 }
 
 // The file of one address of a record. 0 or -errno.
-function putFile(head: u32, family: u32, hi: u64, lo: u64): i32 {
+function putFile(head: u32, family: u32, hi: u64, lo: u64, replace: bool): i32 {
   const state = fileRead(family, hi, lo);
-  if (state != FILE_GONE) {
-    if (fileBelongs(state, head)) mirrorFound++;
-    else mirrorConflicts++;
+  if (state != FILE_GONE && fileBelongs(state, head)) {
+    mirrorFound++;
     return 0;
   }
+  if (state != FILE_GONE) mirrorConflicts++;
+  if (state != FILE_GONE && !replace) return 0;
   let status = stage(0);
   if (status < 0) return status;
   fileNameOf(family, hi, lo);
@@ -150,9 +151,10 @@ function putFile(head: u32, family: u32, hi: u64, lo: u64): i32 {
 
 /**
  * Makes the files that a record of any kind lacks in the entered directory: its owner for a
- * container, else an empty one, which holds the address against everybody. 0 or -errno.
+ * container, else an empty one, which holds the address against everybody. `replace`: also those
+ * that name somebody else. 0 or -errno.
  */
-export function mirrorRecord(head: u32): i32 {
+export function mirrorRecord(head: u32, replace: bool): i32 {
   const mark = scratchMark();
   const idBytes = idText(head);
   const ifname = imageBase() + head + C_IFNAME;
@@ -161,9 +163,9 @@ export function mirrorRecord(head: u32): i32 {
   let status = 0;
   let cell = head;
   for (let step: u32 = 0; step < CHAIN_MAX && cell != 0 && status >= 0; step++) {
-    if (cellHasFamily(cell, 4)) status = putFile(head, 4, 0, cellLo(cell, 4));
+    if (cellHasFamily(cell, 4)) status = putFile(head, 4, 0, cellLo(cell, 4), replace);
     if (status >= 0 && cellHasFamily(cell, 6)) {
-      status = putFile(head, 6, cellHi(cell, 6), cellLo(cell, 6));
+      status = putFile(head, 6, cellHi(cell, 6), cellLo(cell, 6), replace);
     }
     cell = nextOfKind(cell, KIND_MORE);
   }
@@ -184,7 +186,7 @@ export function mirrorAll(durable: bool): i32 {
     const head = headAt(load<u32>(heads + ((<usize>i) << 2)));
     if (headHasFiles(head)) continue;
     const conflicts = mirrorConflicts;
-    let status = mirrorRecord(head);
+    let status = mirrorRecord(head, false);
     if (status < 0) return status;
     if (cellKind(head) == KIND_CONTAINER && mirrorConflicts == conflicts) {
       headPutFiles(head, true);

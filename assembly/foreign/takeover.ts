@@ -87,8 +87,9 @@ export class TakeOver {
   now: u32;
   /** The directory is the network's own: its files keep standing for their addresses. */
   inPlace: bool;
-  /** Count only. */
+  /** Count only; `blind`: there is no image yet to compare with. */
   dry: bool;
+  blind: bool;
   durable: bool;
 }
 
@@ -115,7 +116,7 @@ function hasAllFiles(head: u32): bool {
 // Is the address with its owner already? Else makes way. 1 = it is, 0 = it is free now, -1 = a
 // record of ours without files stands in the way.
 function settle(t: TakeOver, state: i32, family: u32, hi: u64, lo: u64): i32 {
-  const cell = recordByAddress(family, hi, lo);
+  const cell = t.blind ? 0 : recordByAddress(family, hi, lo);
   if (cell == 0) return 0;
   const number = appliedNumber() + 1;
   const head = headAt(cellHead(cell));
@@ -140,7 +141,6 @@ let unknownAt: usize = 0;
 
 function unknownId(name: usize, bytes: i32): u32 {
   const label = "host-local:";
-  if (unknownAt == 0) unknownAt = scratchTake(80);
   for (let i = 0; i < label.length; i++) {
     store<u8>(unknownAt + i, load<u16>(changetype<usize>(label) + ((<usize>i) << 1)));
   }
@@ -181,6 +181,24 @@ function takeFile(t: TakeOver, name: usize, bytes: i32): i32 {
   if (state == FILE_GONE) return 0;
   takenFiles++;
   if (state == FILE_UNKNOWN) takenUnknown++;
+  return takeAddress(t, state, name, bytes);
+}
+
+/** Begins counting anew. To be called before scratch memory is ever rewound. */
+export function takeBegin(): void {
+  if (spellAt == 0) spellAt = scratchTake(192);
+  if (unknownAt == 0) unknownAt = scratchTake(80);
+  takenFiles = 0;
+  takenNew = 0;
+  takenUnknown = 0;
+  takenConflicts = 0;
+}
+
+/**
+ * Gives the address that was parsed last to the owner that was read last (file.ts); `state` is what
+ * was read, the name counts where that is nobody. 0 or -errno.
+ */
+export function takeAddress(t: TakeOver, state: i32, name: usize, bytes: i32): i32 {
   const settled = settle(t, state, <u32>parsedFamily, parsedHi, parsedLo);
   if (settled == -1) takenConflicts++;
   if (settled != 0) return 0;
@@ -232,11 +250,7 @@ function isAddressName(name: usize, bytes: i32): bool {
  * H_ADOPTED among them) are left in the journal for the caller's commit.
  */
 export function takeOver(t: TakeOver, value: u64): i32 {
-  if (spellAt == 0) spellAt = scratchTake(192);
-  takenFiles = 0;
-  takenNew = 0;
-  takenUnknown = 0;
-  takenConflicts = 0;
+  takeBegin();
   if (names == 0) names = scratchTake(<usize>NAMES_BYTES);
   const used = host.list(names, 0, names, NAMES_BYTES);
   if (used < 0) return used;

@@ -102,6 +102,12 @@ export function coexistLock(): bool {
   return false;
 }
 
+/** Gives both locks back. */
+export function coexistUnlock(): void {
+  host.unlock();
+  locked = false;
+}
+
 // A trial begins: the image learns what the other plugin holds, this very call included, in whose
 // directory we stand only meanwhile. false: it has, or an error has begun: there is nothing to do.
 function takeOverForeign(): bool {
@@ -126,6 +132,7 @@ function takeOverAs(value: u64, inPlace: bool): bool {
   t.now = now();
   t.inPlace = inPlace;
   t.dry = false;
+  t.blind = false;
   t.durable = isDurable();
   const status = takeOver(t, value);
   if (status == TOO_MANY_FILES) {

@@ -42,10 +42,18 @@ export function damageText(what: string): void {
   else errorText("memory fault");
   errorText("); no address is given, the files are left as they are");
   errorDetails();
+  errorText('ways out: "berth adopt --from-cache --network ');
+  errorBytes(call.network.at, call.network.bytes);
+  const parent = call.directory.bytes - call.network.bytes - 1;
+  if (parent > 0) {
+    errorText(" --data-dir ");
+    errorBytes(call.directory.at, parent);
+  }
+  errorText('" sets it aside and builds a new one from the results that the runtime keeps; ');
   errorText(
-    "way out: stop all containers of this network on this node (drain it), move berth.state ",
+    "or stop all containers of this network on this node (drain it), move berth.state and ",
   );
-  errorText("and berth.log out of ");
+  errorText("berth.log out of ");
   errorBytes(call.directory.at, call.directory.bytes);
   errorText(", and start containers again; keep the moved files for a report");
 }

@@ -154,6 +154,15 @@ export function fileIsThere(family: u32, hi: u64, lo: u64): bool {
   return handle != ENOENT;
 }
 
+/** Puts an owner that another source names in the place of one that was read. FILE_OWNED. */
+export function fileOwner(id: usize, idBytes: i32, ifname: usize, ifBytes: i32): i32 {
+  fileIdAt = id;
+  fileIdBytes = idBytes;
+  fileIfAt = ifname;
+  fileIfBytes = ifBytes;
+  return FILE_OWNED;
+}
+
 /** Is the owner in the file that was read last the owner of `head`? (`state` = what was read) */
 export function fileBelongs(state: i32, head: u32): bool {
   if (state == FILE_UNKNOWN) return cellKind(head) != KIND_CONTAINER;

@@ -42,6 +42,7 @@ import {
   imageAttach,
   imageBase,
   imageLength,
+  journalClear,
   journalOpen,
   journalReserve,
   word,
@@ -126,6 +127,18 @@ function provenFresh(): void {
     damaged("berth.state is missing but berth.log has been written to");
   }
   host.close(log);
+}
+
+/**
+ * Creates berth.log and berth.state anew, where the caller has put away what lay there. STORE_OPEN
+ * or -errno.
+ */
+export function storeCreate(): i32 {
+  arenaAttach(H_ARENA);
+  journalClear();
+  const made = create();
+  if (made == STORE_OPEN) journalOpen();
+  return made;
 }
 
 // Creates berth.log and berth.state. 0 or -errno.

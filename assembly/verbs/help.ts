@@ -18,7 +18,7 @@ function copied(): void {
 /** Options and examples of a verb that only looks. */
 export function helpReader(what: string, options: string, examples: string): void {
   say(what);
-  say("\nIt takes no lock and changes nothing.\n\nOptions:\n");
+  say("\nIt takes no lock and changes nothing of the state.\n\nOptions:\n");
   say(options);
   common();
   copied();
@@ -34,6 +34,32 @@ export function helpWriter(what: string, options: string, examples: string): voi
   common();
   say("\nExamples:\n");
   say(examples);
+}
+
+/** Options and examples of `adopt`, which has directories of its own. */
+export function helpAdopt(): void {
+  say("Takes over what host-local holds, in place: DIR/<network>/. With --from-cache what the\n");
+  say("runtime's cached results say: for a state that is damaged, which is set aside first.\n");
+  say("Exit status 1 if an address is held by somebody else here.\n\nOptions:\n");
+  say("  --from DIR         host-local's dataDir (default /var/lib/cni/networks); with\n");
+  say("                     --from-cache libcni's cache (default /var/lib/cni/results)\n");
+  say("  --from-cache       the runtime's results instead of host-local's files\n");
+  say("  --dry-run          only tells what would be taken over\n");
+  say("  --network NAME     the network (default: the only one there)\n");
+  say("  --data-dir DIR     where Berth's state lies (default: that of --from; with\n");
+  say("                     --from-cache /var/lib/cni/berth)\n");
+  say("  --json             JSON instead of text\n\nExamples:\n");
+  say("  berth adopt --network podnet --dry-run\n");
+  say("  berth adopt --from-cache --network podnet\n");
+}
+
+/** Options and examples of `export`. */
+export function helpExport(): void {
+  helpReader(
+    "Writes DIR/<network>/ for host-local; exit status 1 if a file there names another.\n",
+    "  --host-local DIR   host-local's dataDir\n",
+    "  berth export --host-local /var/lib/cni/networks --network podnet\n",
+  );
 }
 
 /** What stands below the list of verbs. */

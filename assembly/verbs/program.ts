@@ -28,17 +28,22 @@ import { placeCopy, placeCount, placeNone, placeReserve, placesFind } from "./pl
 import { failed, printEnd, printHere, printReserve, say } from "./print";
 import {
   KIND_BARE,
+  KIND_OWN,
   KIND_READS,
   VERB_LAST,
   VERB_NONE,
   verbAccepts,
   verbBrief,
+  verbCatches,
+  verbCaught,
+  verbFinish,
   verbHelp,
   verbKind,
   verbName,
   verbNumber,
   verbOptions,
   verbRun,
+  verbStart,
   verbUsage,
   verbWords,
 } from "./registry";
@@ -133,6 +138,10 @@ function verbBegin(): i32 {
   timesRead();
   if (verbKind(verb) == KIND_BARE) return printEnd(verbRun(verb));
   if (verbKind(verb) == KIND_READS) return readAll();
+  if (verbKind(verb) == KIND_OWN) {
+    const status = verbStart(verb);
+    return status == NEED_LOCK ? NEED_LOCK : printEnd(status);
+  }
   return changesBegin(verb);
 }
 
@@ -174,12 +183,13 @@ export function begin(): i32 {
 export function finish(lock: i32): i32 {
   if (!isVerb) return plugin.finish(lock);
   entered = true;
-  return changesNext(lock);
+  return verbKind(verb) == KIND_OWN ? printEnd(verbFinish(verb, lock)) : changesNext(lock);
 }
 
 /** Answers after a trap, without reading the state. */
 export function fault(): i32 {
   if (!isVerb) return plugin.fault();
+  if (verbCatches(verb)) return printEnd(verbCaught(verb));
   if (entered) damageText(faultText);
   else {
     errorBegin(ERROR_PLUGIN);

@@ -2,18 +2,24 @@
 // number, one case in each function below, and a file of its own.
 import { EXIT_ERROR } from "../numbers";
 import { sameText } from "../protocol/text";
+import { adoptBegin, adoptCatches, adoptCaught, adoptRun } from "./adopt";
 import { askOption } from "./ask";
+import { exportAccepts, exportFiles } from "./export";
 import { faults } from "./faults";
 import { gc, gcAccepts, gcDry } from "./gc";
-import { helpGc, helpReader } from "./help";
+import { helpAdopt, helpExport, helpGc, helpReader } from "./help";
 import { show, showAccepts } from "./show";
 import { timer } from "./timer";
+import { trial } from "./trial";
 
 export const VERB_NONE: i32 = 0;
 const SHOW: i32 = 1;
 const CHECK: i32 = 2;
 const GC: i32 = 3;
-export const VERB_LAST: i32 = 3;
+const ADOPT: i32 = 4;
+const EXPORT: i32 = 5;
+const SHADOW: i32 = 6;
+export const VERB_LAST: i32 = 6;
 
 /** Looks at a copy of each network, without lock. */
 export const KIND_READS: i32 = 0;
@@ -23,6 +29,8 @@ export const KIND_WRITES: i32 = 1;
 export const KIND_BARE: i32 = 2;
 /** Changes each network in turn, or the one that was named, under its lock. */
 export const KIND_EACH: i32 = 3;
+/** Finds its directories itself (verbStart), then runs under the lock (verbFinish). */
+export const KIND_OWN: i32 = 4;
 
 /** The number of a verb, or VERB_NONE. */
 export function verbNumber(at: usize, bytes: i32): i32 {
@@ -39,6 +47,12 @@ export function verbName(n: i32): string {
       return "check";
     case GC:
       return "gc";
+    case ADOPT:
+      return "adopt";
+    case EXPORT:
+      return "export";
+    case SHADOW:
+      return "shadow";
     default:
       return "";
   }
@@ -53,6 +67,12 @@ export function verbBrief(n: i32): string {
       return "walks the state and tells every fault";
     case GC:
       return "lets go what containers hold that are gone without a DEL";
+    case ADOPT:
+      return "takes over host-local's files or the runtime's results";
+    case EXPORT:
+      return "writes the files with which host-local can go on";
+    case SHADOW:
+      return "what a trial beside another plugin has shown";
     default:
       return "";
   }
@@ -75,6 +95,10 @@ export function verbOptions(n: i32): string {
       return "only=";
     case GC:
       return "dry-run grace= install-timer unit-dir= program=";
+    case ADOPT:
+      return "from= from-cache dry-run";
+    case EXPORT:
+      return "host-local=";
     default:
       return "";
   }
@@ -86,6 +110,8 @@ export function verbKind(n: i32): i32 {
     case GC:
       if (askOption("install-timer")) return KIND_BARE;
       return askOption("dry-run") ? KIND_READS : KIND_EACH;
+    case ADOPT:
+      return KIND_OWN;
     default:
       return KIND_READS;
   }
@@ -98,6 +124,8 @@ export function verbAccepts(n: i32): bool {
       return showAccepts();
     case GC:
       return gcAccepts();
+    case EXPORT:
+      return exportAccepts();
     default:
       return true;
   }
@@ -123,6 +151,19 @@ export function verbHelp(n: i32): void {
     case GC:
       helpGc();
       break;
+    case ADOPT:
+      helpAdopt();
+      break;
+    case EXPORT:
+      helpExport();
+      break;
+    case SHADOW:
+      helpReader(
+        "Tells what a trial (shadow) has shown; exit status 1 if an answer differed.\n",
+        "",
+        "  berth shadow\n  berth shadow --data-dir /run/berth-trial --json\n",
+      );
+      break;
   }
 }
 
@@ -139,7 +180,31 @@ export function verbRun(n: i32): i32 {
     case GC:
       if (askOption("install-timer")) return timer();
       return askOption("dry-run") ? gcDry() : gc();
+    case EXPORT:
+      return exportFiles();
+    case SHADOW:
+      return trial();
     default:
       return EXIT_ERROR;
   }
+}
+
+/** KIND_OWN: NEED_LOCK, or the exit status. */
+export function verbStart(n: i32): i32 {
+  return n == ADOPT ? adoptBegin() : EXIT_ERROR;
+}
+
+/** KIND_OWN: its work; `lock` is 0 or why there is none. The exit status. */
+export function verbFinish(n: i32, lock: i32): i32 {
+  return n == ADOPT ? adoptRun(lock) : EXIT_ERROR;
+}
+
+/** Can the verb go on after a trap, which says that the state is damaged? */
+export function verbCatches(n: i32): bool {
+  return n == ADOPT && adoptCatches();
+}
+
+/** Goes on. The exit status. */
+export function verbCaught(n: i32): i32 {
+  return n == ADOPT ? adoptCaught() : EXIT_ERROR;
 }

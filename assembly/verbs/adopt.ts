@@ -1,0 +1,438 @@
+// `berth adopt`: takes over what somebody else knows of a network.
+//
+//   berth adopt [--from DIR]         host-local's directory DIR/<network>, in place unless --data-dir
+//                                    names another; done again, it brings the state up to date
+//   berth adopt --from-cache         the runtime's results (libcni keeps one for each attachment):
+//                                    for a state that is damaged, which is set aside first
+//
+// Our lock first, then host-local's. What another owner of ours holds is left and told: exit 1.
+import { parsePrefix } from "../address";
+import { goneCount, goneSweep } from "../foreign/gone";
+import { markClaim } from "../foreign/marks";
+import {
+  ADOPTED,
+  ADOPTED_NOT,
+  MIRRORED,
+  TakeOver,
+  TOO_MANY_FILES,
+  takeAddress,
+  takeBegin,
+  takenConflicts,
+  takenFiles,
+  takenNew,
+  takenUnknown,
+  takeOver,
+} from "../foreign/takeover";
+import * as host from "../host";
+import { H_ADOPTED } from "../image/header";
+import { journalCount, word } from "../image/image";
+import { EXIT_ERROR, EXIT_OK, NEED_LOCK } from "../numbers";
+import { FOREIGN_DIRECTORY } from "../protocol/beside";
+import { call, Span, spanSet, spanTake } from "../protocol/call";
+import { coexistLock } from "../protocol/coexist";
+import {
+  close,
+  documentBegin,
+  item,
+  member,
+  open,
+  valueNumber,
+  valueText,
+} from "../protocol/document";
+import { isName } from "../protocol/env";
+import { ENOENT } from "../protocol/errno";
+import {
+  ERROR_DISK,
+  ERROR_ENVIRONMENT,
+  ERROR_LIMIT,
+  errorBegin,
+  errorBytes,
+  errorErrno,
+  errorNumber,
+  errorText,
+} from "../protocol/errors";
+import {
+  JSON_LIST,
+  JSON_OBJECT,
+  JSON_STRING,
+  jsonKind,
+  jsonNext,
+  jsonRead,
+} from "../protocol/json";
+import {
+  jsonMember,
+  jsonRootMember,
+  jsonText,
+  jsonTextAt,
+  jsonTextBytes,
+} from "../protocol/jsonvalue";
+import { directoryJoin } from "../protocol/path";
+import {
+  diskError,
+  isDurable,
+  lockError,
+  now,
+  sessionDone,
+  sessionOpen,
+  sessionPart,
+} from "../protocol/session";
+import { OWN_DIRECTORY } from "../protocol/shadow";
+import { sameText } from "../protocol/text";
+import { fileOwner } from "../records/file";
+import { scratchMark, scratchRewind, scratchTake } from "../scratch";
+import { ASIDE_FULL, ASIDE_MAX, setAside } from "../store/aside";
+import { PART_WORDS } from "../store/notes";
+import { STORE_NONE, STORE_OPEN, storeCreate } from "../store/store";
+import { askAt, askBytes, askOption } from "./ask";
+import { failed, isJson, printHere, say, sayBytes, sayNumber } from "./print";
+
+const CACHE_DIRECTORY: string = "/var/lib/cni/results";
+const NAMES_BYTES: i32 = 8388608;
+const RESULT_MAX: i32 = 1048576;
+
+let source: Span = changetype<Span>(0);
+let fromCache: bool = false;
+let dry: bool = false;
+let inPlace: bool = false;
+// The state is being opened: a trap now means that it is damaged.
+let opening: bool = false;
+let skipped: u32 = 0;
+let freed: u32 = 0;
+let aside: i32 = 0;
+let names: usize = 0;
+let namesUsed: i32 = 0;
+
+function option(name: string, into: Span): bool {
+  spanSet(into, 0, 0);
+  if (!askOption(name)) return false;
+  spanSet(into, askAt, askBytes);
+  return true;
+}
+
+function cannot(what: string, path: Span, status: i32): i32 {
+  errorBegin(ERROR_DISK);
+  errorText(what);
+  errorBytes(path.at, path.bytes);
+  errorText(": ");
+  errorErrno(status);
+  return failed("adopt");
+}
+
+// The only directory in the entered one, as the network's name. false: an error began.
+function onlyNetwork(parent: Span): bool {
+  let status = host.enter(parent.at, parent.bytes, 0);
+  namesUsed = status < 0 ? 0 : max(0, host.list(0, 0, names, NAMES_BYTES));
+  let count = 0;
+  const name = call.network;
+  const path = spanTake();
+  for (let at = 0; at < namesUsed; ) {
+    let bytes = 0;
+    while (at + bytes < namesUsed && load<u8>(names + at + bytes) != 0) bytes++;
+    spanSet(name, names + at, bytes);
+    at += bytes + 1;
+    if (!isName(name.at, name.bytes)) continue;
+    directoryJoin(parent, "", path);
+    status = host.enter(path.at, path.bytes, 0);
+    if (status < 0) continue;
+    if (count++ == 0) spanSet(source, name.at, name.bytes);
+  }
+  if (count == 1) {
+    // The list of names is used again.
+    const at = scratchTake(<usize>source.bytes);
+    memory.copy(at, source.at, source.bytes);
+    spanSet(name, at, source.bytes);
+    return true;
+  }
+  errorBegin(ERROR_ENVIRONMENT);
+  errorText(count == 0 ? "there is no network in " : "say with --network which network of ");
+  errorBytes(parent.at, parent.bytes);
+  return false;
+}
+
+function literal(s: string, into: Span): void {
+  const at = scratchTake(<usize>s.length);
+  for (let i = 0; i < s.length; i++) {
+    store<u8>(at + i, load<u16>(changetype<usize>(s) + ((<usize>i) << 1)));
+  }
+  spanSet(into, at, s.length);
+}
+
+// Which directories and which network are meant. false: an error began.
+function readPlaces(): bool {
+  const from = spanTake();
+  const data = spanTake();
+  source = spanTake();
+  fromCache = askOption("from-cache");
+  dry = askOption("dry-run");
+  if (!option("from", from)) literal(fromCache ? CACHE_DIRECTORY : FOREIGN_DIRECTORY, from);
+  if (!option("data-dir", data)) {
+    if (fromCache) literal(OWN_DIRECTORY, data);
+    else spanSet(data, from.at, from.bytes);
+  }
+  if (!option("network", call.network)) {
+    if (!onlyNetwork(fromCache ? data : from)) return false;
+  } else if (!isName(call.network.at, call.network.bytes)) {
+    errorBegin(ERROR_ENVIRONMENT);
+    errorText("that is no name of a network");
+    return false;
+  }
+  directoryJoin(data, "", call.directory);
+  if (fromCache) spanSet(source, from.at, from.bytes);
+  else directoryJoin(from, "", source);
+  const own = call.directory;
+  const same = source.bytes == own.bytes && memory.compare(source.at, own.at, own.bytes) == 0;
+  inPlace = !fromCache && same;
+  return true;
+}
+
+/** Finds the directories. NEED_LOCK: take the lock, then adoptRun; else the exit status. */
+export function adoptBegin(): i32 {
+  names = scratchTake(<usize>NAMES_BYTES);
+  opening = false;
+  skipped = 0;
+  freed = 0;
+  aside = 0;
+  takeBegin();
+  if (!readPlaces()) return failed("adopt");
+  let status = host.enter(source.at, source.bytes, 0);
+  if (status < 0) return cannot("open ", source, status);
+  const own = call.directory;
+  status = host.enter(own.at, own.bytes, dry ? 0 : 1);
+  if (status == -ENOENT && dry) return adoptWith(STORE_NONE);
+  return status < 0 ? cannot("open ", own, status) : NEED_LOCK;
+}
+
+/** Does it, under the lock (`lock` = 0, or why there is none). Answers the exit status. */
+export function adoptRun(lock: i32): i32 {
+  if (lock != 0) {
+    lockError(lock);
+    return failed("adopt");
+  }
+  opening = true;
+  const status = sessionOpen(!dry);
+  opening = false;
+  return status < 0 ? failed("adopt") : adoptWith(status);
+}
+
+/** Can a trap be answered by setting the state aside? */
+export function adoptCatches(): bool {
+  return opening && fromCache && !dry;
+}
+
+/** The state that was opened is damaged: it is set aside, and a new one built from the cache. */
+export function adoptCaught(): i32 {
+  opening = false;
+  aside = setAside();
+  if (aside == ASIDE_FULL) {
+    errorBegin(ERROR_LIMIT);
+    errorText("there are ");
+    errorNumber(ASIDE_MAX);
+    errorText(" damaged states already in ");
+    errorBytes(call.directory.at, call.directory.bytes);
+    errorText(": take some of berth.state.damaged.* and berth.log.damaged.* away");
+    return failed("adopt");
+  }
+  if (aside < 0) return cannot("set the damaged state aside in ", call.directory, aside);
+  const made = storeCreate();
+  if (made != STORE_OPEN) return cannot("make a new state in ", call.directory, made);
+  return adoptWith(STORE_OPEN);
+}
+
+function makeTakeOver(opened: i32): TakeOver {
+  const t = changetype<TakeOver>(scratchTake(offsetof<TakeOver>()));
+  t.sets = 0;
+  t.setCount = 0;
+  t.now = now();
+  t.inPlace = inPlace;
+  t.dry = dry;
+  t.blind = opened == STORE_NONE;
+  t.durable = isDurable();
+  return t;
+}
+
+// Takes over with the store open (or without one, to count). Answers the exit status.
+function adoptWith(opened: i32): i32 {
+  const t = makeTakeOver(opened);
+  const before = t.blind ? ADOPTED_NOT : word(H_ADOPTED);
+  if (inPlace && !dry && before != ADOPTED_NOT) {
+    if (!sessionDone(goneSweep(t.durable), false)) return failed("adopt");
+    freed = goneCount;
+  }
+  const there = host.enter(source.at, source.bytes, 0);
+  if (there < 0) return cannot("open ", source, there);
+  if (!fromCache && !coexistLock()) return failed("adopt");
+  const value = before == MIRRORED ? MIRRORED : ADOPTED;
+  const status = fromCache ? takeCache(t) : takeOver(t, inPlace ? value : before);
+  host.enter(call.directory.at, call.directory.bytes, 0);
+  if (status == TOO_MANY_FILES) {
+    errorBegin(ERROR_LIMIT);
+    errorText("too many files in ");
+    errorBytes(source.at, source.bytes);
+    return failed("adopt");
+  }
+  if (status < 0 && dry) return cannot("read ", source, status);
+  if (!dry && (!sessionDone(status, false) || !sessionPart())) return failed("adopt");
+  if (!dry && inPlace && value == MIRRORED) markClaim();
+  host.unlock();
+  tell();
+  return takenConflicts == 0 ? EXIT_OK : EXIT_ERROR;
+}
+
+function textOf(object: i32, key: string): bool {
+  const node = object < 0 ? jsonRootMember(key) : jsonMember(object, key);
+  if (node == 0 || jsonKind(node) != JSON_STRING) return false;
+  jsonText(node);
+  return true;
+}
+
+function isThisNetwork(): bool {
+  const name = call.network;
+  return (
+    textOf(-1, "networkName") &&
+    jsonTextBytes == name.bytes &&
+    memory.compare(jsonTextAt, name.at, name.bytes) == 0
+  );
+}
+
+// One address of a result. 0 or -errno.
+function takeIp(t: TakeOver, object: i32, key: string): i32 {
+  if (object == 0 || jsonKind(object) != JSON_OBJECT || !textOf(object, key)) return 0;
+  if (!parsePrefix(jsonTextAt, jsonTextBytes)) return 0;
+  return takeAddress(t, fileOwner(idAt, idBytes, ifAt, ifBytes), 0, 0);
+}
+
+let idAt: usize = 0;
+let idBytes: i32 = 0;
+let ifAt: usize = 0;
+let ifBytes: i32 = 0;
+
+// One cached result, read as JSON. 0 or -errno.
+function takeResult(t: TakeOver): i32 {
+  const isOurs =
+    jsonKind(0) == JSON_OBJECT &&
+    textOf(-1, "kind") &&
+    sameText(jsonTextAt, jsonTextBytes, "cniCacheV1") &&
+    isThisNetwork() &&
+    textOf(-1, "containerId");
+  if (!isOurs) return skip();
+  idAt = jsonTextAt;
+  idBytes = jsonTextBytes;
+  if (!textOf(-1, "ifName") || jsonTextBytes > 15 || !isName(idAt, idBytes)) return skip();
+  ifAt = jsonTextAt;
+  ifBytes = jsonTextBytes;
+  const result = jsonRootMember("result");
+  if (result == 0 || jsonKind(result) != JSON_OBJECT) return skip();
+  const list = jsonMember(result, "ips");
+  let status = 0;
+  if (list != 0 && jsonKind(list) == JSON_LIST) {
+    for (let e = list + 1; e < jsonNext(list) && status >= 0; e = jsonNext(e)) {
+      status = takeIp(t, e, "address");
+    }
+  }
+  if (status >= 0) status = takeIp(t, jsonMember(result, "ip4"), "ip");
+  return status < 0 ? status : takeIp(t, jsonMember(result, "ip6"), "ip");
+}
+
+function skip(): i32 {
+  skipped++;
+  return 0;
+}
+
+function takeCacheFile(t: TakeOver, name: usize, bytes: i32): i32 {
+  const handle = host.open(name, bytes, 0);
+  if (handle < 0) return skip();
+  const text = scratchTake(<usize>RESULT_MAX + 16);
+  const got = host.read(handle, 0, text, <u32>RESULT_MAX);
+  host.close(handle);
+  if (got <= 0 || got == RESULT_MAX || !jsonRead(text, got)) return skip();
+  cacheFiles++;
+  return takeResult(t);
+}
+
+let cacheFiles: u32 = 0;
+
+// Every result of the network in the entered directory: <network>-<container>-<interface>.
+function takeCache(t: TakeOver): i32 {
+  const prefix = call.network;
+  cacheFiles = 0;
+  namesUsed = host.list(prefix.at, prefix.bytes, names, NAMES_BYTES);
+  if (namesUsed < 0) return namesUsed;
+  if (namesUsed > NAMES_BYTES - 256) return TOO_MANY_FILES;
+  for (let at = 0; at < namesUsed; ) {
+    let bytes = 0;
+    while (at + bytes < namesUsed && load<u8>(names + at + bytes) != 0) bytes++;
+    const mark = scratchMark();
+    const status = takeCacheFile(t, names + at, bytes);
+    scratchRewind(mark);
+    if (status < 0) return status;
+    at += bytes + 1;
+    if (journalCount() < PART_WORDS * 4) continue;
+    if (!sessionPart()) return -1;
+  }
+  return 0;
+}
+
+function tellNumber(key: string, n: i64): void {
+  member(key);
+  valueNumber(n);
+}
+
+function tellJson(): void {
+  documentBegin();
+  open(123);
+  member("networks");
+  open(91);
+  item();
+  open(123);
+  member("network");
+  valueText(call.network.at, call.network.bytes);
+  member("directory");
+  valueText(call.directory.at, call.directory.bytes);
+  member("from");
+  valueText(source.at, source.bytes);
+  tellNumber("files", fromCache ? cacheFiles : takenFiles);
+  tellNumber("addresses", takenNew);
+  tellNumber("unknown", takenUnknown);
+  tellNumber("conflicts", takenConflicts);
+  tellNumber("skipped", skipped);
+  tellNumber("freed", freed);
+  member("dryRun");
+  say(dry ? "true" : "false");
+  if (aside > 0) tellNumber("setAside", aside);
+  close(125);
+  close(93);
+  close(125);
+  say("\n");
+}
+
+function tellLine(n: u32, what: string): void {
+  if (n == 0) return;
+  sayNumber(n);
+  say(what);
+}
+
+function tell(): void {
+  printHere();
+  if (isJson) {
+    tellJson();
+    return;
+  }
+  if (aside > 0) {
+    say("the damaged state was set aside as berth.state.damaged.");
+    sayNumber(aside);
+    say("\n");
+  }
+  say("network ");
+  sayBytes(call.network.at, call.network.bytes);
+  say(dry ? ": would take over " : ": took over ");
+  sayNumber(takenNew);
+  say(" addresses from ");
+  sayNumber(fromCache ? cacheFiles : takenFiles);
+  say(fromCache ? " results in " : " files in ");
+  sayBytes(source.at, source.bytes);
+  say("\n");
+  tellLine(takenUnknown, " files name no owner: their addresses are held until the files go\n");
+  tellLine(takenConflicts, " addresses are held by somebody else here and were left alone\n");
+  tellLine(skipped, " files are of another network or format\n");
+  tellLine(freed, " addresses are free: their files have gone\n");
+}

@@ -1,0 +1,133 @@
+// `berth export --host-local DIR`: writes DIR/<network>/ as host-local keeps it, so that host-local
+// can go on: a file for each address that is held, the marks, the lock.
+//
+// Into the network's own directory (after adopt) it adds what is missing and sets right what names
+// somebody else; elsewhere a file of somebody else is left and told: exit 1. Reservations and
+// addresses that cool are nothing that host-local knows. Works on a copy, under host-local's lock.
+import { markPut } from "../foreign/marks";
+import {
+  mirrorConflicts,
+  mirrorCount,
+  mirrorFound,
+  mirrorRecord,
+  mirrorWritten,
+} from "../foreign/mirror";
+import * as host from "../host";
+import {
+  CURSOR_BYTES,
+  CURSORS,
+  H_COOLING,
+  H_HELD,
+  H_RESERVED,
+  INDEX_OWNER,
+  SETS_MAX,
+} from "../image/header";
+import { word } from "../image/image";
+import { EXIT_ERROR, EXIT_OK } from "../numbers";
+import { call, Span, spanSet, spanTake } from "../protocol/call";
+import { coexistLock, coexistUnlock } from "../protocol/coexist";
+import { member, valueNumber, valueText } from "../protocol/document";
+import { ERROR_DISK, errorBegin, errorBytes, errorErrno, errorText } from "../protocol/errors";
+import { directoryJoin } from "../protocol/path";
+import { headAt } from "../records/cell";
+import { trieCells } from "../records/trie";
+import { scratchTake } from "../scratch";
+import { askAt, askBytes, askOption } from "./ask";
+import { failed, isJson, printHere, say, sayBytes, sayNumber } from "./print";
+
+/** Is there a directory to write to? */
+export function exportAccepts(): bool {
+  return askOption("host-local") && askBytes > 0;
+}
+
+function cannot(path: Span, status: i32): i32 {
+  errorBegin(ERROR_DISK);
+  errorText("write to ");
+  errorBytes(path.at, path.bytes);
+  errorText(": ");
+  errorErrno(status);
+  return failed("export");
+}
+
+// The files of every allocation of the copied image. 0 or -errno.
+function writeFiles(replace: bool): i32 {
+  const held = <u32>word(H_HELD);
+  const heads = scratchTake((<usize>held + 1) << 2);
+  const found = trieCells(INDEX_OWNER, heads, held + 1);
+  mirrorCount();
+  for (let i: u32 = 0; i < found; i++) {
+    const status = mirrorRecord(headAt(load<u32>(heads + ((<usize>i) << 2))), replace);
+    if (status < 0) return status;
+  }
+  return 0;
+}
+
+function writeMarks(): i32 {
+  for (let n: u32 = 0; n < SETS_MAX; n++) {
+    const at = CURSORS + n * CURSOR_BYTES;
+    const family = <i32>word(at + 16);
+    if (family == 0) continue;
+    const status = markPut(<i32>n, family, word(at), word(at + 8), false);
+    if (status < 0) return status;
+  }
+  return 0;
+}
+
+/** Exports the copied image. Answers the exit status. */
+export function exportFiles(): i32 {
+  const target = spanTake();
+  const path = spanTake();
+  askOption("host-local");
+  spanSet(target, askAt, askBytes);
+  directoryJoin(target, "", path);
+  const own = call.directory;
+  const inPlace = path.bytes == own.bytes && memory.compare(path.at, own.at, own.bytes) == 0;
+  const entered = host.enter(path.at, path.bytes, 1);
+  if (entered < 0) return cannot(path, entered);
+  if (!coexistLock()) return failed("export");
+  let status = writeFiles(inPlace);
+  if (status >= 0) status = writeMarks();
+  coexistUnlock();
+  if (status < 0) return cannot(path, status);
+  printHere();
+  tell(path, inPlace);
+  return mirrorConflicts == 0 || inPlace ? EXIT_OK : EXIT_ERROR;
+}
+
+function tellJson(path: Span): void {
+  member("to");
+  valueText(path.at, path.bytes);
+  member("written");
+  valueNumber(mirrorWritten);
+  member("found");
+  valueNumber(mirrorFound);
+  member("conflicts");
+  valueNumber(mirrorConflicts);
+  member("reservations");
+  valueNumber(<i64>word(H_RESERVED));
+  member("cooling");
+  valueNumber(<i64>word(H_COOLING));
+}
+
+function tell(path: Span, inPlace: bool): void {
+  if (isJson) {
+    tellJson(path);
+    return;
+  }
+  sayNumber(mirrorWritten);
+  say(" files written to ");
+  sayBytes(path.at, path.bytes);
+  say(", ");
+  sayNumber(mirrorFound);
+  say(" were there\n");
+  if (mirrorConflicts > 0) {
+    sayNumber(mirrorConflicts);
+    say(inPlace ? " of them named somebody else before\n" : " name somebody else: left alone\n");
+  }
+  if (word(H_RESERVED) + word(H_COOLING) > 0) {
+    sayNumber(<i64>word(H_RESERVED));
+    say(" reservations and ");
+    sayNumber(<i64>word(H_COOLING));
+    say(" cooling addresses aren't written: host-local may give them at once\n");
+  }
+}
