@@ -33,7 +33,7 @@ import { headAt } from "../records/cell";
 import { trieCells } from "../records/trie";
 import { scratchTake } from "../scratch";
 import { askAt, askBytes, askOption } from "./ask";
-import { failed, isJson, printHere, say, sayBytes, sayNumber } from "./print";
+import { isJson, printHere, say, sayBytes, sayNumber } from "./print";
 
 /** Is there a directory to write to? */
 export function exportAccepts(): bool {
@@ -46,7 +46,7 @@ function cannot(path: Span, status: i32): i32 {
   errorBytes(path.at, path.bytes);
   errorText(": ");
   errorErrno(status);
-  return failed("export");
+  return EXIT_ERROR;
 }
 
 // The files of every allocation of the copied image. 0 or -errno.
@@ -73,7 +73,7 @@ function writeMarks(): i32 {
   return 0;
 }
 
-/** Exports the copied image. Answers the exit status. */
+/** Exports the copied image. Answers the exit status; an error may pend. */
 export function exportFiles(): i32 {
   const target = spanTake();
   const path = spanTake();
@@ -84,7 +84,7 @@ export function exportFiles(): i32 {
   const inPlace = path.bytes == own.bytes && memory.compare(path.at, own.at, own.bytes) == 0;
   const entered = host.enter(path.at, path.bytes, 1);
   if (entered < 0) return cannot(path, entered);
-  if (!coexistLock()) return failed("export");
+  if (!coexistLock()) return EXIT_ERROR;
   let status = writeFiles(inPlace);
   if (status >= 0) status = writeMarks();
   coexistUnlock();
