@@ -1,9 +1,9 @@
 // `berth adopt`: takes over what somebody else knows of a network.
 //
-//   berth adopt [--from DIR]         host-local's directory DIR/<network>, in place unless --data-dir
-//                                    names another; done again, it brings the state up to date
-//   berth adopt --from-cache         the runtime's results (libcni keeps one for each attachment):
-//                                    for a state that is damaged, which is set aside first
+//   berth adopt [--from DIR]    host-local's directory DIR/<network>, in place unless --data-dir
+//                               names another; done again, it brings the state up to date
+//   berth adopt --from-cache    the runtime's results (libcni keeps one for each attachment): for
+//                               a state that is damaged, which is set aside first
 //
 // Our lock first, then host-local's. What another owner of ours holds is left and told: exit 1.
 import { parsePrefix } from "../address";
