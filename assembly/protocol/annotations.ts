@@ -312,6 +312,14 @@ function readReserveFor(): bool {
     errorText(' is no length of time above 0: use "30s", "5m", "24h" or seconds');
     return false;
   }
+  if (call.reserveMax != 0 && seconds > <i64>call.reserveMax) {
+    errorAnnotation(RESERVE_FOR);
+    errorQuote(textFrom, textBytes);
+    errorText(" is longer than this network allows: at most ");
+    errorNumber(call.reserveMax);
+    errorText(" s");
+    return false;
+  }
   call.podReserveFor = <u32>seconds;
   return true;
 }

@@ -269,6 +269,71 @@ describe.each(clockHosts)("$name", ({ world }) => {
     expect(await add("c", {}, undefined, mirror)).toBe("10.1.0.65/24 fd00:1::3/64");
   });
 
+  const keeps = { reserve: { for: "1h", max: "2h", perNamespace: 2 } };
+  const fixed = { [OURS]: "10.1.0.5" };
+
+  test("a fixed address is reserved for its name, both families, and refused to others", async () => {
+    expect(await add("a", fixed, "ns/db", keeps)).toBe("10.1.0.5/24 fd00:1::2/64");
+    await del("a", "ns/db", keeps);
+    expect(await add("b", fixed, "ns/other", keeps)).toMatch(
+      /^111 annotation .*: 10\.1\.0\.5 is reserved for another pod, for 3[56]\d\d s more$/,
+    );
+    expect(await add("b", { [OURS]: "fd00:1::2" }, "ns/other", keeps)).toContain("111 annotation");
+    // .64 had been chosen when the IPv6 address was refused: cursors move, as host-local's marks do.
+    expect(await add("c", {}, "ns/plain", keeps)).toBe("10.1.0.65/24 fd00:1::3/64");
+    expect(await add("d", fixed, "ns/db", keeps)).toBe("10.1.0.5/24 fd00:1::2/64");
+    await del("d", "ns/db", keeps);
+    w.pass(3601);
+    expect(await add("e", fixed, "ns/other", keeps)).toContain("10.1.0.5/24");
+  });
+
+  test("reserve-for is the pod's time, bounded by max, and needs `reserve` in the config", async () => {
+    const long = { [RESERVE]: "90m" };
+    expect(await add("a", long, "ns/a", keeps)).toBe("10.1.0.64/24 fd00:1::2/64");
+    await del("a", "ns/a", keeps);
+    w.pass(5000);
+    expect(await add("b", {}, "ns/a", keeps)).toBe("10.1.0.64/24 fd00:1::2/64");
+    expect(await add("c", { [RESERVE]: "7201" }, "ns/c", keeps)).toBe(
+      `110 annotation ${RESERVE}: "7201" is longer than this network allows: at most 7200 s`,
+    );
+    expect(await add("c", { [RESERVE]: "7200" }, "ns/c", keeps)).toBe("10.1.0.65/24 fd00:1::3/64");
+    // Without `reserve` nothing is, however long the annotation says.
+    expect(await add("d", { [RESERVE]: "9999h" }, "ns/d")).toBe("10.1.0.66/24 fd00:1::4/64");
+    await del("d", "ns/d");
+    expect(await add("e", { [OURS]: "10.1.0.66" }, "ns/e")).toContain("10.1.0.66/24");
+  });
+
+  test("while another container of the name holds it: error 11, and a late DEL changes nothing", async () => {
+    expect(await add("old", fixed, "ns/db", keeps)).toContain("10.1.0.5/24");
+    expect(await add("new", fixed, "ns/db", keeps)).toContain("11 try again later: 10.1.0.5");
+    await del("old", "ns/db", keeps);
+    expect(await add("new", fixed, "ns/db", keeps)).toBe("10.1.0.5/24 fd00:1::2/64");
+    await del("old", "ns/db", keeps);
+    expect(await add("b", fixed, "ns/other", keeps)).toContain("is held by another container");
+  });
+
+  test("another address in the annotation lets the old one go", async () => {
+    expect(await add("a", fixed, "ns/db", keeps)).toBe("10.1.0.5/24 fd00:1::2/64");
+    await del("a", "ns/db", keeps);
+    const moved = { [OURS]: "10.1.0.6" };
+    expect(await add("b", moved, "ns/db", keeps)).toBe("10.1.0.6/24 fd00:1::2/64");
+    expect(await add("c", fixed, "ns/other", keeps)).toContain("10.1.0.5/24");
+  });
+
+  test("a pod whose annotation has gone gets an address of the ranges", async () => {
+    expect(await add("a", fixed, "ns/db", keeps)).toBe("10.1.0.5/24 fd00:1::2/64");
+    await del("a", "ns/db", keeps);
+    expect(await add("b", {}, "ns/db", keeps)).toBe("10.1.0.64/24 fd00:1::2/64");
+    expect(await add("c", fixed, "ns/other", keeps)).toContain("10.1.0.5/24");
+  });
+
+  test("a reboot makes a reservation of it", async () => {
+    expect(await add("a", fixed, "ns/db", keeps)).toBe("10.1.0.5/24 fd00:1::2/64");
+    w.reboot(60);
+    expect(await add("b", fixed, "ns/other", keeps)).toContain("is reserved for another pod");
+    expect(await add("c", fixed, "ns/db", keeps)).toBe("10.1.0.5/24 fd00:1::2/64");
+  });
+
   test("a pool narrows the sets it names, by name or prefix, and moves no round", async () => {
     expect(await add("a", {})).toBe("10.1.0.64/24 fd00:1::2/64");
     expect(await add("b", { [POOL]: "red" })).toBe("10.2.0.1/24 fd00:1::3/64");

@@ -304,6 +304,23 @@ describe.each(berths)("$name in mode static", (binary) => {
     expect(await p.given(n, "c", pod("web-0"))).toEqual(["10.1.2.3/24"]);
   });
 
+  it("is reserved for its pod's name where the config says so", async () => {
+    n = config({ addresses: [four, six], reserve: { for: "1h", pods: "all" } });
+    const pod = (name: string) => ({
+      args: `IgnoreUnknown=1;K8S_POD_NAMESPACE=x;K8S_POD_NAME=${name}`,
+    });
+    await p.given(n, "a", pod("db"));
+    expect((await p.add(n, "b", pod("db"))).error).toEqual({
+      code: 11,
+      msg: expect.stringContaining("is still held by pod x/db, container a, interface eth0"),
+    });
+    await p.gone(n, "a", pod("db"));
+    expect((await p.add(n, "c", pod("web"))).error.msg).toMatch(
+      /^static address 10\.1\.2\.3 is reserved for pod x\/db, for 3[56]\d\d s more$/,
+    );
+    expect(await p.given(n, "b", pod("db"))).toEqual(both);
+  });
+
   it("refuses annotations that name addresses or a pool", async () => {
     for (const key of ["cni.projectcalico.org/ipAddrs", "berth.dev/addresses", "berth.dev/pool"]) {
       const annotations = { [key]: '["10.1.2.9"]' };
