@@ -182,4 +182,98 @@ describe("annotations", () => {
     }
     expect(faults(disk)).toEqual([]);
   });
+
+  it("never takes what is held, reserved or cooling for another name, whatever comes in between", () => {
+    const r = new Random(seed, 79);
+    const seen = { fixed: 0, taken: 0, busy: 0, back: 0 };
+    for (let life = 0; life < 12; life++) playLife(r, seen, life);
+    expect(Math.min(...Object.values(seen)), JSON.stringify(seen)).toBeGreaterThan(20);
+  });
 });
+
+/** What the test knows of an address for sure. */
+interface Fate {
+  /** held: by `id`; else kept for `name` until `due`, in seconds. */
+  id?: string;
+  name: string;
+  due: number;
+}
+
+const FOR = 600;
+
+// One node: a few names that come and go, each as one container at a time or, rarely, as two.
+function playLife(
+  r: Random,
+  seen: Record<"fixed" | "taken" | "busy" | "back", number>,
+  n: number,
+): void {
+  const disk = new Disk();
+  const kept = r.chance(0.5) ? { reserve: { for: FOR, pods: "all" } } : { cooldown: FOR };
+  const ipam = { ...config.ipam, ...kept };
+  const names = ["ns/a", "ns/b", "ns/c", "other/a", "other/b"];
+  const fates = new Map<string, Fate>();
+  const running = new Map<string, { name: string; got: string[] }>();
+  const newestOf = new Map<string, string>();
+  const run = (command: string, id: string, name: string, annotations: object): Outcome => {
+    const [space, pod] = name.split("/");
+    const args = `IgnoreUnknown=1;K8S_POD_NAMESPACE=${space};K8S_POD_NAME=${pod}`;
+    const all = { ...config, ipam, runtimeConfig: { [KEY]: annotations } };
+    return call(disk, { ...env(id), CNI_COMMAND: command, CNI_ARGS: args }, all);
+  };
+  for (let i = 0; i < 250; i++) {
+    const id = `c${i}`;
+    const where = `BERTH_SEED=${seed}, life ${n}, step ${i}, ${JSON.stringify(kept)}`;
+    const name = r.pick(names);
+    const dice = r.below(10);
+    if (dice === 0) disk.now += r.pick([1, 100, FOR + 1]);
+    else if (dice < 4) {
+      const [gone] = running.size > 0 ? [r.pick([...running.keys()])] : [];
+      if (gone === undefined) continue;
+      const { name: owner, got } = running.get(gone)!;
+      expect(run("DEL", gone, owner, {}).status, where).toBe(0);
+      running.delete(gone);
+      // Of two containers of a name the newer one's addresses are kept; the other's may be free.
+      const newest = newestOf.get(owner) === gone;
+      const twin = !newest || [...running.values()].some((one) => one.name === owner);
+      const older = [...fates.entries()].filter(([, f]) => f.id === undefined && f.name === owner);
+      for (const [a] of older) fates.delete(a);
+      for (const a of got) {
+        if (twin) fates.delete(a);
+        else fates.set(a, { name: owner, due: disk.now + FOR });
+      }
+    } else {
+      const wants = r.chance(0.7) ? `10.1.0.${r.pick([2, 3, 4, 8, 9])}` : undefined;
+      const o = run("ADD", id, name, wants === undefined ? {} : { [OURS]: wants });
+      const said = `${where}: ${name} ${wants}: ${JSON.stringify(o.json)}`;
+      const fate = wants === undefined ? undefined : fates.get(wants);
+      const alive = fate !== undefined && (fate.id !== undefined || fate.due > disk.now);
+      if (o.status !== 0) {
+        expect([11, 111, 999], said).toContain(o.json.code);
+        if (o.json.code === 11)
+          expect(fate?.id !== undefined && fate.name === name, said).toBe(true);
+        if (o.json.code === 11) seen.busy++;
+        if (o.json.code === 111) seen.taken++;
+        continue;
+      }
+      const got = addressesOf(o);
+      if (wants !== undefined) {
+        expect(got, said).toContain(wants);
+        expect(!alive || (fate.id === undefined && fate.name === name), said).toBe(true);
+        seen[alive ? "back" : "fixed"]++;
+      }
+      for (const a of got) {
+        const old = fates.get(a);
+        expect(old?.id, said).toBeUndefined();
+        // What is reserved is for its name only; what cools yields when nothing else is free.
+        if (old !== undefined && old.due > disk.now && "reserve" in kept)
+          expect(old.name, said).toBe(name);
+        fates.set(a, { id, name, due: 0 });
+      }
+      // The name has its addresses: what else was kept for it may be given up.
+      for (const [a, f] of fates) if (f.id === undefined && f.name === name) fates.delete(a);
+      running.set(id, { name, got });
+      newestOf.set(name, id);
+    }
+  }
+  expect(faults(disk)).toEqual([]);
+}
