@@ -138,3 +138,15 @@ export declare function run(
   into: usize,
   cap: u32,
 ): i64;
+
+/** Sets the mode of an open file (0755 = 493), whatever the umask is. 0 or -errno. */
+export declare function permit(handle: i32, mode: i32): i32;
+
+/** 1 if fd 1 or 2 is a terminal, else 0. */
+export declare function terminal(fd: i32): i32;
+
+/**
+ * Path of the native executable: this one, or what the build has made beside the Node program. Its
+ * length in bytes (at most `cap` are copied).
+ */
+export declare function program(into: usize, cap: i32): i32;

@@ -157,6 +157,11 @@ u32 w2c_host_sync(struct w2c_host *host, u32 handle) {
   return (u32)answer(r);
 }
 
+u32 w2c_host_permit(struct w2c_host *host, u32 handle, u32 mode) {
+  (void)host;
+  return (u32)answer(fchmod((int)handle, (mode_t)mode));
+}
+
 u32 w2c_host_syncDirectory(struct w2c_host *host) {
   (void)host;
   int r;

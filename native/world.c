@@ -165,3 +165,13 @@ u64 w2c_host_inode(struct w2c_host *host, u32 at, u32 length) {
   if (status < 0) return (u64)(s64)status;
   return fstatat(AT_FDCWD, path, &named, 0) < 0 ? (u64)-(s64)errno : (u64)named.st_ino;
 }
+
+u32 w2c_host_terminal(struct w2c_host *host, u32 fd) {
+  (void)host;
+  return (u32)isatty((int)fd);
+}
+
+u32 w2c_host_program(struct w2c_host *host, u32 into, u32 cap) {
+  (void)host;
+  return give("/proc/self/exe", into, cap);
+}

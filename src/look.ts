@@ -1,7 +1,9 @@
 // Host functions that look at the machine outside the network's directory, in Node: what
 // native/world.c and native/files.c do for the verbs (assembly/host.ts says what each answers).
 import * as fs from "node:fs";
+import { isatty } from "node:tty";
 import { errnoOf } from "./errno.ts";
+import { buildPath } from "./wasm.ts";
 
 /** `bytes` are the memory's, from an address on. */
 export function lookFunctions(bytes: (at: number, length: number) => Uint8Array) {
@@ -13,6 +15,20 @@ export function lookFunctions(bytes: (at: number, length: number) => Uint8Array)
       } catch (error) {
         return BigInt(errnoOf(error));
       }
+    },
+    permit(handle: number, mode: number): number {
+      try {
+        fs.fchmodSync(handle, mode);
+        return 0;
+      } catch (error) {
+        return errnoOf(error);
+      }
+    },
+    terminal: (fd: number) => Number(isatty(fd)),
+    program(into: number, cap: number): number {
+      const where = Buffer.from(buildPath("bin/berth"));
+      bytes(into, cap).set(where.subarray(0, cap));
+      return where.length;
     },
     listAt(at: number, length: number, into: number, cap: number): number {
       try {

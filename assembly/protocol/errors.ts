@@ -46,6 +46,8 @@ export const ERROR_EXCLUDED: i32 = 105;
 export const ERROR_DISK: i32 = 106;
 export const ERROR_ANNOTATION: i32 = 110;
 export const ERROR_TAKEN: i32 = 111;
+/** A file lies there that berth didn't write (verb install). */
+export const ERROR_FOREIGN_FILE: i32 = 120;
 
 const MESSAGE_BYTES: i32 = 65536;
 const OUTPUT_BYTES: i32 = 2 * 6 * MESSAGE_BYTES + 4096;

@@ -62,6 +62,22 @@ export function helpExport(): void {
   );
 }
 
+/** Options and examples of `install`, which needs no network. */
+export function helpInstall(): void {
+  say("Copies this executable into a directory for CNI plugins as berth, and writes a network's\n");
+  say("config. What it didn't write itself it leaves alone, and says so. Done again, it changes\n");
+  say("nothing; a newer release replaces an older one.\n\nOptions:\n");
+  say("  --bin-dir DIR      where runtimes look for plugins (default /opt/cni/bin)\n");
+  say("  --conflist NAME    also writes 10-NAME.conflist: a bridge, with berth for addresses\n");
+  say("  --subnet LIST      its subnets, with commas: 10.244.1.0/24,fd00:1::/64\n");
+  say("  --bridge NAME      its bridge (default cni0)\n");
+  say("  --conf-dir DIR     where runtimes look for networks (default /etc/cni/net.d)\n");
+  say("  --data-dir DIR     where the network's state will be (default /var/lib/cni/berth)\n");
+  say("  --dry-run          says what it would do\n");
+  say("  --json             JSON instead of text\n\nExamples:\n  berth install --dry-run\n");
+  say("  berth install --conflist podnet --subnet 10.244.1.0/24,fd00:1::/64\n");
+}
+
 /** What stands below the list of verbs. */
 export function helpEnd(): void {
   say("\nEach tells its options and examples with --help. Without a verb, and with CNI_COMMAND\n");

@@ -3,7 +3,7 @@
 //
 // JSON is laid out by protocol/document.ts. Errors go elsewhere (failed).
 import { ADDRESS_BYTES, formatAddress } from "../address";
-import { output } from "../host";
+import { output, write } from "../host";
 import { EXIT_ERROR, EXIT_OK } from "../numbers";
 import { errorPlain, errorPrint } from "../protocol/errors";
 import {
@@ -25,6 +25,10 @@ let word: usize = 0;
 let failedToWrite: bool = false;
 // Something is out already.
 let begun: bool = false;
+// A file instead of stdout, what it has already, and what writing said.
+let into: i32 = -1;
+let written: u32 = 0;
+let status: i32 = 0;
 
 /** Is the answer to be JSON? */
 export let isJson: bool = false;
@@ -36,6 +40,7 @@ export function printReserve(json: bool): void {
   isJson = json;
   failedToWrite = false;
   begun = false;
+  into = -1;
   textTo(out);
 }
 
@@ -44,9 +49,28 @@ export function printHere(): void {
   textTo(out);
 }
 
+/** What is printed from here on goes to an open file; -1: to stdout again. */
+export function printInto(file: i32): void {
+  printFlush();
+  into = file;
+  written = 0;
+  status = 0;
+}
+
+/** -errno of the first write to the file that failed; 0 = none did. */
+export function printIntoFailed(): i32 {
+  return status;
+}
+
 /** Writes out what is in the buffer. */
 export function printFlush(): void {
   if (out.length == 0) return;
+  if (into >= 0) {
+    if (status >= 0) status = write(into, written, out.at, <u32>out.length);
+    written += <u32>out.length;
+    textClear(out);
+    return;
+  }
   begun = true;
   if (output(1, out.at, out.length) < 0) failedToWrite = true;
   textClear(out);

@@ -27,6 +27,8 @@ import { helpEnd } from "./help";
 import { placeCopy, placeCount, placeNone, placeReserve, placesFind } from "./place";
 import { failed, printEnd, printHere, printReserve, say } from "./print";
 import {
+  GATHERS_NOT,
+  GATHERS_ONE,
   KIND_BARE,
   KIND_OWN,
   KIND_READS,
@@ -37,6 +39,8 @@ import {
   verbCatches,
   verbCaught,
   verbFinish,
+  verbGathered,
+  verbGathers,
   verbHelp,
   verbKind,
   verbName,
@@ -145,6 +149,30 @@ function verbBegin(): i32 {
   return changesBegin(verb);
 }
 
+// One network of several in one answer without headings.
+function gatherOne(i: i32): i32 {
+  entered = true;
+  if (!placeCopy(i)) return failed(verbName(verb));
+  printHere();
+  return verbRun(verb);
+}
+
+// All networks, then what the verb says of them together.
+function gatherAll(): i32 {
+  const mark = scratchMark();
+  for (let i = 0; i < placeCount; i++) {
+    if (gatherOne(i) != EXIT_OK) return printEnd(EXIT_ERROR);
+    scratchRewind(mark);
+  }
+  return printEnd(verbGathered(verb));
+}
+
+function several(): i32 {
+  errorBegin(ERROR_ENVIRONMENT);
+  errorText("this answer is for one network: say which with --network");
+  return failed(verbName(verb));
+}
+
 function readOne(i: i32): i32 {
   entered = true;
   if (!placeCopy(i)) return answerFailed(i, verbName(verb));
@@ -160,6 +188,9 @@ function readAll(): i32 {
     placeNone();
     return failed(verbName(verb));
   }
+  const gathers = verbGathers(verb);
+  if (gathers == GATHERS_ONE && placeCount > 1) return several();
+  if (gathers != GATHERS_NOT) return gatherAll();
   answerBegin();
   let status = EXIT_OK;
   const mark = scratchMark();

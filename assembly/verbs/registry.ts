@@ -1,13 +1,18 @@
 // The operator's verbs: name, one line, options, kind, help, what it does. A new verb is one
 // number, one case in each function below, and a file of its own.
-import { EXIT_ERROR } from "../numbers";
+import { EXIT_ERROR, EXIT_OK } from "../numbers";
 import { sameText } from "../protocol/text";
 import { adoptBegin, adoptCatches, adoptCaught, adoptRun } from "./adopt";
 import { askOption } from "./ask";
 import { exportAccepts, exportFiles } from "./export";
 import { faults } from "./faults";
+import { forecast, forecastAccepts } from "./forecast";
 import { gc, gcAccepts, gcDry } from "./gc";
-import { helpAdopt, helpExport, helpGc, helpReader } from "./help";
+import { helpAdopt, helpExport, helpGc, helpInstall, helpReader } from "./help";
+import { install, installAccepts } from "./install";
+import { map, mapAccepts, mapIsSvg } from "./map";
+import { metrics, metricsAccepts, metricsEnd } from "./metrics";
+import { isJson } from "./print";
 import { show, showAccepts } from "./show";
 import { timer } from "./timer";
 import { trial } from "./trial";
@@ -19,7 +24,11 @@ const GC: i32 = 3;
 const ADOPT: i32 = 4;
 const EXPORT: i32 = 5;
 const SHADOW: i32 = 6;
-export const VERB_LAST: i32 = 6;
+const METRICS: i32 = 7;
+const FORECAST: i32 = 8;
+const MAP: i32 = 9;
+const INSTALL: i32 = 10;
+export const VERB_LAST: i32 = 10;
 
 /** Looks at a copy of each network, without lock. */
 export const KIND_READS: i32 = 0;
@@ -31,6 +40,13 @@ export const KIND_BARE: i32 = 2;
 export const KIND_EACH: i32 = 3;
 /** Finds its directories itself (verbStart), then runs under the lock (verbFinish). */
 export const KIND_OWN: i32 = 4;
+
+/** How a verb that reads answers for several networks: one after the other; */
+export const GATHERS_NOT: i32 = 0;
+/** ... all together at the end; */
+export const GATHERS_ALL: i32 = 1;
+/** ... not at all. */
+export const GATHERS_ONE: i32 = 2;
 
 /** The number of a verb, or VERB_NONE. */
 export function verbNumber(at: usize, bytes: i32): i32 {
@@ -53,6 +69,14 @@ export function verbName(n: i32): string {
       return "export";
     case SHADOW:
       return "shadow";
+    case METRICS:
+      return "metrics";
+    case FORECAST:
+      return "forecast";
+    case MAP:
+      return "map";
+    case INSTALL:
+      return "install";
     default:
       return "";
   }
@@ -73,6 +97,14 @@ export function verbBrief(n: i32): string {
       return "writes the files with which host-local can go on";
     case SHADOW:
       return "what a trial beside another plugin has shown";
+    case METRICS:
+      return "figures for Prometheus (node-exporter's textfile collector)";
+    case FORECAST:
+      return "what expires when, and when the ranges run out";
+    case MAP:
+      return "a picture of the ranges, in the terminal or as SVG";
+    case INSTALL:
+      return "copies this executable, and a conflist, to where runtimes look";
     default:
       return "";
   }
@@ -99,6 +131,14 @@ export function verbOptions(n: i32): string {
       return "from= from-cache dry-run";
     case EXPORT:
       return "host-local=";
+    case METRICS:
+      return "output=";
+    case FORECAST:
+      return "next=";
+    case MAP:
+      return "set= svg plain color whole";
+    case INSTALL:
+      return "bin-dir= conf-dir= conflist= subnet= bridge= dry-run";
     default:
       return "";
   }
@@ -112,9 +152,22 @@ export function verbKind(n: i32): i32 {
       return askOption("dry-run") ? KIND_READS : KIND_EACH;
     case ADOPT:
       return KIND_OWN;
+    case INSTALL:
+      return KIND_BARE;
     default:
       return KIND_READS;
   }
+}
+
+/** GATHERS_... of a verb that reads. */
+export function verbGathers(n: i32): i32 {
+  if (n == METRICS && !isJson) return GATHERS_ALL;
+  return n == MAP && mapIsSvg() ? GATHERS_ONE : GATHERS_NOT;
+}
+
+/** Says what was gathered of all networks. Answers the exit status. */
+export function verbGathered(n: i32): i32 {
+  return n == METRICS ? metricsEnd() : EXIT_OK;
 }
 
 /** Are the values of its options and words right? (Else the usage is printed.) */
@@ -126,6 +179,14 @@ export function verbAccepts(n: i32): bool {
       return gcAccepts();
     case EXPORT:
       return exportAccepts();
+    case METRICS:
+      return metricsAccepts();
+    case FORECAST:
+      return forecastAccepts();
+    case MAP:
+      return mapAccepts();
+    case INSTALL:
+      return installAccepts();
     default:
       return true;
   }
@@ -164,6 +225,34 @@ export function verbHelp(n: i32): void {
         "  berth shadow\n  berth shadow --data-dir /run/berth-trial --json\n",
       );
       break;
+    case METRICS:
+      helpReader(
+        "Prints what all networks hold in Prometheus' text format.\n",
+        "  --output FILE      writes a file (0644, renamed into place) instead of stdout\n",
+        "  berth metrics\n  berth metrics --output /var/lib/node_exporter/berth.prom\n",
+      );
+      break;
+    case FORECAST:
+      helpReader(
+        "Tells what each range set has left, which reservations expire next, what cools.\n",
+        "  --next N           reservations that are listed one by one (default 10)\n",
+        "  berth forecast\n  berth forecast --network podnet --next 50 --json\n",
+      );
+      break;
+    case MAP:
+      helpReader(
+        "Draws each range along a Hilbert curve: a prefix is a square or half of one.\n",
+        `  --set N            only this range set (they are counted from 0)
+  --whole            all of a large range, not only the part in use
+  --color, --plain   colours or letters (default: colours on a terminal)
+  --svg              an SVG document, for one network
+`,
+        "  berth map\n  berth map --network podnet --svg >map.svg\n",
+      );
+      break;
+    case INSTALL:
+      helpInstall();
+      break;
   }
 }
 
@@ -184,6 +273,14 @@ export function verbRun(n: i32): i32 {
       return exportFiles();
     case SHADOW:
       return trial();
+    case METRICS:
+      return metrics();
+    case FORECAST:
+      return forecast();
+    case MAP:
+      return map();
+    case INSTALL:
+      return install();
     default:
       return EXIT_ERROR;
   }

@@ -1,0 +1,284 @@
+// `berth forecast`: what will become free or run out, and when. For each range set what it holds
+// and, at the pace of the recorder's history (pace.ts), when nothing is free any more; which
+// reservations expire next, and how many on each of the days after; how long cool-downs last.
+//
+// Reservations and cool-downs lie in the expiry tree in the order of their times. Cost: what is
+// held, reserved and cooling, once.
+import { EXPIRY, H_RESERVED } from "../image/header";
+import { word } from "../image/image";
+import { EXIT_OK } from "../numbers";
+import { close, item, member, open, valueNumber, valueText } from "../protocol/document";
+import { textByte, textString } from "../protocol/text";
+import { cellHasFamily, cellHi, cellLo, headAt, KIND_MORE, KIND_NAME } from "../records/cell";
+import { DUE_RESERVED } from "../records/expiry";
+import { CHAIN_MAX, nameText, nextOfKind, textAt } from "../records/key";
+import { scratchMark, scratchRewind, scratchTake } from "../scratch";
+import { foundHi, foundLo, radixNextTaken } from "../sets/radix";
+import { askAt, askBytes, askOption } from "./ask";
+import { Census, censusBegin, censusOf, sayUnknown, settings } from "./census";
+import { jsonMoment, NEVER, sayName } from "./holding";
+import { sayCensus } from "./map";
+import { jsonCensus } from "./metrics";
+import { isThisBoot } from "./place";
+import { isJson, printHere, printRoom, say, sayAddress, sayNumber, sayQuoted } from "./print";
+import { cellEnd, rowEnd, tableBegin, tablePrint } from "./table";
+import { bootTime, sayMoment, saySpan, wallOf } from "./times";
+
+const DAY: u32 = 86400;
+const DAYS: i32 = 14;
+const NEXT_MOST: i32 = 1000;
+
+// How many reservations are listed one by one.
+let listed: i32 = 10;
+// Reservations that end on each of the days from now on; the last counts all after.
+let days: usize = 0;
+let never: u64 = 0;
+let due: u64 = 0;
+
+/** Is --next a number? */
+export function forecastAccepts(): bool {
+  listed = 10;
+  days = scratchTake(<usize>(DAYS + 1) * 8);
+  if (!askOption("next")) return true;
+  if (askBytes < 1 || askBytes > 4) return false;
+  listed = 0;
+  for (let i = 0; i < askBytes; i++) {
+    const c = <i32>load<u8>(askAt + i);
+    if (c < 48 || c > 57) return false;
+    listed = listed * 10 + c - 48;
+  }
+  return listed <= NEXT_MOST;
+}
+
+/** Tells what is to come in the copied image. */
+export function forecast(): i32 {
+  const count = censusBegin();
+  if (isJson) forecastJson(count);
+  else forecastText(count);
+  return EXIT_OK;
+}
+
+function forecastText(count: i32): void {
+  const c = changetype<Census>(scratchTake(offsetof<Census>()));
+  if (settings == 0) sayUnknown();
+  for (let i = 0; i < count; i++) {
+    const mark = scratchMark();
+    censusOf(i, c);
+    say("set ");
+    sayNumber(i);
+    say(": ");
+    sayCensus(c);
+    say("\n");
+    scratchRewind(mark);
+  }
+  if (!isThisBoot) {
+    say("This state is of another boot: its times can't be told.\n");
+    return;
+  }
+  coolingText();
+  reservationsText();
+}
+
+let lastDue: u32 = 0;
+
+// How many addresses cool, and until when: counts what isn't due.
+function countCooling(): u64 {
+  let found: u64 = 0;
+  let hi: u64 = 0;
+  let lo: u64 = 0;
+  lastDue = 0;
+  // Each step finds a larger key, so it ends.
+  while (radixNextTaken(EXPIRY, hi, lo, DUE_RESERVED - 1, u64.MAX_VALUE)) {
+    const until = <u32>(foundLo >> 32);
+    if (until > bootTime()) {
+      found++;
+      lastDue = max<u32>(lastDue, until);
+    }
+    hi = foundHi;
+    lo = foundLo + 1;
+    if (lo == 0) hi++;
+  }
+  return found;
+}
+
+function coolingText(): void {
+  const cooling = countCooling();
+  if (cooling == 0) return;
+  say("cooling: ");
+  sayNumber(<i64>cooling);
+  say(cooling == 1 ? " address, free in " : " addresses, the last of them free in ");
+  if (lastDue == NEVER) say("136 years");
+  else saySpan(lastDue - bootTime());
+  say("\n");
+}
+
+// The addresses of a record, with a blank between two; as JSON strings if that is wanted.
+function sayAddresses(head: u32): void {
+  let cell = head;
+  let first = true;
+  for (let step: u32 = 0; step < CHAIN_MAX && cell != 0; step++) {
+    for (let family: u32 = 4; family <= 6; family += 2) {
+      if (!cellHasFamily(cell, family)) continue;
+      const hi = cellHi(cell, family);
+      const lo = cellLo(cell, family);
+      if (isJson) {
+        item();
+        sayQuoted(<i32>family, hi, lo);
+      } else {
+        if (!first) textByte(32);
+        sayAddress(<i32>family, hi, lo);
+      }
+      first = false;
+    }
+    cell = nextOfKind(cell, KIND_MORE);
+  }
+}
+
+function sayRow(head: u32, until: u32): void {
+  sayName(head);
+  cellEnd();
+  sayAddresses(head);
+  cellEnd();
+  textString("in ");
+  saySpan(until - bootTime());
+  cellEnd();
+  sayMoment(wallOf(until));
+  cellEnd();
+  rowEnd();
+}
+
+function jsonRow(head: u32, until: u32): void {
+  item();
+  open(123);
+  const name = nextOfKind(head, KIND_NAME);
+  if (name != 0) {
+    member("name");
+    const bytes = <i32>nameText(name);
+    valueText(textAt, bytes);
+  }
+  member("addresses");
+  open(91);
+  sayAddresses(head);
+  close(93);
+  member("until");
+  jsonMoment(wallOf(until));
+  close(125);
+  printRoom();
+}
+
+function heading(): void {
+  textString("RESERVED FOR");
+  cellEnd();
+  textString("ADDRESSES");
+  cellEnd();
+  textString("FREE");
+  cellEnd();
+  textString("AT");
+  cellEnd();
+  rowEnd();
+}
+
+// Walks the reservations in the order of their ends: shows the first ones, counts the others by
+// days. Due ones are as good as free.
+function walkReservations(): void {
+  let lo: u64 = 0;
+  let shown = 0;
+  memory.fill(days, 0, <usize>(DAYS + 1) * 8);
+  never = 0;
+  due = 0;
+  while (radixNextTaken(EXPIRY, DUE_RESERVED, lo, DUE_RESERVED, u64.MAX_VALUE)) {
+    const until = <u32>(foundLo >> 32);
+    const head = <u32>foundLo;
+    lo = foundLo + 1;
+    if (until <= bootTime()) due++;
+    else if (until == NEVER) never++;
+    else if (shown < listed) {
+      shown++;
+      if (isJson) jsonRow(headAt(head), until);
+      else sayRow(headAt(head), until);
+    } else {
+      const day = min<u32>((until - bootTime()) / DAY, <u32>DAYS);
+      const p = days + ((<usize>day) << 3);
+      store<u64>(p, load<u64>(p) + 1);
+    }
+    if (lo == 0) return;
+  }
+}
+
+function reservationsText(): void {
+  if (word(H_RESERVED) == 0) {
+    say("no reservations\n");
+    return;
+  }
+  say("\n");
+  tableBegin();
+  heading();
+  walkReservations();
+  tablePrint();
+  heading();
+  walkReservations();
+  printHere();
+  for (let day = 0; day <= DAYS; day++) {
+    const count = load<u64>(days + ((<usize>day) << 3));
+    if (count == 0) continue;
+    sayNumber(<i64>count);
+    if (day == DAYS) say(" more after ");
+    else say(" more within day ");
+    sayNumber(day == DAYS ? day : day + 1);
+    say(day == DAYS ? " days\n" : "\n");
+  }
+  if (never == 0) return;
+  sayNumber(<i64>never);
+  say(" never end\n");
+}
+
+function jsonSets(count: i32): void {
+  const c = changetype<Census>(scratchTake(offsetof<Census>()));
+  member("sets");
+  if (settings == 0) {
+    say("null");
+    return;
+  }
+  open(91);
+  for (let i = 0; i < count; i++) {
+    const mark = scratchMark();
+    censusOf(i, c);
+    item();
+    open(123);
+    jsonCensus(c);
+    close(125);
+    printRoom();
+    scratchRewind(mark);
+  }
+  close(93);
+}
+
+function forecastJson(count: i32): void {
+  jsonSets(count);
+  if (!isThisBoot) return;
+  member("cooling");
+  open(123);
+  member("addresses");
+  valueNumber(<i64>countCooling());
+  if (lastDue != 0 && lastDue != NEVER) {
+    member("until");
+    jsonMoment(wallOf(lastDue));
+  }
+  close(125);
+  member("reservations");
+  open(123);
+  member("next");
+  open(91);
+  walkReservations();
+  close(93);
+  member("moreByDay");
+  open(91);
+  for (let day = 0; day <= DAYS; day++) {
+    item();
+    valueNumber(load<i64>(days + ((<usize>day) << 3)));
+  }
+  close(93);
+  member("never");
+  valueNumber(<i64>never);
+  close(125);
+}

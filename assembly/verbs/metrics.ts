@@ -1,0 +1,259 @@
+// `berth metrics`: what all networks hold, as Prometheus' text format for the textfile collector of
+// node-exporter. The format wants all samples of a metric in one place, so the networks are counted
+// first, one after the other, and printed together.
+//
+//   network  | name at, bytes | counts | first census, how many |      x NETWORKS_MAX
+//   census   | census.ts |                                             x CENSUSES_MAX
+//
+// --output FILE writes a file of mode 0644 under a temporary name and renames it, so the collector
+// never reads half of it. With --json each network tells the same as JSON.
+import { H_COOLING, H_RESERVED } from "../image/header";
+import { imageLength, word } from "../image/image";
+import { EXIT_ERROR, EXIT_OK } from "../numbers";
+import { call } from "../protocol/call";
+import { close, item, member, open, valueNumber } from "../protocol/document";
+import { ERROR_LIMIT, errorBegin, errorText } from "../protocol/errors";
+import { textByte } from "../protocol/text";
+import { scratchTake } from "../scratch";
+import { askAt, askBytes, askOption } from "./ask";
+import { allocations, Census, censusBegin, censusOf, oldest, settings } from "./census";
+import { outputBegin, outputEnd } from "./output";
+import { failed, isJson, printHere, printRoom, say, sayNumber } from "./print";
+import { sayWide } from "./wide";
+
+const NETWORKS_MAX: i32 = 4096;
+const CENSUSES_MAX: i32 = 8192;
+
+/** What is known of a network. */
+@unmanaged
+class Counted {
+  name: usize;
+  nameBytes: i32;
+  first: i32;
+  count: i32;
+  /** Are its range sets known? */
+  known: bool;
+  allocations: u64;
+  reservations: u64;
+  cooling: u64;
+  bytes: u64;
+  oldest: u64;
+}
+
+let networks: usize = 0;
+let networkCount: i32 = 0;
+let censuses: usize = 0;
+let censusCount: i32 = 0;
+let tooMany: bool = false;
+
+function network(i: i32): Counted {
+  return changetype<Counted>(networks + <usize>i * offsetof<Counted>());
+}
+
+function census(i: i32): Census {
+  return changetype<Census>(censuses + <usize>i * offsetof<Census>());
+}
+
+/** Takes the tables' memory, before the networks are read. */
+export function metricsAccepts(): bool {
+  if (isJson) return !askOption("output");
+  networks = scratchTake(<usize>NETWORKS_MAX * offsetof<Counted>());
+  censuses = scratchTake(<usize>CENSUSES_MAX * offsetof<Census>());
+  networkCount = 0;
+  censusCount = 0;
+  tooMany = false;
+  return true;
+}
+
+/** Counts the copied image; prints it, if JSON is wanted. */
+export function metrics(): i32 {
+  const count = censusBegin();
+  if (isJson) return metricsJson(count);
+  if (networkCount == NETWORKS_MAX || censusCount + count > CENSUSES_MAX) {
+    tooMany = true;
+    return EXIT_ERROR;
+  }
+  const n = network(networkCount++);
+  n.name = call.network.at;
+  n.nameBytes = call.network.bytes;
+  n.known = settings != 0;
+  n.first = censusCount;
+  n.count = count;
+  for (let i = 0; i < count; i++) censusOf(i, census(censusCount++));
+  n.allocations = allocations();
+  n.reservations = word(H_RESERVED);
+  n.cooling = word(H_COOLING);
+  n.bytes = <u64>imageLength();
+  n.oldest = <u64>oldest;
+  return EXIT_OK;
+}
+
+// HELP and TYPE of a metric.
+function head(name: string, type: string, help: string): void {
+  say("# HELP ");
+  say(name);
+  say(" ");
+  say(help);
+  say("\n# TYPE ");
+  say(name);
+  say(" ");
+  say(type);
+  say("\n");
+}
+
+// `name{network="..."`: the other labels follow.
+function sample(name: string, n: Counted): void {
+  say(name);
+  say('{network="');
+  for (let i = 0; i < n.nameBytes; i++) {
+    const c = <u32>load<u8>(n.name + i);
+    if (c == 10) say("\\n");
+    else {
+      if (c == 34 || c == 92) textByte(92);
+      textByte(c);
+    }
+  }
+  say('"');
+}
+
+function value(n: u64): void {
+  say("} ");
+  sayWide(0, n);
+  say("\n");
+  printRoom();
+}
+
+const ALLOCATIONS: i32 = 0;
+const RESERVATIONS: i32 = 1;
+const COOLING: i32 = 2;
+const OLDEST: i32 = 3;
+const BYTES: i32 = 4;
+const KNOWN: i32 = 5;
+
+function field(n: Counted, which: i32): u64 {
+  if (which == ALLOCATIONS) return n.allocations;
+  if (which == RESERVATIONS) return n.reservations;
+  if (which == COOLING) return n.cooling;
+  if (which == OLDEST) return n.oldest;
+  if (which == BYTES) return n.bytes;
+  return n.known ? 1 : 0;
+}
+
+function perNetwork(name: string, which: i32, help: string): void {
+  head(name, "gauge", help);
+  for (let i = 0; i < networkCount; i++) {
+    sample(name, network(i));
+    value(field(network(i), which));
+  }
+}
+
+function setSample(name: string, n: Counted, c: Census): void {
+  sample(name, n);
+  say(',set="');
+  sayNumber(c.index);
+  say('",family="');
+  sayNumber(c.family);
+  say('"');
+}
+
+function stateSample(n: Counted, c: Census, state: string, hi: u64, lo: u64): void {
+  setSample("berth_addresses", n, c);
+  say(',state="');
+  say(state);
+  say('"} ');
+  sayWide(hi, lo);
+  say("\n");
+  printRoom();
+}
+
+function perSet(): void {
+  head("berth_addresses", "gauge", "Addresses of a range set by state; free ones can be given.");
+  for (let i = 0; i < networkCount; i++) {
+    const n = network(i);
+    for (let k = 0; k < n.count; k++) {
+      const c = census(n.first + k);
+      stateSample(n, c, "held", 0, c.held);
+      stateSample(n, c, "reserved", 0, c.reserved);
+      stateSample(n, c, "cooling", 0, c.cooling);
+      stateSample(n, c, "free", c.freeHi, c.freeLo);
+    }
+  }
+  const size = "berth_range_set_size";
+  head(size, "gauge", "Addresses of a range set without gateways and excluded ones.");
+  for (let i = 0; i < networkCount; i++) {
+    const n = network(i);
+    for (let k = 0; k < n.count; k++) {
+      const c = census(n.first + k);
+      setSample(size, n, c);
+      say("} ");
+      sayWide(c.sizeHi, c.sizeLo);
+      say("\n");
+      printRoom();
+    }
+  }
+}
+
+/** Prints all networks. Answers the exit status. */
+export function metricsEnd(): i32 {
+  if (tooMany) {
+    errorBegin(ERROR_LIMIT);
+    errorText("there are more than 4096 networks or 8192 range sets: name one with --network");
+    return failed("metrics");
+  }
+  if (askOption("output") && !outputBegin(askAt, askBytes)) return failed("metrics");
+  printHere();
+  perNetwork("berth_allocations", ALLOCATIONS, "Owners that hold addresses.");
+  perNetwork("berth_reservations", RESERVATIONS, "Names for which addresses are reserved.");
+  perNetwork("berth_cooling", COOLING, "Addresses that were let go and cool down.");
+  const old = "berth_oldest_allocation_seconds";
+  perNetwork(old, OLDEST, "Age of the oldest allocation in the range sets; 0 without one.");
+  perNetwork("berth_state_bytes", BYTES, "Size of berth.state.");
+  const known = "berth_range_sets_known";
+  perNetwork(known, KNOWN, "1 if the state tells the range sets of the last ADD.");
+  perSet();
+  if (askOption("output") && !outputEnd()) return failed("metrics");
+  return EXIT_OK;
+}
+
+function wideMember(name: string, hi: u64, lo: u64): void {
+  member(name);
+  sayWide(hi, lo);
+}
+
+/** The members of a census in an open JSON object. */
+export function jsonCensus(c: Census): void {
+  member("set");
+  valueNumber(c.index);
+  member("family");
+  valueNumber(c.family);
+  wideMember("size", c.sizeHi, c.sizeLo);
+  wideMember("held", 0, c.held);
+  wideMember("reserved", 0, c.reserved);
+  wideMember("cooling", 0, c.cooling);
+  wideMember("free", c.freeHi, c.freeLo);
+}
+
+function metricsJson(count: i32): i32 {
+  const c = changetype<Census>(scratchTake(offsetof<Census>()));
+  wideMember("allocations", 0, allocations());
+  wideMember("reservations", 0, word(H_RESERVED));
+  wideMember("cooling", 0, word(H_COOLING));
+  wideMember("bytes", 0, <u64>imageLength());
+  member("sets");
+  if (settings == 0) {
+    say("null");
+    return EXIT_OK;
+  }
+  open(91);
+  for (let i = 0; i < count; i++) {
+    censusOf(i, c);
+    item();
+    open(123);
+    jsonCensus(c);
+    close(125);
+    printRoom();
+  }
+  close(93);
+  wideMember("oldestAllocationSeconds", 0, <u64>oldest);
+  return EXIT_OK;
+}

@@ -1,0 +1,84 @@
+// `berth forecast`: what ends when. Reservations are made by the library beside the plugin.
+
+import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
+import { openIpam } from "../../src/ipam/ipam.ts";
+import { berths } from "../plugin/support/binaries.ts";
+import { Caller } from "../plugin/support/caller.ts";
+import { type Plugin, pluginOf } from "../plugin/support/plugin.ts";
+import { folder, homeOf, type Network, network, removeAll } from "../plugin/support/space.ts";
+import { berth, lines, told } from "./support.ts";
+
+afterAll(removeAll);
+
+const DAY = 86_400;
+
+describe.each(berths)("$name: forecast", (binary) => {
+  let caller: Caller;
+  let p: Plugin;
+  let n: Network;
+  let dir: string;
+
+  beforeEach(() => {
+    caller = Caller.start(8);
+    p = pluginOf(caller, binary);
+    n = network(folder(), [[{ subnet: "10.5.0.0/24" }]], { cooldown: "2h" });
+    dir = n.ipam.dataDir;
+  });
+  afterEach(() => caller.close());
+
+  const reserve = (ttls: number[]) => {
+    const ipam = openIpam(homeOf(n), { lock: "per-call" });
+    const pool = ipam.pool("10.5.0.0/24");
+    for (const [i, ttl] of ttls.entries())
+      ipam.reserve(`shop/web-${i}`, { pools: [pool], addresses: [`10.5.0.${20 + i}`], ttl });
+    ipam.close();
+  };
+
+  it("lists the reservations that end next in their order, then how many on each day", async () => {
+    await p.given(n, "a");
+    reserve([3 * DAY + 60, 600, Number.POSITIVE_INFINITY, 90 * DAY, 7200, 3 * DAY + 90]);
+    const said = berth(binary, "forecast", "--data-dir", dir, "--next", "2");
+    expect([said.status, said.err]).toEqual([0, ""]);
+    const text = lines(said.out);
+    expect(text[1]).toBe("set 0: 253 addresses: 1 held, 6 reserved, 0 cooling, 246 free");
+    const rows = text.filter((line) => line.startsWith("shop/")).map((line) => line.split(/ +/));
+    expect(rows.map((row) => row[0])).toEqual(["shop/web-1", "shop/web-4"]);
+    expect(rows[0]![3]).toMatch(/^(10m|9m5\ds)$/);
+    expect(text).toContain("2 more within day 4");
+    expect(text).toContain("1 more after 14 days");
+    expect(text).toContain("1 never end");
+    const [net] = told(binary, "forecast", "--data-dir", dir, "--next", "3");
+    const told_ = net!.reservations as {
+      next: { name: string; until: string }[];
+      moreByDay: number[];
+    };
+    expect(told_.next.map((one) => one.name)).toEqual(["shop/web-1", "shop/web-4", "shop/web-0"]);
+    expect(Date.parse(told_.next[1]!.until) - Date.now()).toBeGreaterThan(7_190_000);
+    expect(told_.moreByDay[3]).toBe(1);
+    expect(told_).toMatchObject({ never: 1 });
+  });
+
+  it("tells how many addresses cool and how long the last of them does", async () => {
+    for (const id of ["a", "b", "c"]) await p.given(n, id);
+    for (const id of ["a", "b"]) await p.gone(n, id);
+    const said = berth(binary, "forecast", "--data-dir", dir);
+    expect(said.out).toMatch(/cooling: 2 addresses, the last of them free in (2h|1h59m)\n/);
+    expect(said.out).toContain("no reservations");
+    const [net] = told(binary, "forecast", "--data-dir", dir);
+    expect((net!.cooling as { addresses: number }).addresses).toBe(2);
+  });
+
+  it("counts what is due already as free", async () => {
+    const short = { ...n, ipam: { ...n.ipam, cooldown: 1 } };
+    for (const id of ["a", "b"]) await p.given(short, id);
+    await p.gone(short, "a");
+    await new Promise((done) => setTimeout(done, 2100));
+    const said = berth(binary, "forecast", "--data-dir", dir);
+    expect(said.out).toContain("set 0: 253 addresses: 1 held, 0 reserved, 0 cooling, 252 free");
+    expect(said.out).not.toContain("cooling: ");
+  });
+
+  it("refuses a --next that is no number", () => {
+    expect(berth(binary, "forecast", "--next", "many").status).toBe(2);
+  });
+});
