@@ -6,7 +6,7 @@
 //   reads    for each network: copy image and log -> the verb     no lock, nothing is written
 //   writes   one network or each in turn -> NEED_LOCK -> the store is opened -> the verb
 import { faultText } from "../fault";
-import { EXIT_OK, EXIT_USAGE, NEED_LOCK } from "../numbers";
+import { EXIT_ERROR, EXIT_OK, EXIT_USAGE, NEED_LOCK } from "../numbers";
 import { checkReserve } from "../pool/check";
 import {
   ERROR_ENVIRONMENT,
