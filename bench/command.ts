@@ -35,7 +35,7 @@ import { prefixes } from "./core/prefixes.ts";
 import { sparse } from "./core/sparse.ts";
 import { threads } from "./core/threads.ts";
 import { toolchain, writeBaseline } from "./instructions/baseline.ts";
-import { instructions, suite } from "./instructions/instructions.ts";
+import { suite as counted, instructions } from "./instructions/instructions.ts";
 import { compareFiles } from "./method/compare.ts";
 import type { Context, Experiment } from "./method/experiment.ts";
 import { machine, warnings } from "./method/machine.ts";
@@ -135,12 +135,19 @@ function progress(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
 }
 
+/** Runs them all, and shows each suite's tables when it is done. */
 async function runAll(list: readonly Experiment[], context: Context): Promise<Row[]> {
   const rows: Row[] = [];
   try {
-    for (const { suite, name, run } of list) {
-      progress(`${suite}: ${name}`);
-      rows.push(...(await run(context)));
+    for (const suite of new Set(list.map((one) => one.suite))) {
+      const own: Row[] = [];
+      for (const one of list.filter((other) => other.suite === suite)) {
+        progress(`${suite}: ${one.name}`);
+        own.push(...(await one.run(context)));
+      }
+      progress("");
+      console.log(tablesText(own));
+      rows.push(...own);
     }
   } finally {
     progress("");
@@ -160,7 +167,7 @@ async function bench(argv: string[]): Promise<number> {
     return 0;
   }
   if (compare) return compareFiles(positionals[0]!, positionals[1]!, console.log);
-  const list = chosen(context, baseline ? [suite] : filter);
+  const list = chosen(context, baseline ? [counted] : filter);
   const load = loadavg()[0]!;
   const begun = performance.now();
   const where = machine();
@@ -170,7 +177,6 @@ async function bench(argv: string[]): Promise<number> {
   console.log(`seed ${context.seed}  size ${size}  load ${load.toFixed(2)}`);
   const rows = await runAll(list, context);
   const noise = warnings(rows, load, where.clockStep);
-  console.log(tablesText(rows));
   const judged = rows.filter((row) => row.met !== undefined);
   const met = judged.filter((row) => row.met).length;
   const seconds = Math.round((performance.now() - begun) / 1000);
@@ -190,7 +196,7 @@ async function bench(argv: string[]): Promise<number> {
   ];
   for (const path of paths) writeFileSync(path, resultText(result));
   if (publish) say(writePage(result));
-  const worse = rows.filter((row) => row.suite === suite && row.met === false);
+  const worse = rows.filter((row) => row.suite === counted && row.met === false);
   for (const { what, ratio } of worse)
     console.error(
       `bench: ${what}: ${(ratio! * 100 - 100).toFixed(1)} % more instructions than the baseline ` +

@@ -47,7 +47,7 @@ function run({ quick, seed }: Context): Row[] {
   const table = "take and give by slot, from JavaScript";
   const pools = [
     { what: "/24, empty", pool: filled("10.0.0.0/24", 0) },
-    ...FILLS.map((fill) => ({
+    ...(quick ? FILLS.slice(0, 1) : FILLS).map((fill) => ({
       what: `/8, ${fill / 100} % full`,
       pool: filled("10.0.0.0/8", fill),
     })),

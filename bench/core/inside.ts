@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { loadRooms, packageRoot } from "../../src/wasm.ts";
 import { type Context, type Experiment, leftOut } from "../method/experiment.ts";
 import { measured, mix, ratioOf } from "../method/measure.ts";
-import { compileNative, findCompiler } from "../method/native.ts";
+import { compileNative, findCompiler, isFresh } from "../method/native.ts";
 import { figuresOf, type Row } from "../method/row.ts";
 import { FILLS, isFree } from "./hot.ts";
 
@@ -46,30 +46,36 @@ function inV8(fill: number, rounds: number): { ns: number[]; hash: number } {
   return { ns: ns.slice(Math.ceil(rounds / 10)), hash };
 }
 
-/** A driver around rooms.wasm as C, which the build has translated; throws what lacks. */
-export async function compileRooms(source: string, out: string, flags: string[]): Promise<string> {
+/**
+ * The driver many.c around rooms.wasm as C, which the build has translated; kept as
+ * build/bench/many. Throws what lacks.
+ */
+export async function compileMany(): Promise<string> {
   const root = packageRoot();
+  const out = join(root, "build/bench/many");
   const generated = join(root, "build/native/rooms.c");
-  if (!findCompiler()) throw new Error("there is no C compiler");
+  const source = join(root, "bench/core/many.c");
   if (!existsSync(generated)) throw new Error("build/native/rooms.c isn't built");
-  await compileNative({ name: "rooms", sources: [source, generated], out, flags });
+  if (isFresh(out, [generated, source])) return out;
+  if (!findCompiler()) throw new Error("there is no C compiler");
+  await compileNative({ name: "rooms", sources: [source, generated], out, flags: ["-O3"] });
   return out;
 }
 
 async function run({ quick }: Context): Promise<Row[]> {
   const rounds = quick ? 20 : 100;
-  const turns = quick ? 2 : 4;
+  const turns = quick ? 1 : 4;
+  const fills = quick ? FILLS.slice(0, 1) : FILLS;
   const wasm2c = "wasm2c, gcc -O3";
   let program = "";
   let missing = "";
   try {
-    const out = join(packageRoot(), "build/bench/many");
-    program = await compileRooms("bench/core/many.c", out, ["-O3"]);
+    program = await compileMany();
   } catch (error) {
     missing = (error as Error).message;
   }
   const rows: Row[] = [];
-  for (const fill of FILLS) {
+  for (const fill of fills) {
     const what = `/8, ${fill / 100} % full, mean of take and give`;
     const v8: number[] = [];
     const native: number[] = [];

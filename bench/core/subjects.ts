@@ -15,6 +15,9 @@ import { createPool, createPrefixPool, type Pool } from "../../src/index.ts";
 import { liveBytes } from "../method/garbage.ts";
 import { loadPeer } from "../peers/packages.ts";
 
+/** Whose row the others are beside. */
+export const OWN = "Berth";
+
 /** What is measured: an allocator of slots `first` to `last`. */
 export interface Subject {
   allocate(): number;
@@ -183,7 +186,7 @@ function versionOf(name: string): string {
 
 /** Berth first, then the peers that are here, and why the others aren't. */
 export async function subjects(peers: boolean, install: boolean): Promise<Found[]> {
-  const own: Maker = { who: "Berth", scans: false, make: berth };
+  const own: Maker = { who: OWN, scans: false, make: berth };
   if (!peers) return [own];
   const sets = loadPeer<{ TypedFastBitSet: new () => BitSet }>("js", "typedfastbitset", install);
   const packed = loadPeer<{

@@ -5,18 +5,19 @@
 // next: the median of several is taken. Without valgrind there is a row that says so; where the
 // environment has BERTH_VALGRIND=must (.ci/run) that is an error.
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { packageRoot } from "../../src/wasm.ts";
-import { compileRooms } from "../core/inside.ts";
+import { compileMany } from "../core/inside.ts";
 import { type Context, type Experiment, leftOut } from "../method/experiment.ts";
 import { medianOf, type Row } from "../method/row.ts";
 import { judge, readBaselines, toolchain } from "./baseline.ts";
 import { PluginCalls } from "./calls.ts";
 
 export const suite = "instructions";
-const RUNS = 9;
+/** Counted ADDs of which the median is taken: in a full run, in a quick one. */
+const RUNS = { full: 9, quick: 5 };
 /** Operations in one round of many.c: 64 batches of 1,024, taken and given. */
 const OPERATIONS = 64 * 1024 * 2;
 
@@ -48,14 +49,14 @@ export function count(
 }
 
 /** An ADD with so many held: the median over networks of their own, or over calls of one. */
-function countAdds(held: number): number {
+function countAdds(held: number, runs: number): number {
   const directory = mkdtempSync(join(tmpdir(), "berth-bench-"));
   try {
     const path = join(packageRoot(), "build/bin/berth");
     const counts: number[] = [];
     let calls = new PluginCalls(path, join(directory, "0"));
     calls.addMany(held);
-    for (let run = 1; run <= RUNS; run++) {
+    for (let run = 1; run <= runs; run++) {
       const { env, input } = calls.request("ADD", `counted-${run}`);
       counts.push(count(path, [], { env, input }));
       calls.remove(`counted-${run}`);
@@ -67,7 +68,7 @@ function countAdds(held: number): number {
   }
 }
 
-async function plugin(): Promise<Row[]> {
+async function plugin({ quick }: Context): Promise<Row[]> {
   const table = "one ADD of the native plugin, whole process";
   const head = { suite, table, who: "Berth" };
   const missing =
@@ -76,7 +77,12 @@ async function plugin(): Promise<Row[]> {
   return [0, 1000].map((held): Row => {
     const what = `ADD, ${held.toLocaleString("en-US")} held`;
     if (missing) return leftOut({ ...head, what }, missing);
-    return { ...head, what, unit: "instructions", value: countAdds(held) };
+    return {
+      ...head,
+      what,
+      unit: "instructions",
+      value: countAdds(held, RUNS[quick ? "quick" : "full"]),
+    };
   });
 }
 
@@ -91,10 +97,7 @@ async function rooms(_: Context): Promise<Row[]> {
   let missing = lacking();
   let program = "";
   try {
-    const directory = join(packageRoot(), "build/bench");
-    mkdirSync(directory, { recursive: true });
-    const out = join(directory, "counted");
-    if (!missing) program = await compileRooms("bench/core/many.c", out, ["-O3"]);
+    if (!missing) program = await compileMany();
   } catch (error) {
     missing = (error as Error).message;
   }

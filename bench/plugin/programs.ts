@@ -6,7 +6,7 @@
 
 import { existsSync, mkdirSync, realpathSync } from "node:fs";
 import { join } from "node:path";
-import { findCompiler } from "../method/native.ts";
+import { findCompiler, isFresh } from "../method/native.ts";
 import { compile } from "./spawner.ts";
 import { execute, type Workspace } from "./workspace.ts";
 
@@ -40,7 +40,7 @@ export async function findPrograms(
 ): Promise<Found> {
   const found: Found = { programs: [], missing: [] };
   await addBerth(found, root);
-  await addGlibc(found, root);
+  await addGlibc(found, root, options.install);
   await addPeers(found, root, options.install);
   await addFloors(found, join(root, "bench/plugin/empty.c"), workspace);
   return found;
@@ -69,7 +69,7 @@ async function addBerth(found: Found, root: string): Promise<void> {
 }
 
 /** The same plugin linked with glibc, where the native build took musl. */
-async function addGlibc(found: Found, root: string): Promise<void> {
+async function addGlibc(found: Found, root: string, install: boolean): Promise<void> {
   const label = "berth with glibc";
   const compiler = findCompiler()?.command;
   if (process.env.BERTH || compiler !== "musl-gcc") {
@@ -79,6 +79,15 @@ async function addGlibc(found: Found, root: string): Promise<void> {
     return;
   }
   const path = join(root, "build/bench/berth-glibc");
+  const program: Program = { role: "glibc", kind: "berth", path, label, origin: "gcc -static" };
+  if (isFresh(path, [join(root, "build/cni.wasm"), join(root, "native/host.c")])) {
+    found.programs.push(program);
+    return;
+  }
+  if (!install) {
+    found.missing.push(`${label}: not built yet, and this run builds nothing`);
+    return;
+  }
   // The build looks for its compiler once in a process: this one has its own.
   const code =
     'import { compileHost } from "./scripts/native.mjs";' +
@@ -89,8 +98,7 @@ async function addGlibc(found: Found, root: string): Promise<void> {
     env: { ...process.env, CC: "gcc" },
     timeoutMs: 120_000,
   });
-  if (made.status === 0)
-    found.programs.push({ role: "glibc", kind: "berth", path, label, origin: "gcc -static" });
+  if (made.status === 0) found.programs.push(program);
   else found.missing.push(`${label}: ${reasonOf(made.stderr)}`);
 }
 
