@@ -13,7 +13,7 @@ const suite = "core";
 const CHURN = "first free: release one, allocate one";
 const FILL = "first free: fill and empty";
 /** A sample that would take longer is left out: in a full run, in a quick one. */
-const SAMPLE_MS_MAX = { full: 1500, quick: 20 };
+const SAMPLE_MS_MAX = { full: 800, quick: 20 };
 /** Those that scan aren't even tried with more held addresses: in a full run, in a quick one. */
 const SCAN_MAX = { full: 100_000, quick: 1000 };
 /** Fewer addresses than these drown in what garbage collection leaves behind. */
@@ -110,7 +110,7 @@ async function measure(one: Situation, found: readonly Found[], context: Context
     tasks.push(Object.assign(tried.task, { samples }));
   }
   try {
-    const all = takeTurns(tasks, { rounds: quick ? 3 : 15, samples: 1, seed });
+    const all = takeTurns(tasks, { rounds: quick ? 3 : 11, samples: 1, seed });
     for (const [at, m] of all.entries()) {
       const task = tasks[at]!;
       rows.set(m.name, {

@@ -12,7 +12,10 @@ type Found = Extract<GoPeer, { version: string }>;
 
 /** Turns of a peer in a full run, and the time that one of its turns should take. */
 const TURNS = 7;
-const TURN_MS = 150;
+const TURN_MS = 100;
+/** A peer whose rounds take longer has few turns. */
+const SLOW_MS = 500;
+const SLOW_TURNS = 2;
 const RUN_MS_MAX = 30_000;
 /** Releases of a peer in a quick run, if it says that many of them take minutes. */
 const SLOW_QUICK = 4;
@@ -30,6 +33,7 @@ interface Runner {
   who: string;
   operations: number;
   rounds: number;
+  turns: number;
   can: GoRow;
   ns: number[];
   /** Its median beside Berth's, of each turn. */
@@ -60,11 +64,13 @@ async function start(
   const who = `${found.peer} ${found.version}`;
   const slow = quick ? SLOW_QUICK : (can.operationsMax ?? pairs);
   const operations = Math.min(pairs, can.operationsMax === undefined ? pairs : slow);
-  const one: Runner = { who, operations, rounds: 1, can, ns: [], ratios: [], bytes: 0 };
+  const none = { ns: [], ratios: [], bytes: 0 };
+  const one: Runner = { who, operations, rounds: 1, turns: 1, can, ...none };
   const [ns = 0] = await turn(one, found.peer, seed);
   const row = ROWS.find(({ name }) => name === can.row)!;
   const calls = 2 * (row.percent === 0 ? row.last - row.first + 1 : operations);
   const ms = (ns * calls) / 1e6;
+  if (!quick) one.turns = ms > SLOW_MS ? SLOW_TURNS : TURNS;
   one.rounds = quick ? 1 : Math.max(1, Math.min(50, Math.floor(TURN_MS / ms)));
   return one;
 }
@@ -98,7 +104,7 @@ export async function goRows(
   context: Context,
 ): Promise<Row[]> {
   if (!context.peers) return [];
-  const { seed, quick } = context;
+  const { seed } = context;
   const rows: Row[] = [];
   const runners: [peer: string, one: Runner][] = [];
   for (const peer of await peersOf(context)) {
@@ -111,8 +117,9 @@ export async function goRows(
     const left = peer.left.find((one) => one.row === row);
     if (left) rows.push(leftOut({ ...head, who: `${peer.peer} ${peer.version}` }, left.reason));
   }
-  for (let at = 0; at < (quick ? 1 : TURNS); at++)
+  for (let at = 0; at < TURNS; at++)
     for (const [peer, one] of runners) {
+      if (at >= one.turns) continue;
       const mine = takeTurns([own], { rounds: 3, samples: 1, seed: seed + at })[0]!;
       const ns = await turn(one, peer, seed);
       one.ns.push(...ns);
