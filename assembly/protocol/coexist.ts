@@ -102,6 +102,11 @@ export function coexistLock(): bool {
   return false;
 }
 
+/** Takes host-local's lock too, if the opened image is mirrored. false: an error has begun. */
+export function coexistMirrored(): bool {
+  return word(H_ADOPTED) != MIRRORED || coexistLock();
+}
+
 /** Gives both locks back. */
 export function coexistUnlock(): void {
   host.unlock();

@@ -4,10 +4,10 @@
 //
 //   begin -> enter network 0 -> NEED_LOCK
 //   next(lock) -> open the store, DEL notes -> the verb -> unlock -> enter network 1 -> NEED_LOCK
-import * as host from "../host";
 import { journalUndo } from "../image/image";
 import { EXIT_OK, NEED_LOCK } from "../numbers";
 import { call } from "../protocol/call";
+import { coexistMirrored, coexistUnlock } from "../protocol/coexist";
 import {
   ERROR_DISK,
   ERROR_ENVIRONMENT,
@@ -60,7 +60,7 @@ function ready(lock: i32): bool {
   }
   const opened = sessionOpen(false);
   if (opened < 0) return false;
-  if (opened != STORE_NONE) return sessionCatchUp();
+  if (opened != STORE_NONE) return coexistMirrored() && sessionCatchUp();
   errorBegin(ERROR_DISK);
   errorText("there is no state in ");
   errorBytes(call.directory.at, call.directory.bytes);
@@ -79,7 +79,7 @@ function work(lock: i32): i32 {
 export function changesNext(lock: i32): i32 {
   status = max<i32>(status, work(lock));
   journalUndo(); // what a verb didn't commit
-  host.unlock();
+  coexistUnlock();
   scratchRewind(mark);
   for (place++; place < placeCount; place++) {
     if (placeEnter(place)) return NEED_LOCK;
