@@ -7,7 +7,7 @@
 import { EXPIRY, SETS_MAX } from "../image/header";
 import { half, journalCount } from "../image/image";
 import { foundHi, foundLo, radixNextTaken } from "../sets/radix";
-import { C_DUE, cellAt, cellByte, STATE_ALLOCATION, STATE_COOLING } from "./cell";
+import { C_DUE, C_NEXT, cellAt, cellByte, cellHead, STATE_ALLOCATION, STATE_COOLING } from "./cell";
 import { coolingEnd, DUE_RESERVED, familyInSet } from "./expiry";
 import { reservationEnd } from "./reservations";
 
@@ -17,13 +17,25 @@ export const COLLECT_MAX: u32 = 8;
 const COLLECT_WORDS: u32 = 600;
 /** Entries, and changed words, where nothing else is free. */
 export const COLLECT_MANY: u32 = 64;
-const COLLECT_MANY_WORDS: u32 = 2400;
+const COLLECT_MANY_WORDS: u32 = 3600;
+/** Cells of a record that may still go when COLLECT_WORDS are exceeded; freeing one is 16 words. */
+const SHORT_CELLS: u32 = 16;
 
 /** Is the time of this cell's address over (it cools no more, or its reservation has expired)? */
 export function isOver(head: u32, cell: u32, now: u32): bool {
   const state = cellByte(head, 5);
   if (state == STATE_ALLOCATION) return false;
   return half((state == STATE_COOLING ? cell : head) + C_DUE) <= now;
+}
+
+function isShort(head: u32): bool {
+  let cell = head;
+  for (let n: u32 = 0; n < SHORT_CELLS; n++) {
+    cell = half(cell + C_NEXT);
+    if (cell == 0) return true;
+    cellAt(cell);
+  }
+  return false;
 }
 
 /**
@@ -42,6 +54,7 @@ export function collectMany(now: u32, number: u64, most: u32, words: u32 = COLLE
       continue;
     }
     const cell = cellAt(<u32>foundLo);
+    if (journalCount() > COLLECT_WORDS && !isShort(cellAt(cellHead(cell)))) break;
     if (foundHi == DUE_RESERVED) reservationEnd(cell, number);
     else coolingEnd(cell, familyInSet(cell, foundHi), number);
     done++;
