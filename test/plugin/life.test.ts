@@ -91,7 +91,9 @@ describe.each(clockHosts)("$name", ({ world }) => {
 
   test("annotated: only who names a time or addresses; a time is bounded by max", async () => {
     const config = net({ policy: "first", reserve: { for: "1h", max: "2h" } });
-    const long = annotated(config, { "berth.dev/reserve-for": "720h" });
+    const over = annotated(config, { "berth.dev/reserve-for": "720h" });
+    const long = annotated(config, { "berth.dev/reserve-for": "2h" });
+    expect(await add(over, "x", "default/x")).toMatch(/^110 .*at most 7200 s/);
     expect(await add(config, "a", WEB)).toBe("10.9.0.2");
     expect(await add(long, "b", "default/b")).toBe("10.9.0.3");
     const fixed = annotated(config, { "berth.dev/addresses": "10.9.0.9" });
@@ -102,7 +104,7 @@ describe.each(clockHosts)("$name", ({ world }) => {
     expect(await add(fixed, "e", "default/other")).toBe("10.9.0.9"); // `for` is over
     expect(await add(config, "f")).toBe("10.9.0.4"); // 10.9.0.3 is reserved still
     w.pass(3601);
-    expect(await add(config, "g")).toBe("10.9.0.3"); // 720 h were bounded to 2
+    expect(await add(config, "g")).toBe("10.9.0.3"); // and now its 2 h are over
   });
 
   test("ordinal: names that end in -<number>, but no random ends and no static pods", async () => {
