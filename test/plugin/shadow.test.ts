@@ -128,6 +128,13 @@ describe.each(berths)("[shadow] $name", (binary) => {
         plugin: { exit: 0, ips: ["10.77.0.11", "2001:db8:77::b"] },
         berth: { exit: 1, code: 999, msg: expect.stringContaining("ipam.policy") },
       });
+      await run(hostLocal!, n, "ADD", "behind-our-back");
+      expect((await run(binary.path, trial(), "ADD", "c")).exit).toBe(0);
+      expect(lines()[2]).toMatchObject({
+        same: false,
+        plugin: { ips: ["10.77.0.13", "2001:db8:77::d"] },
+        berth: { ips: ["10.77.0.11", "2001:db8:77::b"] },
+      });
     });
 
     it("lets nothing of ours change the answer: damage, a lock, a place to write", async () => {
