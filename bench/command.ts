@@ -26,41 +26,17 @@ import { writeFileSync } from "node:fs";
 import { loadavg } from "node:os";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { churns } from "./churn/churn.ts";
-import { firstFree } from "./core/firstfree.ts";
-import { hot } from "./core/hot.ts";
-import { inside } from "./core/inside.ts";
-import { memory } from "./core/memory.ts";
-import { prefixes } from "./core/prefixes.ts";
-import { sparse } from "./core/sparse.ts";
-import { threads } from "./core/threads.ts";
+import { runAlone } from "./alone.ts";
+import { experiments } from "./experiments.ts";
 import { toolchain, writeBaseline } from "./instructions/baseline.ts";
-import { suite as counted, instructions } from "./instructions/instructions.ts";
+import { suite as counted } from "./instructions/instructions.ts";
 import { compareFiles } from "./method/compare.ts";
 import type { Context, Experiment } from "./method/experiment.ts";
 import { machine, warnings } from "./method/machine.ts";
 import { type Row, sameWork } from "./method/row.ts";
 import { tablesText } from "./method/table.ts";
-import { closePlugin, plugins } from "./plugin/plugin.ts";
+import { closePlugin } from "./plugin/plugin.ts";
 import { readResult, resultPath, resultText, writePage } from "./report/page.ts";
-import { stores } from "./store/store.ts";
-
-/** Everything there is, in the order of the tables. */
-function experiments(quick: boolean): Experiment[] {
-  return [
-    ...firstFree(quick),
-    hot,
-    inside,
-    sparse,
-    prefixes,
-    memory,
-    threads,
-    ...churns,
-    ...plugins(quick),
-    ...stores,
-    ...instructions,
-  ];
-}
 
 class Usage extends Error {}
 
@@ -135,6 +111,12 @@ function progress(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
 }
 
+/** What is measured inside a process gets one of its own. */
+function runOne(one: Experiment, context: Context): Row[] | Promise<Row[]> {
+  const inside = one.suite === "core" || one.suite === "churn";
+  return inside ? runAlone(one, context) : one.run(context);
+}
+
 /** Runs them all, and shows each suite's tables when it is done. */
 async function runAll(list: readonly Experiment[], context: Context): Promise<Row[]> {
   const rows: Row[] = [];
@@ -143,7 +125,7 @@ async function runAll(list: readonly Experiment[], context: Context): Promise<Ro
       const own: Row[] = [];
       for (const one of list.filter((other) => other.suite === suite)) {
         progress(`${suite}: ${one.name}`);
-        own.push(...(await one.run(context)));
+        own.push(...(await runOne(one, context)));
       }
       progress("");
       console.log(tablesText(own));
