@@ -62,6 +62,12 @@ function holders(disk: Disk, what = ""): string[] {
   return [...new Set(held.map((one) => one.id))].sort();
 }
 
+function held(disk: Disk): string[] {
+  return new Copy(disk.read("berth.state")!, disk.read("berth.log")!)
+    .held()
+    .map(({ address, id }) => `${address} ${id}`);
+}
+
 function notes(disk: Disk): string[] {
   return [...disk.names.keys()].filter((name) => /^del-[0-9a-f]{32}$/.test(name));
 }
@@ -154,6 +160,18 @@ describe("notes of DELs", () => {
       if (outcome.status === 0) good++;
     }
     expect(good).toBeGreaterThan(0);
+  });
+
+  it("a second ADD frees nothing, whatever file operation fails", () => {
+    // Found by the random life: a note that couldn't be looked for counted as one that is there.
+    const config = network(ONE);
+    const disk = new Disk();
+    must(disk, "ADD", "x", config);
+    const given = held(disk);
+    for (const [failed, outcome, what] of atEvery(disk, "x", config, EIO)) {
+      expect(outcome.status, what).toBe(1);
+      expect(held(failed), what).toEqual(given);
+    }
   });
 
   it("an ADD finds its own DEL note among any number of foreign names", () => {

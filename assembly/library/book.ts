@@ -258,7 +258,8 @@ export function clearOwnNote(kind: u32, id: usize, bytes: u32, ifname: usize, if
   ownerDigests(kind, id, bytes, ifname, ifBytes);
   const d0 = digest0;
   const d1 = digest1;
-  if (!noteExists(d0, d1)) return 0;
+  const exists = noteExists(d0, d1);
+  if (exists <= 0) return exists;
   const head = recordByDigest(d0, d1);
   if (head != 0) {
     letGo(head, manner());

@@ -139,7 +139,14 @@ function clearOwnNote(): bool {
   const d0 = digest0;
   const d1 = digest1;
   const head = recordByDigest(d0, d1);
-  if (head != 0 && noteExists(d0, d1)) {
+  const exists = head == 0 ? 0 : noteExists(d0, d1);
+  if (exists < 0) {
+    // A container that lives may stand behind this: nothing is released on a guess.
+    journalUndo();
+    diskError("read this container's DEL note in ", exists);
+    return false;
+  }
+  if (exists != 0) {
     letGo(head, mannerOf());
     if (!sessionPart()) return false;
   }

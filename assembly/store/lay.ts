@@ -4,7 +4,7 @@
 //   berth.log   | ... | LAY_BYTES in memory from `from` on | ... |
 
 import * as host from "../host";
-import { appliedGeneration, HEADER_BYTES } from "../image/header";
+import { appliedGeneration, appliedNumber, H_LENGTH, HEADER_BYTES } from "../image/header";
 import { CELL_BYTES, cellIsSound, cellNumber } from "../records/cell";
 import { scratchMark, scratchRewind, scratchTake } from "../scratch";
 import {
@@ -25,15 +25,20 @@ const LAY_BYTES: u32 = 1048576;
 let base: usize = 0;
 let bytes: u32 = 0;
 
-// Lays one entry over the old view, cell by cell, where the cell there isn't younger.
+// Lays one entry over the old view, cell by cell, where the cell there isn't younger; of the header
+// what the journal writes (whether containers stay, cursors), where its page is older.
 function layOver(entry: usize): void {
   const number = load<u64>(entry, 16);
   const words = entryWords(entry);
   for (let n: u32 = 0; n < words; n++) {
     const offset = entryOffset(entry, n);
     const cell = offset & ~(CELL_BYTES - 1);
-    if (cell < HEADER_BYTES || cell > bytes - CELL_BYTES) continue;
-    if (cellIsSound(cell) && cellNumber(cell) > number) continue;
+    if (cell < HEADER_BYTES) {
+      if (offset < H_LENGTH || number <= appliedNumber()) continue;
+    } else {
+      if (cell > bytes - CELL_BYTES) continue;
+      if (cellIsSound(cell) && cellNumber(cell) > number) continue;
+    }
     store<u64>(base + offset, entryValue(entry, n));
   }
 }

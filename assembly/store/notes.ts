@@ -114,10 +114,11 @@ export function noteRemove(d0: u64, d1: u64, synced: bool): i32 {
   return status == 0 && synced ? host.syncDirectory() : status;
 }
 
-/** Is there a note for this owner? */
-export function noteExists(d0: u64, d1: u64): bool {
+/** Is there a note for this owner? 1 or 0; -errno where that can't be told. */
+export function noteExists(d0: u64, d1: u64): i32 {
   noteName(d0, d1);
   const handle = host.open(nameAt, nameBytes, 0);
-  if (handle >= 0) host.close(handle);
-  return handle != ENOENT;
+  if (handle < 0) return handle == ENOENT ? 0 : handle;
+  host.close(handle);
+  return 1;
 }

@@ -20,6 +20,22 @@ export interface Held {
   ifname: string;
 }
 
+/** An address that isn't free: who holds it, or whose it was and when it is free. */
+export interface Place {
+  family: 4 | 6;
+  value: bigint;
+  set: number;
+  state: "held" | "reserved" | "cooling";
+  /** Seconds of CLOCK_BOOTTIME, for what is reserved or cools. */
+  due: number;
+  id: string;
+  ifname: string;
+  /** namespace/name of the pod, "" for none. */
+  name: string;
+}
+
+const STATES = ["held", "held", "reserved", "cooling"] as const;
+
 function unused(): never {
   throw new Error("a walk of a copy calls no host function");
 }
@@ -31,8 +47,10 @@ export class Copy {
   /** What the core said of files that it can't even begin to walk, or "". */
   readonly refusal: string = "";
 
-  constructor(state: Uint8Array, log: Uint8Array) {
-    this.memory = new WebAssembly.Memory({ initial: MEMORY_PAGES, maximum: MEMORY_PAGES });
+  /** `memory`: one to be used again (its scratch part zeroed), by copies that aren't kept. */
+  constructor(state: Uint8Array, log: Uint8Array, memory?: WebAssembly.Memory) {
+    const pages = { initial: MEMORY_PAGES, maximum: MEMORY_PAGES };
+    this.memory = memory ?? new WebAssembly.Memory(pages);
     const module = fixtureModule("store", "cni");
     const host: WebAssembly.ModuleImports = {};
     for (const entry of WebAssembly.Module.imports(module))
@@ -97,6 +115,29 @@ export class Copy {
     }
     found.sort((a, b) => a.family - b.family || (a.value < b.value ? -1 : 1));
     return found.map(({ value: _, ...rest }) => rest);
+  }
+
+  /** Every address that isn't free; at most `most` of each family. Throws on damage. */
+  places(most = 65_536): Place[] {
+    if (this.refusal !== "") throw new Error(this.refusal);
+    const trap = this.#attempt(() => this.exports.placeList!(most));
+    if (trap !== "") throw new Error(trap);
+    const view = new DataView(this.memory.buffer);
+    const word = (at: number) => view.getUint32(at, true);
+    const text = (at: number) => Buffer.from(view.buffer, word(at + 4), word(at)).toString();
+    const found: Place[] = [];
+    for (let at: number = this.exports.heldAt!(); at !== 0; at = word(at + 60))
+      found.push({
+        value: (view.getBigUint64(at, true) << 64n) | view.getBigUint64(at + 8, true),
+        family: word(at + 16) === 4 ? 4 : 6,
+        set: word(at + 20),
+        state: STATES[word(at + 24)]!,
+        due: word(at + 28),
+        id: text(at + 32),
+        ifname: text(at + 40),
+        name: text(at + 48),
+      });
+    return found;
   }
 }
 

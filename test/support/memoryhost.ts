@@ -54,6 +54,8 @@ export class Disk {
   machine: Machine | undefined;
   /** The program's arguments. */
   argv: string[] = [];
+  /** What host.random's next bytes come from. */
+  salt = 1;
 
   syncNames(): void {
     this.#durable = new Map(this.names);
@@ -77,7 +79,14 @@ export class Disk {
     copy.wall = this.wall;
     copy.stuck = new Set(this.stuck);
     copy.machine = this.machine;
+    copy.salt = this.salt;
     return copy;
+  }
+
+  /** The kernel writes everything back, as before an orderly reboot. */
+  flush(): void {
+    for (const file of new Set(this.names.values())) sync(file);
+    this.syncNames();
   }
 
   /** The kernel writes some pages back, as it does at any time. */
@@ -153,15 +162,11 @@ function sync(file: File): void {
 
 let module: WebAssembly.Module | undefined;
 let memory: WebAssembly.Memory | undefined;
-let zeros: Buffer | undefined;
+const zeros = Buffer.alloc(SCRATCH_PROBE);
 
 /** The memory of all calls, its scratch part zeroed as that of a new process. */
-function freshMemory(): WebAssembly.Memory {
-  if (!memory || !zeros) {
-    memory = new WebAssembly.Memory({ initial: MEMORY_PAGES, maximum: MEMORY_PAGES });
-    zeros = Buffer.alloc(SCRATCH_PROBE);
-    return memory;
-  }
+export function freshMemory(): WebAssembly.Memory {
+  memory ??= new WebAssembly.Memory({ initial: MEMORY_PAGES, maximum: MEMORY_PAGES });
   const scratch = Buffer.from(memory.buffer, WINDOW_END);
   scratch.fill(0, 0, SCRATCH_USED);
   if (!scratch.subarray(SCRATCH_USED, SCRATCH_USED + SCRATCH_PROBE).equals(zeros)) scratch.fill(0);
@@ -306,7 +311,10 @@ export function call(
     clock: (which: number) =>
       BigInt(which === 0 ? disk.now : disk.wall + disk.now) * 1_000_000_000n,
     random: (into: number, length: number) => {
-      for (let n = 0; n < length; n++) bytes[into + n] = (n * 37 + 11) & 255;
+      for (let n = 0; n < length; n++) {
+        disk.salt = (Math.imul(disk.salt, 1664525) + 1013904223) >>> 0;
+        bytes[into + n] = disk.salt >>> 24;
+      }
       return 0;
     },
     slurp(at: number, length: number, into: number, cap: number): number {

@@ -1,0 +1,317 @@
+// The golden model of a network's life, from the issue and the docs: who holds which address, what
+// cools for whom and until when, where each range set goes on. Maps, slow and obvious.
+//
+// Where the choice of an address is free, the model doesn't foresee it: it is told what was given
+// and asks whether that was allowed. What is due but not yet collected may count as free or not.
+//
+//   places   address -> what isn't free       past   the states of an address since the last commit
+//                                                    that was promised to be on disk: after a power
+//                                                    cut any of them may be the true one
+
+import type { Family, RangeSpec, SetSpec } from "../support/ledger.ts";
+import { resultOf, text, type Variant } from "./network.ts";
+
+/** All addresses of one owner, in the order of its range sets. */
+export interface Allocation {
+  owner: string;
+  name: string;
+  keys: string[];
+}
+
+export interface Place {
+  family: Family;
+  value: bigint;
+  set: number;
+  state: "held" | "reserved" | "cooling";
+  whose: Allocation;
+  /** Seconds of CLOCK_BOOTTIME at which it is free; 0 while it is held. */
+  due: number;
+  /** Seconds that it waits in all. */
+  wait: number;
+}
+
+export interface Wanted {
+  family: Family;
+  value: bigint;
+}
+
+/** What the plugin answered. */
+export interface Answer {
+  ok: boolean;
+  code: number;
+  msg: string;
+  ips: { family: Family; value: bigint; length: number; gateway: string }[];
+}
+
+/** What an ADD asks for. */
+export interface Ask {
+  owner: string;
+  name: string;
+  wanted: Wanted[];
+  config: Variant;
+}
+
+/** A fault of the plugin, in words. */
+export class Fault extends Error {}
+
+type Cursor = Wanted | "unknown";
+interface Choice {
+  /** May this address be given? */
+  allows(value: bigint): boolean;
+  /** The only one, where it is certain. */
+  only?: bigint;
+  /** Why none is given; `must`: none may be given. */
+  error?: RegExp;
+  must: boolean;
+}
+
+/** Cooling addresses among which a call looks for one that yields. */
+const LOOK = 64;
+
+function before(a: number[], b: number[]): boolean {
+  const n = a.findIndex((x, i) => x !== b[i]);
+  return n >= 0 && a[n]! < b[n]!;
+}
+
+export function keyOf(family: Family, value: bigint): string {
+  return `${family}:${value}`;
+}
+
+export function show(key: string): string {
+  const [family, value] = key.split(":");
+  return text(family === "4" ? 4 : 6, BigInt(value!));
+}
+
+export function rangeOf(set: SetSpec, value: bigint): RangeSpec | undefined {
+  return set.ranges.find(({ start, end }) => value >= start && value <= end);
+}
+
+function isGateway(range: RangeSpec, family: Family, value: bigint): boolean {
+  return range.gateway?.[1] === family && range.gateway[0] === value;
+}
+
+function isExcluded(range: RangeSpec, value: bigint): boolean {
+  return range.excludes.some(([from, to]) => value >= from && value <= to);
+}
+
+/** May the set give this address at all? */
+export function usable(set: SetSpec, value: bigint): boolean {
+  const range = rangeOf(set, value);
+  return range !== undefined && !isGateway(range, set.family, value) && !isExcluded(range, value);
+}
+
+/** The set's addresses from (range, value) on, through all its ranges and round. */
+function* round(set: SetSpec, first: number, from: bigint): Generator<bigint> {
+  const begin = set.ranges[first]!;
+  for (let value = from; value <= begin.end; value++) yield value;
+  for (let n = 1; n < set.ranges.length; n++) {
+    const { start, end } = set.ranges[(first + n) % set.ranges.length]!;
+    for (let value = start; value <= end; value++) yield value;
+  }
+  for (let value = begin.start; value < from; value++) yield value;
+}
+
+export class Model {
+  /** Seconds of CLOCK_BOOTTIME. */
+  now = 1000;
+  places = new Map<string, Place>();
+  owners = new Map<string, Allocation>();
+  past = new Map<string, (Place | undefined)[]>();
+  /** Do containers survive a reboot, as the last ADD said? Both where nobody knows. */
+  keep = [false];
+  pastKeep: boolean[] = [];
+  #cursors = new Map<number, Cursor>();
+  #unknownCursors = false;
+
+  expired(place: Place): boolean {
+    return place.state !== "held" && place.due <= this.now;
+  }
+
+  put(key: string, place: Place | undefined): void {
+    const past = this.past.get(key) ?? [];
+    past.push(this.places.get(key));
+    this.past.set(key, past);
+    if (place) this.places.set(key, place);
+    else this.places.delete(key);
+  }
+
+  /** From here on a power cut loses nothing that has been answered. */
+  durable(): void {
+    this.past.clear();
+    this.pastKeep = [];
+  }
+
+  forgetCursors(): void {
+    this.#cursors.clear();
+    this.#unknownCursors = true;
+  }
+
+  #cursor(set: SetSpec): Cursor | undefined {
+    return this.#cursors.get(set.index) ?? (this.#unknownCursors ? "unknown" : undefined);
+  }
+
+  #isFree(set: SetSpec, value: bigint): boolean {
+    const place = this.places.get(keyOf(set.family, value));
+    return usable(set, value) && (!place || this.expired(place));
+  }
+
+  /** Where `next` and `first` begin: range and address; undefined = it isn't known. */
+  #begin(set: SetSpec, policy: Variant["policy"]): [number, bigint] | undefined {
+    const cursor = policy === "first" ? undefined : this.#cursor(set);
+    if (policy === "random" || cursor === "unknown") return undefined;
+    const at =
+      cursor?.family === set.family
+        ? set.ranges.findIndex(({ start, end }) => cursor.value >= start && cursor.value <= end)
+        : -1;
+    if (at < 0) return [0, set.ranges[0]!.start];
+    if (cursor!.value < set.ranges[at]!.end) return [at, cursor!.value + 1n];
+    const next = (at + 1) % set.ranges.length;
+    return [next, set.ranges[next]!.start];
+  }
+
+  /** What may be given of a set for which nothing was asked. */
+  #pick(set: SetSpec, policy: Variant["policy"]): Choice {
+    const [range, from] = this.#begin(set, policy) ?? [0, set.ranges[0]!.start];
+    const due: bigint[] = [];
+    for (const value of round(set, range, from)) {
+      if (!usable(set, value)) continue;
+      const place = this.places.get(keyOf(set.family, value));
+      if (place && this.expired(place)) due.push(value);
+      if (place) continue;
+      if (!this.#begin(set, policy)) return { allows: (v) => this.#isFree(set, v), must: false };
+      const all = [...due, value];
+      const sure = due.length === 0 ? { only: value } : {};
+      return { allows: (v) => all.includes(v), must: false, ...sure };
+    }
+    const yields = this.#yield(set);
+    if (due.length === 0) return yields;
+    return { allows: (v) => due.includes(v) || yields.allows(v), must: false };
+  }
+
+  /** Nothing is free: the longest cooling address of the set, looked for among so many. */
+  #yield(set: SetSpec): Choice {
+    const cooling = [...this.places.values()].filter((p) => p.state === "cooling");
+    const mine = cooling.filter((p) => p.family === set.family && usable(set, p.value));
+    const error = /no IP addresses available in range set/;
+    if (mine.length === 0) return { allows: () => false, error, must: true };
+    if (cooling.length > LOOK)
+      return { allows: (v) => mine.some((p) => p.value === v), error, must: false };
+    // The set's own number and those above first, then all, each in order of due times.
+    const rank = (p: Place) => [p.set < set.index ? 1 : 0, p.set, p.due];
+    const least = mine.map(rank).reduce((a, b) => (before(b, a) ? b : a));
+    const first = mine.filter((p) => !before(least, rank(p))).map((p) => p.value);
+    return { allows: (v) => first.includes(v), must: false };
+  }
+
+  /** What a request in one of the set's ranges gets. */
+  #wanted(set: SetSpec, { value }: Wanted, name: string): Choice {
+    const range = rangeOf(set, value)!;
+    const never = { allows: () => false, must: true };
+    if (isGateway(range, set.family, value))
+      return { ...never, error: /^failed .*requested ip .* is subnet's gateway/ };
+    if (isExcluded(range, value)) return { ...never, error: /requested ip .* is excluded/ };
+    const place = this.places.get(keyOf(set.family, value));
+    const mine = { allows: (v: bigint) => v === value, only: value, must: false };
+    if (!place) return mine;
+    const taken = /requested IP address .* is not available in range set/;
+    if (place.state !== "held" && name !== "" && place.whose.name === name) return mine;
+    return this.expired(place) ? { ...mine, error: taken } : { ...never, error: taken };
+  }
+
+  #choose(set: SetSpec, ask: Ask, unused: Wanted[]): Choice {
+    const hit = unused.findIndex((w) => w.family === set.family && rangeOf(set, w.value));
+    if (hit < 0) return this.#pick(set, ask.config.policy);
+    const [wanted] = unused.splice(hit, 1);
+    return this.#wanted(set, wanted!, ask.name);
+  }
+
+  #give(ask: Ask, answer: Answer): void {
+    const keys = answer.ips.map(({ family, value }) => keyOf(family, value));
+    const whose = { owner: ask.owner, name: ask.name, keys };
+    for (const [n, set] of ask.config.sets.entries()) {
+      const { family, value } = answer.ips[n]!;
+      const place = { family, value, set: set.index, state: "held" as const, whose };
+      this.put(keys[n]!, { ...place, due: 0, wait: 0 });
+    }
+    this.owners.set(ask.owner, whose);
+    this.pastKeep.push(...this.keep);
+    this.keep = [ask.config.reboot === "keep"];
+  }
+
+  #told(set: SetSpec): string {
+    const mine = [...this.places.values()].filter((p) => usable(set, p.value));
+    const all = mine.map(
+      (p) =>
+        `${show(keyOf(p.family, p.value))} ${p.state} by ${p.whose.owner.slice(0, 9)} in ${p.set} until ${p.due}`,
+    );
+    return `now ${this.now}, taken ${all.join(", ")}`;
+  }
+
+  /** An ADD and its answer. */
+  add(ask: Ask, answer: Answer): void {
+    const { sets } = ask.config;
+    const said = answer.ok ? "success" : `${answer.code} ${answer.msg}`;
+    if (this.owners.has(ask.owner)) {
+      if (/has been allocated to .*duplicate allocation is not allowed/.test(answer.msg)) return;
+      throw new Fault(`a second ADD of ${ask.owner} was answered ${said}`);
+    }
+    const unused = [...ask.wanted];
+    const moved = new Map<number, Cursor>();
+    if (answer.ok && answer.ips.length !== sets.length)
+      throw new Fault(`${sets.length} range sets, ${answer.ips.length} addresses`);
+    for (const [n, set] of sets.entries()) {
+      const choice = this.#choose(set, ask, unused);
+      const range = `for range ${n}:`;
+      if (!answer.ok && choice.error?.test(answer.msg) && answer.msg.includes(range)) {
+        for (const [index, cursor] of moved) this.#cursors.set(index, cursor);
+        return;
+      }
+      if (choice.must) throw new Fault(`range set ${n}: ${choice.error} is due, not ${said}`);
+      const given = answer.ips[n];
+      if (answer.ok && given) {
+        const shown = text(given.family, given.value);
+        if (given.family !== set.family || !choice.allows(given.value))
+          throw new Fault(`range set ${n}: ${shown} may not be given; ${this.#told(set)}`);
+        const right = resultOf(set.family, rangeOf(set, given.value)!);
+        if (given.length !== right.length || given.gateway !== right.gateway)
+          throw new Fault(`${shown}: prefix /${given.length} and gateway ${given.gateway}`);
+      }
+      const value = given?.value ?? choice.only;
+      moved.set(set.index, value === undefined ? "unknown" : { family: set.family, value });
+    }
+    if (unused.length > 0) {
+      if (answer.ok || !answer.msg.startsWith("failed to allocate all requested IPs:"))
+        throw new Fault(`requests that fit no range set were answered ${said}`);
+    } else if (!answer.ok) throw new Fault(`an ADD that can be served was answered ${said}`);
+    for (const [index, cursor] of moved) this.#cursors.set(index, cursor);
+    if (!answer.ok) return;
+    this.#give(ask, answer);
+  }
+
+  /** What a container held leaves it: by DEL, note or collection. */
+  release(owner: string, config: Variant): void {
+    const whose = this.owners.get(owner);
+    if (!whose) return;
+    this.owners.delete(owner);
+    for (const key of whose.keys) {
+      const place = this.places.get(key)!;
+      const cools = { state: "cooling" as const, due: this.now + config.cooldown };
+      this.put(
+        key,
+        config.cooldown > 0 ? { ...place, ...cools, wait: config.cooldown } : undefined,
+      );
+    }
+  }
+
+  /** Does STATUS have to say that a set is full (true), that none is (false), or either? */
+  full(config: Variant): boolean | undefined {
+    if (config.statusWhenFull !== "unavailable") return false;
+    const picks = config.sets.map((set) => this.#pick(set, "first"));
+    if (picks.some((p) => p.must)) return true;
+    const due = (set: SetSpec) =>
+      [...this.places.values()].some((p) => this.expired(p) && usable(set, p.value));
+    return config.sets.some((set, n) => picks[n]!.only === undefined && due(set))
+      ? undefined
+      : false;
+  }
+}

@@ -1,0 +1,77 @@
+// The networks of a random life: several configs over the same addresses, between which the life
+// changes. Small ranges, so that they fill up; some are as wide as a /64.
+
+import { format } from "../plugin/support/address.ts";
+import type { Family, RangeSpec, SetSpec } from "../support/ledger.ts";
+import { config } from "../support/world.ts";
+
+export type Policy = "next" | "first" | "random";
+
+/** A config as the model reads it; `json` is the same as a runtime hands it over. */
+export interface Variant {
+  sets: SetSpec[];
+  policy: Policy;
+  cooldown: number;
+  sync: "named" | "always" | "never";
+  reboot: "release" | "keep";
+  statusWhenFull: "ready" | "unavailable";
+  json: { cniVersion: string; name: string; ipam: Record<string, unknown> };
+}
+
+const TOP = (1n << 128n) - 64n;
+
+/** An address or prefix base as text. */
+export function text(family: Family, value: bigint): string {
+  return format({ v6: family === 6, value });
+}
+
+function subnetOf(family: Family, r: RangeSpec): { base: bigint; length: number } {
+  if (family === 4) return { base: r.start & ~63n, length: 26 };
+  return r.start >= TOP
+    ? { base: TOP, length: 122 }
+    : { base: (r.start >> 64n) << 64n, length: 64 };
+}
+
+/** Prefix length and gateway that a result tells for an address of the range. */
+export function resultOf(family: Family, r: RangeSpec): { length: number; gateway: string } {
+  const { length } = subnetOf(family, r);
+  return { length, gateway: text(r.gateway![1], r.gateway![0]) };
+}
+
+function rangeJson(family: Family, r: RangeSpec): object {
+  const { base, length } = subnetOf(family, r);
+  const exclude = r.excludes.flatMap(([from, to]) =>
+    Array.from({ length: Number(to - from) + 1 }, (_, n) => text(family, from + BigInt(n))),
+  );
+  const ends = { rangeStart: text(family, r.start), rangeEnd: text(family, r.end) };
+  const gateway = text(r.gateway![1], r.gateway![0]);
+  return { subnet: `${text(family, base)}/${length}`, ...ends, gateway, exclude };
+}
+
+/** The configs of a life by random numbers. A third of all lives know `"sync": "never"`. */
+export function variants(random: (n: number) => number, dataDir: string): Variant[] {
+  const syncs = random(3) === 0 ? (["named", "never"] as const) : (["named", "always"] as const);
+  return Array.from({ length: 6 }, () => variant(random, dataDir, syncs[random(2)]!));
+}
+
+function variant(random: (n: number) => number, dataDir: string, sync: Variant["sync"]): Variant {
+  const pick = <T>(list: readonly T[]): T => list[random(list.length)]!;
+  let sets = config(random);
+  while (sets.length === 0) sets = config(random);
+  for (const { family, ranges } of sets)
+    for (const r of ranges) r.gateway ??= [subnetOf(family, r).base + 1n, family];
+  const options = {
+    policy: pick(["next", "next", "first", "random"] as const),
+    cooldown: pick([0, 0, 5, 60, 3600]),
+    sync,
+    reboot: pick(["release", "release", "keep"] as const),
+    statusWhenFull: pick(["ready", "unavailable"] as const),
+  };
+  const ranges = sets.map(({ family, ranges: all }) => all.map((r) => rangeJson(family, r)));
+  const json = {
+    cniVersion: "1.1.0",
+    name: "life",
+    ipam: { type: "berth", dataDir, ranges, ...options },
+  };
+  return { sets, ...options, json };
+}

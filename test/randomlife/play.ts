@@ -1,0 +1,318 @@
+// Plays the steps of a life: the plugin on one side, the model on the other. After a step that was
+// killed or met an error the files tell how far it came; the model checks that it could.
+
+import { bare, parse } from "../plugin/support/address.ts";
+import { Copy } from "../support/check.ts";
+import { call, Disk, freshMemory, type Outcome } from "../support/memoryhost.ts";
+import { randomFrom } from "../support/world.ts";
+import { adopt, compare, type Dump, dumpOf, heldIn } from "./compare.ts";
+import { type Answer, type Ask, Fault, keyOf, Model, rangeOf, type Wanted } from "./model.ts";
+import { resultOf, type Variant } from "./network.ts";
+import { ownerOf, type Step, type Trouble, wantedOf } from "./steps.ts";
+
+type Verb = "ADD" | "DEL" | "CHECK" | "GC" | "STATUS";
+type Of<K extends Step["do"]> = Extract<Step, { do: K }>;
+
+function wanted(ip: string): Wanted {
+  const { v6, value } = parse(bare(ip))!;
+  return { family: v6 ? 6 : 4, value };
+}
+
+/** The container's variables of a step. */
+export function environment(step: Of<"add"> | Of<"del"> | Of<"check">): Record<string, string> {
+  const env: Record<string, string> = {
+    CNI_CONTAINERID: step.id,
+    CNI_IFNAME: step.ifname,
+    CNI_NETNS: "/x",
+  };
+  const args = ["IgnoreUnknown=1"];
+  if ("pod" in step && step.pod !== "")
+    args.push("K8S_POD_NAMESPACE=ns", `K8S_POD_NAME=${step.pod}`);
+  const ip = step.do === "add" ? step.ips.find(([source]) => source === "CNI_ARGS") : undefined;
+  if (ip) args.push(`IP=${ip[1]}`);
+  return { ...env, CNI_ARGS: args.join(";") };
+}
+
+/** The config of a step as the runtime hands it over. */
+export function configOf(step: Step, { json }: Variant): object {
+  if (step.do === "gc")
+    return {
+      ...json,
+      [step.key]: step.keep.map(({ id, ifname }) => ({ containerID: id, ifname })),
+    };
+  if (step.do === "check" && step.previous)
+    return {
+      ...json,
+      prevResult: {
+        cniVersion: "1.1.0",
+        ips: step.previous.map((ip) => ({ address: `${ip}/${ip.includes(":") ? 64 : 26}` })),
+      },
+    };
+  if (step.do === "del" && step.fault === "bare")
+    return { cniVersion: json.cniVersion, name: json.name };
+  if (step.do === "del" && step.fault === "broken")
+    return { ...json, ipam: { ...json.ipam, ranges: "none" } };
+  if (step.do !== "add") return json;
+  const ips = (source: string) => step.ips.filter(([s]) => s === source).map(([, ip]) => ip);
+  return { ...json, args: { cni: { ips: ips("args") } }, runtimeConfig: { ips: ips("runtime") } };
+}
+
+/** An outcome as the model reads it. */
+export function answerOf({ status, json }: Pick<Outcome, "status" | "json">): Answer {
+  const ips = ((json?.ips ?? []) as { address: string; gateway: string }[]).map((one) => ({
+    ...wanted(one.address),
+    length: Number(one.address.split("/")[1]),
+    gateway: one.gateway,
+  }));
+  return { ok: status === 0, code: json?.code ?? 0, msg: json?.msg ?? "", ips };
+}
+
+/** A life on files in memory. */
+export class Life {
+  readonly model = new Model();
+  readonly disk = new Disk();
+  readonly #configs: readonly Variant[];
+  /** Owners by the names of their DEL notes. */
+  readonly #notes = new Map<string, string>();
+  /** The config with which the files will be opened first in this boot, if nobody has yet. */
+  #opener: Variant | undefined;
+  #boots = 0;
+
+  constructor(configs: readonly Variant[]) {
+    this.#configs = configs;
+  }
+
+  #call(verb: Verb, env: Record<string, string>, config: object, trouble: Trouble = {}): Outcome {
+    const { at, errno, lock } = trouble;
+    const plan = at === undefined ? undefined : errno === undefined ? { at } : { at, errno };
+    const outcome = call(
+      this.disk,
+      { CNI_COMMAND: verb, CNI_PATH: "/x", ...env },
+      config,
+      plan,
+      lock,
+    );
+    // Only where a file operation failed may a file look damaged.
+    if (errno === undefined && /damaged|internal fault/.test(outcome.json?.msg ?? ""))
+      throw new Fault(`${verb}: ${outcome.json.msg}`);
+    return outcome;
+  }
+
+  #noteNames(): string[] {
+    return [...this.disk.names.keys()].filter((name) => name.startsWith("del-"));
+  }
+
+  /** Owners whose DEL notes wait. */
+  #noted(): string[] {
+    return this.#noteNames().map((name) => this.#notes.get(name)!);
+  }
+
+  /** What the next opening of the files will find; throws what their check finds. */
+  dump(): Dump {
+    let { disk } = this;
+    if (this.#opener) {
+      disk = disk.clone();
+      const { json } = this.#opener;
+      const { status, json: said } = call(disk, { CNI_COMMAND: "STATUS", CNI_PATH: "/x" }, json);
+      if (status !== 0 && !/no IP addresses available/.test(said?.msg)) throw new Fault(said?.msg);
+    }
+    const state = disk.read("berth.state");
+    if (!state) return new Map();
+    const copy = new Copy(state, disk.read("berth.log") ?? new Uint8Array(0), freshMemory());
+    const faults = copy.faults();
+    if (faults.length > 0) throw new Fault(`check: ${faults.join("; ")}`);
+    return dumpOf(copy.places());
+  }
+
+  /** The model beside the files. */
+  check(): void {
+    compare(this.model, this.dump());
+  }
+
+  play(step: Step): void {
+    const config = this.#configs[step.config]!;
+    if (this.#opener) this.#open(step, config);
+    if (step.do === "time") {
+      this.disk.now += step.seconds;
+      this.model.now += step.seconds;
+    } else if (step.do === "wall") this.disk.wall += step.seconds;
+    else if (step.do === "reboot") this.#reboot(step, config);
+    else if (step.do === "add") this.#add(step, config);
+    else if (step.do === "del") this.#del(step, config);
+    else if (step.do === "gc") this.#gc(step, config);
+    else this.#look(step, config);
+    if (this.#isPlain(step) && step.do !== "reboot") this.#opener = undefined;
+  }
+
+  // The model took over what the first opening of the boot finds now and with this config: where
+  // the step would open the files later or with another `reboot`, it is done before.
+  #open(step: Step, config: Variant): void {
+    const reboot = step.do === "del" && step.fault === "bare" ? "release" : config.reboot;
+    if (step.do !== "time" && step.do !== "wall" && reboot === this.#opener!.reboot) return;
+    this.#call("STATUS", {}, this.#opener!.json);
+    this.#opener = undefined;
+  }
+
+  #reboot(step: Of<"reboot">, config: Variant): void {
+    const { disk, model } = this;
+    const real = disk.wall + disk.now;
+    if (step.cut === undefined) disk.flush();
+    else disk.cut(randomFrom(step.cut));
+    disk.boot = `bbbbbbbb-cccc-dddd-eeee-${String(++this.#boots).padStart(12, "0")}`;
+    const was = model.now;
+    disk.now = step.now;
+    model.now = step.now;
+    disk.wall = real + step.down - disk.now;
+    this.#opener = config;
+    adopt(model, this.dump(), was, step.cut !== undefined, config.reboot === "keep");
+    for (const at of step.kills) this.#call("STATUS", {}, config.json, { at });
+    this.check();
+  }
+
+  /** Did the call come to an end as if nothing had happened? Else its files tell how far it came. */
+  #isPlain({ trouble }: Step): boolean {
+    return trouble === undefined;
+  }
+
+  /** What the notes on disk release in a call that writes. */
+  #applyNotes(noted: string[], config: Variant, dump?: Dump): void {
+    for (const owner of noted)
+      if (!dump || heldIn(dump, owner).length === 0) this.model.release(owner, config);
+  }
+
+  // A network that is never synced begins its log anew without syncing the image: with that it
+  // may lose what an earlier config had synced.
+  #promise(config: Variant, changed: boolean): void {
+    const never = this.#configs.some(({ sync }) => sync === "never");
+    if (changed && config.sync === "always" && !never) this.model.durable();
+  }
+
+  #add(step: Of<"add">, config: Variant): void {
+    const { model } = this;
+    const owner = ownerOf(step);
+    const name = step.pod === "" ? "" : `ns/${step.pod}`;
+    const ask: Ask = { owner, name, wanted: wantedOf(step.ips).map(wanted), config };
+    const noted = this.#noted();
+    const outcome = this.#call("ADD", environment(step), configOf(step, config), step.trouble);
+    if (step.trouble?.lock) {
+      if (outcome.json?.code !== 11) throw new Fault("an ADD without the lock isn't error 11");
+      return;
+    }
+    const answer = answerOf(outcome);
+    if (this.#isPlain(step)) {
+      this.#applyNotes(noted, config);
+      model.add(ask, answer);
+      if (this.#noted().length > 0) throw new Fault("notes are left after an ADD");
+      this.#promise(config, answer.ok);
+      return;
+    }
+    const dump = this.dump();
+    this.#applyNotes(noted, config, dump);
+    const held = heldIn(dump, owner);
+    const had = model.owners.has(owner);
+    if (!had && held.length > 0) {
+      const ips = config.sets.map((set) => {
+        const p = held.find((one) => one.set === set.index);
+        if (!p) throw new Fault(`${owner} holds nothing of range set ${set.index}`);
+        return {
+          family: p.family,
+          value: p.value,
+          ...resultOf(set.family, rangeOf(set, p.value)!),
+        };
+      });
+      model.add(ask, { ok: true, code: 0, msg: "", ips });
+    }
+    if (!had && !outcome.killed && answer.ok !== held.length > 0)
+      throw new Fault(
+        `an ADD was answered ${answer.ok ? "success" : answer.msg}, but ${owner} holds ${held.length}`,
+      );
+    if (answer.ok && !outcome.killed) {
+      for (const { family, value } of answer.ips)
+        if (!heldIn(dump, owner).some((p) => keyOf(p.family, p.value) === keyOf(family, value)))
+          throw new Fault("an ADD answered what isn't held");
+      this.#promise(config, true);
+    }
+    model.forgetCursors();
+    compare(model, dump);
+  }
+
+  #del(step: Of<"del">, config: Variant): void {
+    const { model } = this;
+    const owner = ownerOf(step);
+    const own = step.fault === "bare" ? { ...config, cooldown: 0, sync: "named" as const } : config;
+    const names = this.#noteNames();
+    const noted = this.#noted();
+    const outcome = this.#call("DEL", environment(step), configOf(step, config), step.trouble);
+    const fresh = this.#noteNames().filter((name) => !names.includes(name));
+    for (const name of fresh) this.#notes.set(name, owner);
+    if (!outcome.killed && outcome.status !== 0) {
+      if (outcome.json?.code !== 11 || this.#isPlain(step))
+        throw new Fault(`DEL: ${outcome.json?.msg}`);
+    }
+    if (this.#isPlain(step)) {
+      this.#applyNotes(noted, own);
+      const had = model.owners.has(owner);
+      model.release(owner, own);
+      if (this.#noted().length > 0) throw new Fault("notes are left after a DEL");
+      this.#promise(own, had);
+      return;
+    }
+    const dump = this.dump();
+    this.#applyNotes(noted, own, dump);
+    const had = model.owners.has(owner);
+    const held = heldIn(dump, owner).length > 0;
+    if (had && !held) {
+      model.release(owner, own);
+      this.#promise(own, outcome.status === 0 && !outcome.killed);
+    }
+    if (held && !outcome.killed && outcome.status === 0 && !this.#noted().includes(owner))
+      throw new Fault(`a DEL of ${owner} succeeded and did nothing`);
+    compare(model, dump);
+  }
+
+  #gc(step: Of<"gc">, config: Variant): void {
+    const { model } = this;
+    const noted = this.#noted();
+    const outcome = this.#call("GC", {}, configOf(step, config), step.trouble);
+    const keep = new Set(step.keep.map(ownerOf));
+    const plain = this.#isPlain(step);
+    if (plain && outcome.status !== 0) throw new Fault(`GC: ${outcome.json?.msg}`);
+    const dump = plain ? undefined : this.dump();
+    const gone = (owner: string) => !dump || heldIn(dump, owner).length === 0;
+    if (!step.trouble?.lock) this.#applyNotes(noted, config, dump);
+    let changed = false;
+    for (const owner of [...model.owners.keys()].filter((one) => !keep.has(one))) {
+      if (!gone(owner) && !outcome.killed && outcome.status === 0)
+        throw new Fault(`GC left ${owner}`);
+      if (!gone(owner)) continue;
+      model.release(owner, config);
+      changed = true;
+    }
+    this.#promise(config, changed && outcome.status === 0 && !outcome.killed);
+    if (dump) compare(model, dump);
+  }
+
+  #look(step: Of<"check"> | Of<"status">, config: Variant): void {
+    const { model } = this;
+    const check = step.do === "check";
+    const env = check ? environment(step) : {};
+    const verb = check ? "CHECK" : "STATUS";
+    const { status, json } = this.#call(verb, env, configOf(step, config), step.trouble);
+    if (!this.#isPlain(step)) {
+      this.check();
+      return;
+    }
+    const said = status === 0 ? "success" : json?.msg;
+    if (!check) {
+      const full = model.full(config);
+      if (full !== undefined && full !== (status !== 0)) throw new Fault(`STATUS: ${said}`);
+      return;
+    }
+    const owner = ownerOf(step);
+    if (this.#noted().includes(owner)) return;
+    const keys = model.owners.get(owner)?.keys;
+    const previous = step.previous?.map((ip) => keyOf(wanted(ip).family, wanted(ip).value));
+    const right = keys !== undefined && (!previous || keys.every((key) => previous.includes(key)));
+    if (right !== (status === 0)) throw new Fault(`CHECK of ${owner}: ${said}`);
+  }
+}

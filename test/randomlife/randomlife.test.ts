@@ -1,0 +1,83 @@
+// A random life against the golden model: ADDs, DELs (late, twice, lost in notes), collections,
+// reboots, power cuts, kills, errors, clock jumps and changes of the config, on files in memory.
+//
+// BERTH_SEED plays other lives, BERTH_LIFE_STEPS says how many steps in all (default 100,000),
+// BERTH_LIFE plays only the life of that number. A failure prints the steps that lead to it, as few
+// as can be found, and the last 30 of the life.
+
+import { expect, it } from "vitest";
+import { Random, seed } from "../plugin/support/random.ts";
+import { Fault } from "./model.ts";
+import { type Variant, variants } from "./network.ts";
+import { Life } from "./play.ts";
+import { line, shrink } from "./shrink.ts";
+import { type Step, Steps } from "./steps.ts";
+
+const total = Number(process.env.BERTH_LIFE_STEPS ?? 100_000);
+const only = process.env.BERTH_LIFE;
+/** Steps of one life; the next one has other addresses and begins on empty files. */
+const EACH = 4000;
+const CHECK_EVERY = 25;
+const SHRINK_MS = Number(process.env.SHRINK ?? 20_000);
+
+/** Plays a list of steps: what is wrong, or undefined. */
+function replay(configs: Variant[], steps: readonly Step[]): unknown {
+  const life = new Life(configs);
+  try {
+    for (const [n, step] of steps.entries()) {
+      life.play(step);
+      if (n % 5 === 0) life.check();
+    }
+    life.check();
+    return undefined;
+  } catch (error) {
+    return error;
+  }
+}
+
+function told(configs: Variant[], steps: Step[], error: unknown): string {
+  const words = (e: unknown) => `${e}`.replace(/\S*\d\S*|"[^"]*"/g, "").slice(0, 40);
+  const fails = (less: Step[]) => words(replay(configs, less)) === words(error);
+  const few = fails(steps) ? shrink(steps, fails, SHRINK_MS) : [];
+  const used = [...new Set(few.map((step) => step.config))];
+  return [
+    `the last of ${steps.length} steps:`,
+    ...steps.slice(-30).map(line),
+    `${few.length} steps fail as well: ${few.length > 0 ? replay(configs, few) : "none"}`,
+    ...few.slice(-60).map(line),
+    ...used.map((n) => `config ${n}: ${JSON.stringify(configs[n]!.json.ipam)}`),
+  ].join("\n");
+}
+
+/** Plays one life; throws what is wrong. */
+function live(number: number, count: number): void {
+  const dice = new Random(seed, number);
+  const random = (n: number) => dice.below(n);
+  const configs = variants(random, "/d");
+  const life = new Life(configs);
+  const next = new Steps(random, life.model, configs, { trouble: true });
+  const steps: Step[] = [];
+  try {
+    for (let n = 0; n < count; n++) {
+      const step = next.next();
+      steps.push(step);
+      life.play(step);
+      if (n % CHECK_EVERY === 0) life.check();
+    }
+    life.check();
+  } catch (error) {
+    const where = `seed ${seed} (BERTH_SEED), life ${number} (BERTH_LIFE), step ${steps.length}`;
+    console.error(`${where}: ${error}\n${told(configs, steps, error)}`);
+    throw error instanceof Fault ? new Error(`${where}: ${error.message}`) : error;
+  }
+}
+
+it("[model] a random life holds what the golden model holds, check finds no fault", {
+  timeout: 300_000,
+}, () => {
+  const lives = Math.ceil(total / EACH);
+  for (let number = 0; number < lives; number++)
+    if (only === undefined || Number(only) === number)
+      live(number, Math.min(EACH, total - number * EACH));
+  expect(lives).toBeGreaterThan(0);
+});
