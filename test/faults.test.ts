@@ -275,6 +275,22 @@ describe("rebuild", () => {
     }
   });
 
+  it("[crash] killed before its name is synced, the next call syncs it before it gives", () => {
+    // Found by the random life: a power cut took the new image's name and what was synced in it.
+    const config = network(ONE, { sync: "always", reboot: "keep" });
+    const start = new Disk();
+    must(start, "ADD", "x", config);
+    const rebooted = start.clone();
+    rebooted.boot = OTHER_BOOT;
+    for (const disk of [new Disk(), rebooted])
+      for (const [killed, , what] of atEvery(disk, "y", config)) {
+        must(killed, "ADD", "z", config, what);
+        killed.cut(() => 0);
+        must(killed, "ADD", "w", config, what);
+        expect(holders(killed, what), what).toEqual(expect.arrayContaining(["w", "z"]));
+      }
+  });
+
   it("whether containers survive a reboot is what the last ADD's config said", () => {
     // Fault C3: a DEL without ipam, first of its boot, let the containers of a "keep" network lapse.
     const bare = { cniVersion: "1.1.0", name: "n" };

@@ -54,6 +54,11 @@ export const A_FLAGS: u32 = 120;
 export const A_CHECK: u32 = 124;
 /** A_FLAGS: a write failed; a checkpoint must come before anything more is given. */
 export const FLAG_CHECKPOINT: u32 = 1;
+/**
+ * A_FLAGS: berth.state was renamed into place, and the directory isn't known to be synced: a synced
+ * commit into a file whose name a power cut takes away would be lost.
+ */
+export const FLAG_RENAMED: u32 = 2;
 
 export const H_LENGTH: u32 = 128;
 export const H_HELD: u32 = 136;
@@ -142,6 +147,14 @@ export function appliedSet(number: u64, generation: u64, tail: u32, last: u32, f
   store<u32>(base, last, A_LAST);
   store<u32>(base, flags, A_FLAGS);
   store<u32>(base, <u32>checksum(base + APPLIED, APPLIED_BYTES - 4), A_CHECK);
+}
+
+/** Sets or takes away a flag of A_FLAGS in memory: the next commit writes it. */
+export function flagPut(flag: u32, on: bool): void {
+  const flags = headerField(A_FLAGS);
+  const tail = headerField(A_TAIL);
+  const next = on ? flags | flag : flags & ~flag;
+  appliedSet(appliedNumber(), appliedGeneration(), tail, headerField(A_LAST), next);
 }
 
 /** Is the APPLIED block what `appliedSet` made? */

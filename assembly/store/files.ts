@@ -4,6 +4,8 @@
 import * as host from "../host";
 import { arenaFormat, arenaGrow, arenaRoom } from "../image/arena";
 import {
+  FLAG_RENAMED,
+  flagPut,
   H_ARENA,
   H_LENGTH,
   H_VERSION,
@@ -68,13 +70,21 @@ export function makeLog(generation: u64): i32 {
  * Writes the first `used` bytes of the image as a new state file and puts it in place. 0 or -errno.
  */
 export function writeImage(state: i32, used: u32): i32 {
+  flagPut(FLAG_RENAMED, true);
   let status = host.allocate(state, imageLength());
   for (let at: u32 = 0; status >= 0 && at < used; at += 1048576) {
     status = host.write(state, at, imageBase() + at, min<u32>(1048576, used - at));
   }
   if (status >= 0) status = host.sync(state);
   if (status >= 0) status = renameFile("berth.state.new", "berth.state");
-  return status < 0 ? status : host.syncDirectory();
+  return status < 0 ? status : nameSync();
+}
+
+/** Syncs the directory, so that berth.state keeps its name. 0 or -errno. */
+export function nameSync(): i32 {
+  const status = host.syncDirectory();
+  if (status >= 0) flagPut(FLAG_RENAMED, false);
+  return status;
 }
 
 /**

@@ -16,7 +16,6 @@
 import * as host from "../host";
 import {
   A_FLAGS,
-  A_LAST,
   A_TAIL,
   APPLIED,
   APPLIED_BYTES,
@@ -24,6 +23,8 @@ import {
   appliedNumber,
   appliedSet,
   FLAG_CHECKPOINT,
+  FLAG_RENAMED,
+  flagPut,
   H_KEY,
   H_LENGTH,
   headerField,
@@ -334,13 +335,7 @@ export function appliedWrite(): i32 {
 
 /** Marks that a checkpoint must come before anything more is given. Best effort. */
 export function appliedDistrust(): void {
-  appliedSet(
-    appliedNumber(),
-    appliedGeneration(),
-    headerField(A_TAIL),
-    headerField(A_LAST),
-    headerField(A_FLAGS) | FLAG_CHECKPOINT,
-  );
+  flagPut(FLAG_CHECKPOINT, true);
   appliedWrite();
 }
 
@@ -350,7 +345,8 @@ export function checkpoint(synced: bool): i32 {
   if (status >= 0 && synced) status = host.sync(stateFile);
   if (status < 0) return status;
   const generation = appliedGeneration() + 1;
-  appliedSet(appliedNumber(), generation, LOG_HEADER_BYTES, 0, 0);
+  const flags = headerField(A_FLAGS) & FLAG_RENAMED;
+  appliedSet(appliedNumber(), generation, LOG_HEADER_BYTES, 0, flags);
   status = appliedWrite();
   if (status < 0) return status;
   return logRestart(generation, synced);

@@ -21,6 +21,7 @@ import {
   appliedSet,
   FEATURE_LIBRARY,
   FLAG_CHECKPOINT,
+  FLAG_RENAMED,
   H_ARENA,
   H_BOOT,
   H_CREATED,
@@ -51,7 +52,15 @@ import { WINDOW_BASE, WINDOW_END } from "../numbers";
 import { fileReserve } from "../records/file";
 import { keyReserve } from "../records/key";
 import { scratchTake } from "../scratch";
-import { GROWTH_STEP, imageFormat, makeLog, openFile, openNew, writeImage } from "./files";
+import {
+  GROWTH_STEP,
+  imageFormat,
+  makeLog,
+  nameSync,
+  openFile,
+  openNew,
+  writeImage,
+} from "./files";
 import {
   checkpoint,
   ENTRY_HEADER_BYTES,
@@ -294,6 +303,10 @@ export function storeOpen(make: bool, keep: bool, durable: bool): i32 {
     if (replayed < 0) return replayed;
     if (headerField(A_FLAGS) & FLAG_CHECKPOINT) {
       const done = checkpoint(durable);
+      if (done < 0) return done;
+    }
+    if (durable && headerField(A_FLAGS) & FLAG_RENAMED) {
+      const done = nameSync();
       if (done < 0) return done;
     }
   }
