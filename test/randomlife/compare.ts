@@ -3,6 +3,7 @@
 
 import type { Place as Found } from "../support/check.ts";
 import { type Allocation, Fault, keyOf, type Model, type Place, show } from "./model.ts";
+import { sameName } from "./reserve.ts";
 
 /** What the files say, by address. */
 export type Dump = Map<string, Found>;
@@ -49,18 +50,40 @@ export function compare(model: Model, dump: Dump): void {
   }
 }
 
-/** What may become of a place at the first opening of another boot. */
-function afterReboot(
+/** What is known of the time between the last call of a boot and the first one of the next. */
+export interface Gap {
+  /** Seconds of the old boot's clock when it is over, by the wall clock; at most so many. */
+  passed: number;
+  /** No clock was set: it is exactly that. */
+  exact: boolean;
+  /** The new boot's clock. */
+  now: number;
+  cut: boolean;
+}
+
+/** Whether this can have become of an address. */
+function fits(
   place: Place | undefined,
-  before: Model,
-  now: number,
+  found: Found | undefined,
+  gap: Gap,
   keep: boolean,
-): (Place | undefined)[] {
-  if (!place) return [undefined];
-  if (place.state === "held") return [keep ? place : undefined];
-  // A cool-down begins anew; whether one that was over had been collected, nobody knows.
-  const anew = { ...place, due: now + place.wait };
-  return before.expired(place) ? [undefined, anew] : [anew];
+): boolean {
+  if (!place) return !found;
+  const anyName = gap.cut && found?.state !== "reserved";
+  if (place.state === "held") {
+    if (keep) return found !== undefined && isSame(found, place, anyName);
+    const { reserveFor } = place.whose;
+    if (reserveFor === 0) return !found;
+    const due = gap.now + reserveFor;
+    return found !== undefined && isSame(found, { ...place, state: "reserved", due }, anyName);
+  }
+  const left = place.due - Math.max(gap.passed, place.since);
+  if (!found) return left <= 0;
+  const full = place.due - place.since;
+  const wait = found.due - gap.now;
+  if (!isSame(found, { ...place, due: found.due }, anyName)) return false;
+  // An image that has no anchor yet lets the time begin anew.
+  return gap.exact ? wait === left || wait === full : wait >= Math.max(1, left) && wait <= full;
 }
 
 /** A cooling address whose record had another address that was given on: it may go with it. */
@@ -75,41 +98,67 @@ function named(place: Place, name: string, renamed: Map<Allocation, Allocation>)
   return { ...place, whose };
 }
 
+/** Is a younger record of the name there that is reserved now, or was such a one ever? */
+function isOvertaken(place: Place | undefined, before: Model, dump: Dump, cut: boolean): boolean {
+  if (!place || place.whose.name === "") return false;
+  return [...before.places.values()].some((other) => {
+    if (other.whose === place.whose || !sameName(other.whose, place.whose)) return false;
+    const there = dump.get(keyOf(other.family, other.value))?.state === "reserved";
+    return there && (cut || other.whose.changed > place.whose.changed);
+  });
+}
+
 /** The places after a reboot, each as the files have it; throws where that can't have come about. */
-function adopted(model: Model, before: Model, dump: Dump, cut: boolean, keep: boolean): Place[] {
+function adopted(before: Model, dump: Dump, gap: Gap, keep: boolean): Place[] {
+  const { cut } = gap;
   const out: Place[] = [];
   const renamed = new Map<Allocation, Allocation>();
   for (const key of new Set([...dump.keys(), ...before.places.keys(), ...before.past.keys()])) {
     const states = [before.places.get(key), ...(cut ? (before.past.get(key) ?? []) : [])];
     const found = dump.get(key);
-    const now = (place: Place | undefined) => afterReboot(place, before, model.now, keep);
-    // Of commits that weren't synced a record's head may be younger than its name: no harm is done.
-    const torn = states.length > 1 && found?.state !== "reserved";
-    const fits = states.flatMap(now).find((p) => (found ? p && isSame(found, p, torn) : !p));
-    if (found && fits) out.push(named(fits, found.name, renamed));
-    if (found ? fits : states.flatMap(now).includes(undefined)) continue;
+    const was = states.find((place) => fits(place, found, gap, keep));
+    if (found && was) {
+      const { state, due } = found;
+      const since = state === "held" ? was.since : gap.now;
+      out.push({
+        ...named(was, found.name, renamed),
+        state,
+        due: state === "held" ? 0 : due,
+        since,
+      });
+    }
+    if (found ? was : states.some((place) => fits(place, undefined, gap, keep))) continue;
     // Nor may more be whole of a record that has changed since than is needed to see that it went.
     if (!found && (states.length > 1 || (cut && isBroken(states[0], before)))) continue;
+    if (!found && isOvertaken(states[0], before, dump, cut)) continue;
     const were = states.map(say).join(", or ");
-    throw new Fault(
-      `${show(key)} is ${say(found)} after a ${cut ? "cut" : "reboot"}: it was ${were}`,
-    );
+    const when = `after a ${cut ? "cut" : "reboot"}, ${gap.passed} passed${gap.exact ? "" : " at most"}`;
+    throw new Fault(`${show(key)} is ${say(found)} ${when}: it was ${were}`);
   }
   return out;
 }
 
+/** A name and interface has one reservation. */
+function checkNames(places: readonly Place[]): void {
+  const reserved = places.filter((p) => p.state === "reserved");
+  for (const { whose } of reserved)
+    for (const other of reserved)
+      if (other.whose !== whose && sameName(other.whose, whose))
+        throw new Fault(`${whose.name} has two reservations after a reboot`);
+}
+
 /** Takes over what the first opening of a boot found; throws where that can't have come about. */
-export function adopt(model: Model, dump: Dump, was: number, cut: boolean, keep: boolean): void {
+export function adopt(model: Model, dump: Dump, was: number, gap: Gap, keep: boolean): void {
   const before = Object.assign(Object.create(Object.getPrototypeOf(model)), model) as Model;
   before.now = was;
-  const known = [...model.keep, ...(cut ? model.pastKeep : [])];
+  const known = [...model.keep, ...(gap.cut ? model.pastKeep : [])];
   const kept = new Set(known.map((k) => k || keep));
   model.keep = [];
   let places: Place[] | undefined;
   const faults: string[] = [];
   for (const one of kept) {
     try {
-      places = adopted(model, before, dump, cut, one);
+      places = adopted(before, dump, gap, one);
       model.keep.push(one);
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
@@ -117,6 +166,7 @@ export function adopt(model: Model, dump: Dump, was: number, cut: boolean, keep:
     }
   }
   if (!places) throw new Fault(faults.join("; "));
+  checkNames(places);
   model.places = new Map(places.map((p) => [keyOf(p.family, p.value), { ...p }]));
   model.owners.clear();
   for (const place of model.places.values()) {
@@ -126,7 +176,7 @@ export function adopt(model: Model, dump: Dump, was: number, cut: boolean, keep:
     model.owners.set(owner, whose);
     place.whose = whose;
   }
-  if (cut) model.forgetCursors();
+  if (gap.cut) model.forgetCursors();
   model.durable();
 }
 
@@ -137,12 +187,11 @@ export function adopt(model: Model, dump: Dump, was: number, cut: boolean, keep:
 function allocationOf(owner: string, places: readonly Place[], before: Model): Allocation {
   const mine = places.filter((p) => p.state === "held" && p.whose.owner === owner);
   const keys = mine.map((p) => keyOf(p.family, p.value));
-  const { name } = mine[0]!.whose;
   for (const whose of mine.map((p) => p.whose)) {
     const families = new Set(whose.keys.map((key) => key.split(":")[0]));
     const torn = whose.keys.some((key) => before.past.has(key));
     const several = torn && families.size < whose.keys.length;
-    if (whose.keys.length === keys.length || several) return { owner, name, keys };
+    if (whose.keys.length === keys.length || several) return { ...whose, keys };
   }
   const was = mine[0]!.whose.keys.length;
   throw new Fault(`${owner} holds ${keys.length} of its ${was} addresses after a cut`);

@@ -10,12 +10,19 @@
 
 import type { Family, RangeSpec, SetSpec } from "../support/ledger.ts";
 import { resultOf, text, type Variant } from "./network.ts";
+import { endReservations, reserveTime } from "./reserve.ts";
 
 /** All addresses of one owner, in the order of its range sets. */
 export interface Allocation {
   owner: string;
+  ifname: string;
   name: string;
   keys: string[];
+  /** Seconds for which its name is reserved when it goes, as it was when it came; 0 = it isn't. */
+  reserveFor: number;
+  /** The order in which allocations were made, and that in which they changed last. */
+  serial: number;
+  changed: number;
 }
 
 export interface Place {
@@ -24,10 +31,9 @@ export interface Place {
   set: number;
   state: "held" | "reserved" | "cooling";
   whose: Allocation;
-  /** Seconds of CLOCK_BOOTTIME at which it is free; 0 while it is held. */
+  /** Seconds of CLOCK_BOOTTIME: at which it was let go, and at which it is free; 0 while held. */
+  since: number;
   due: number;
-  /** Seconds that it waits in all. */
-  wait: number;
 }
 
 export interface Wanted {
@@ -46,6 +52,7 @@ export interface Answer {
 /** What an ADD asks for. */
 export interface Ask {
   owner: string;
+  ifname: string;
   name: string;
   wanted: Wanted[];
   config: Variant;
@@ -60,6 +67,8 @@ interface Choice {
   allows(value: bigint): boolean;
   /** The only one, where it is certain. */
   only?: bigint;
+  /** It comes back to its name: that is no part of the round. */
+  claim?: boolean;
   /** Why none is given; `must`: none may be given. */
   error?: RegExp;
   must: boolean;
@@ -120,6 +129,9 @@ export class Model {
   /** Do containers survive a reboot, as the last ADD said? Both where nobody knows. */
   keep = [false];
   pastKeep: boolean[] = [];
+  /** The node's name. */
+  node = "node-1";
+  changes = 0;
   #cursors = new Map<number, Cursor>();
   #unknownCursors = false;
 
@@ -185,7 +197,27 @@ export class Model {
     }
     const yields = this.#yield(set);
     if (due.length === 0) return yields;
-    return { allows: (v) => due.includes(v) || yields.allows(v), must: false };
+    const all = [...this.places.values()].filter((p) => this.expired(p)).length;
+    if (all < LOOK) return { allows: (v) => due.includes(v), must: false };
+    return { ...yields, allows: (v) => due.includes(v) || yields.allows(v), must: false };
+  }
+
+  /** What is reserved for the asking name, or else cools since it had it. */
+  #claim(set: SetSpec, ask: Ask): Choice | undefined {
+    if (ask.name === "") return undefined;
+    const own = [...this.places.values()].filter(
+      (p) =>
+        p.state !== "held" &&
+        !this.expired(p) &&
+        p.family === set.family &&
+        p.whose.name === ask.name &&
+        p.whose.ifname === ask.ifname &&
+        usable(set, p.value),
+    );
+    const reserved = own.filter((p) => p.state === "reserved");
+    const mine = (reserved.length > 0 ? reserved : own).map((p) => p.value);
+    if (mine.length === 0) return undefined;
+    return { allows: (v) => mine.includes(v), must: false, claim: true };
   }
 
   /** Nothing is free: the longest cooling address of the set, looked for among so many. */
@@ -215,27 +247,37 @@ export class Model {
     if (!place) return mine;
     const taken = /requested IP address .* is not available in range set/;
     if (place.state !== "held" && name !== "" && place.whose.name === name) return mine;
-    return this.expired(place) ? { ...mine, error: taken } : { ...never, error: taken };
+    return this.expired(place) ? mine : { ...never, error: taken };
   }
 
   #choose(set: SetSpec, ask: Ask, unused: Wanted[]): Choice {
     const hit = unused.findIndex((w) => w.family === set.family && rangeOf(set, w.value));
-    if (hit < 0) return this.#pick(set, ask.config.policy);
+    if (hit < 0) return this.#claim(set, ask) ?? this.#pick(set, ask.config.policy);
     const [wanted] = unused.splice(hit, 1);
     return this.#wanted(set, wanted!, ask.name);
   }
 
-  #give(ask: Ask, answer: Answer): void {
+  /** Answers whether the commit is one that `"sync": "named"` syncs. */
+  #give(ask: Ask, answer: Answer): boolean {
     const keys = answer.ips.map(({ family, value }) => keyOf(family, value));
-    const whose = { owner: ask.owner, name: ask.name, keys };
+    const reserveFor = reserveTime(ask.config.reserve, ask.name, this.node);
+    const serial = ++this.changes;
+    const { owner, ifname, name } = ask;
+    const whose = { owner, ifname, name, keys, reserveFor, serial, changed: serial };
+    let named = reserveFor > 0;
     for (const [n, set] of ask.config.sets.entries()) {
       const { family, value } = answer.ips[n]!;
+      const was = this.places.get(keys[n]!);
+      if (was?.state === "reserved" && !this.expired(was)) named = true;
       const place = { family, value, set: set.index, state: "held" as const, whose };
-      this.put(keys[n]!, { ...place, due: 0, wait: 0 });
+      this.put(keys[n]!, { ...place, since: this.now, due: 0 });
     }
-    this.owners.set(ask.owner, whose);
+    this.owners.set(owner, whose);
+    // A name has one reservation: what of it wasn't taken back is given up.
+    if (endReservations(this, whose)) named = true;
     this.pastKeep.push(...this.keep);
     this.keep = [ask.config.reboot === "keep"];
+    return named;
   }
 
   #told(set: SetSpec): string {
@@ -247,12 +289,13 @@ export class Model {
     return `now ${this.now}, taken ${all.join(", ")}`;
   }
 
-  /** An ADD and its answer. */
-  add(ask: Ask, answer: Answer): void {
+  /** An ADD and its answer. Answers whether the commit is one that `"sync": "named"` syncs. */
+  add(ask: Ask, answer: Answer): boolean {
     const { sets } = ask.config;
     const said = answer.ok ? "success" : `${answer.code} ${answer.msg}`;
     if (this.owners.has(ask.owner)) {
-      if (/has been allocated to .*duplicate allocation is not allowed/.test(answer.msg)) return;
+      if (/has been allocated to .*duplicate allocation is not allowed/.test(answer.msg))
+        return false;
       throw new Fault(`a second ADD of ${ask.owner} was answered ${said}`);
     }
     const unused = [...ask.wanted];
@@ -264,7 +307,7 @@ export class Model {
       const range = `for range ${n}:`;
       if (!answer.ok && choice.error?.test(answer.msg) && answer.msg.includes(range)) {
         for (const [index, cursor] of moved) this.#cursors.set(index, cursor);
-        return;
+        return false;
       }
       if (choice.must) throw new Fault(`range set ${n}: ${choice.error} is due, not ${said}`);
       const given = answer.ips[n];
@@ -276,6 +319,7 @@ export class Model {
         if (given.length !== right.length || given.gateway !== right.gateway)
           throw new Fault(`${shown}: prefix /${given.length} and gateway ${given.gateway}`);
       }
+      if (choice.claim) continue;
       const value = given?.value ?? choice.only;
       moved.set(set.index, value === undefined ? "unknown" : { family: set.family, value });
     }
@@ -284,23 +328,7 @@ export class Model {
         throw new Fault(`requests that fit no range set were answered ${said}`);
     } else if (!answer.ok) throw new Fault(`an ADD that can be served was answered ${said}`);
     for (const [index, cursor] of moved) this.#cursors.set(index, cursor);
-    if (!answer.ok) return;
-    this.#give(ask, answer);
-  }
-
-  /** What a container held leaves it: by DEL, note or collection. */
-  release(owner: string, config: Variant): void {
-    const whose = this.owners.get(owner);
-    if (!whose) return;
-    this.owners.delete(owner);
-    for (const key of whose.keys) {
-      const place = this.places.get(key)!;
-      const cools = { state: "cooling" as const, due: this.now + config.cooldown };
-      this.put(
-        key,
-        config.cooldown > 0 ? { ...place, ...cools, wait: config.cooldown } : undefined,
-      );
-    }
+    return answer.ok && this.#give(ask, answer);
   }
 
   /** Does STATUS have to say that a set is full (true), that none is (false), or either? */

@@ -7,11 +7,20 @@ import { config } from "../support/world.ts";
 
 export type Policy = "next" | "first" | "random";
 
+/** `ipam.reserve`, times in seconds. */
+export interface Reserve {
+  for: number;
+  pods: "annotated" | "ordinal" | "all";
+  max: number;
+  perNamespace: number;
+}
+
 /** A config as the model reads it; `json` is the same as a runtime hands it over. */
 export interface Variant {
   sets: SetSpec[];
   policy: Policy;
   cooldown: number;
+  reserve: Reserve | undefined;
   sync: "named" | "always" | "never";
   reboot: "release" | "keep";
   statusWhenFull: "ready" | "unavailable";
@@ -54,6 +63,16 @@ export function variants(random: (n: number) => number, dataDir: string): Varian
   return Array.from({ length: 6 }, () => variant(random, dataDir, syncs[random(2)]!));
 }
 
+function reserve(pick: <T>(list: readonly T[]) => T): Reserve {
+  const time = pick([10, 600, 86_400]);
+  return {
+    for: time,
+    pods: pick(["annotated", "ordinal", "ordinal", "all", "all"] as const),
+    max: pick([0, time, 7200, 604_800].filter((most) => most === 0 || most >= time)),
+    perNamespace: pick([0, 0, 2, 5]),
+  };
+}
+
 function variant(random: (n: number) => number, dataDir: string, sync: Variant["sync"]): Variant {
   const pick = <T>(list: readonly T[]): T => list[random(list.length)]!;
   let sets = config(random);
@@ -63,6 +82,7 @@ function variant(random: (n: number) => number, dataDir: string, sync: Variant["
   const options = {
     policy: pick(["next", "next", "first", "random"] as const),
     cooldown: pick([0, 0, 5, 60, 3600]),
+    reserve: random(3) === 0 ? undefined : reserve(pick),
     sync,
     reboot: pick(["release", "release", "keep"] as const),
     statusWhenFull: pick(["ready", "unavailable"] as const),

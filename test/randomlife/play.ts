@@ -5,9 +5,19 @@ import { bare, parse } from "../plugin/support/address.ts";
 import { Copy } from "../support/check.ts";
 import { call, Disk, freshMemory, type Outcome } from "../support/memoryhost.ts";
 import { randomFrom } from "../support/world.ts";
-import { adopt, compare, type Dump, dumpOf, heldIn } from "./compare.ts";
-import { type Answer, type Ask, Fault, keyOf, Model, rangeOf, type Wanted } from "./model.ts";
+import { adopt, compare, type Dump, dumpOf, type Gap, heldIn } from "./compare.ts";
+import {
+  type Allocation,
+  type Answer,
+  type Ask,
+  Fault,
+  keyOf,
+  Model,
+  rangeOf,
+  type Wanted,
+} from "./model.ts";
 import { resultOf, type Variant } from "./network.ts";
+import { leave, type Manner } from "./reserve.ts";
 import { ownerOf, type Step, type Trouble, wantedOf } from "./steps.ts";
 
 type Verb = "ADD" | "DEL" | "CHECK" | "GC" | "STATUS";
@@ -67,6 +77,12 @@ export function answerOf({ status, json }: Pick<Outcome, "status" | "json">): An
   return { ok: status === 0, code: json?.code ?? 0, msg: json?.msg ?? "", ips };
 }
 
+/** 2026: a wall clock before isn't believed. */
+const RELEASED = 1_767_225_600;
+
+/** How a call lets containers go, and whether it syncs that. */
+type How = Manner & Pick<Variant, "sync">;
+
 /** A life on files in memory. */
 export class Life {
   readonly model = new Model();
@@ -77,9 +93,16 @@ export class Life {
   /** The config with which the files will be opened first in this boot, if nobody has yet. */
   #opener: Variant | undefined;
   #boots = 0;
+  /** How far the wall clock was ahead of the other in this boot, and in the last call that wrote. */
+  #offsets: number[];
+  #seen: number;
 
-  constructor(configs: readonly Variant[]) {
+  constructor(configs: readonly Variant[], wall: number) {
     this.#configs = configs;
+    this.disk.wall = wall;
+    this.disk.node = this.model.node;
+    this.#offsets = [wall];
+    this.#seen = wall;
   }
 
   #call(verb: Verb, env: Record<string, string>, config: object, trouble: Trouble = {}): Outcome {
@@ -135,8 +158,10 @@ export class Life {
     if (step.do === "time") {
       this.disk.now += step.seconds;
       this.model.now += step.seconds;
-    } else if (step.do === "wall") this.disk.wall += step.seconds;
-    else if (step.do === "reboot") this.#reboot(step, config);
+    } else if (step.do === "wall") {
+      this.disk.wall += step.seconds;
+      this.#offsets.push(this.disk.wall);
+    } else if (step.do === "reboot") this.#reboot(step, config);
     else if (step.do === "add") this.#add(step, config);
     else if (step.do === "del") this.#del(step, config);
     else if (step.do === "gc") this.#gc(step, config);
@@ -156,6 +181,7 @@ export class Life {
   #reboot(step: Of<"reboot">, config: Variant): void {
     const { disk, model } = this;
     const real = disk.wall + disk.now;
+    const gap = this.#gap(step);
     if (step.cut === undefined) disk.flush();
     else disk.cut(randomFrom(step.cut));
     disk.boot = `bbbbbbbb-cccc-dddd-eeee-${String(++this.#boots).padStart(12, "0")}`;
@@ -164,9 +190,24 @@ export class Life {
     model.now = step.now;
     disk.wall = real + step.down - disk.now;
     this.#opener = config;
-    adopt(model, this.dump(), was, step.cut !== undefined, config.reboot === "keep");
+    adopt(model, this.dump(), was, gap, config.reboot === "keep");
+    this.#offsets = [disk.wall];
+    this.#seen = disk.wall;
     for (const at of step.kills) this.#call("STATUS", {}, config.json, { at });
     this.check();
+  }
+
+  /** What the wall clock says of the time that the machine is down. */
+  #gap(step: Of<"reboot">): Gap {
+    const { disk } = this;
+    const cut = step.cut !== undefined;
+    const seen = cut ? Math.min(...this.#offsets) : this.#seen;
+    const jump = disk.wall - seen;
+    const believed = disk.wall + disk.now >= RELEASED;
+    const down = believed ? Math.max(0, step.down + Math.max(0, jump)) : 0;
+    const still = this.#offsets.every((offset) => offset === disk.wall);
+    const exact = believed && still && step.down >= 0;
+    return { passed: disk.now + down, exact, now: step.now, cut };
   }
 
   /** Did the call come to an end as if nothing had happened? Else its files tell how far it came. */
@@ -174,24 +215,35 @@ export class Life {
     return trouble === undefined;
   }
 
-  /** What the notes on disk release in a call that writes. */
-  #applyNotes(noted: string[], config: Variant, dump?: Dump): void {
-    for (const owner of noted)
-      if (!dump || heldIn(dump, owner).length === 0) this.model.release(owner, config);
+  /** What the notes on disk let go in a call that writes. */
+  #applyNotes(noted: string[], how: How, dump?: Dump): void {
+    let named = false;
+    for (const owner of noted) {
+      if (dump && heldIn(dump, owner).length > 0) continue;
+      if (leave(this.model, owner, how)) named = true;
+    }
+    if (!dump) this.#promise(how, false, named);
   }
 
   // A network that is never synced begins its log anew without syncing the image: with that it
   // may lose what an earlier config had synced.
-  #promise(config: Variant, changed: boolean): void {
-    const never = this.#configs.some(({ sync }) => sync === "never");
-    if (changed && config.sync === "always" && !never) this.model.durable();
+  #promise({ sync }: How, changed: boolean, named: boolean): void {
+    if (changed) this.#seen = this.disk.wall;
+    if (this.#configs.some((config) => config.sync === "never")) return;
+    if (named || (changed && sync === "always")) this.model.durable();
   }
 
   #add(step: Of<"add">, config: Variant): void {
     const { model } = this;
     const owner = ownerOf(step);
     const name = step.pod === "" ? "" : `ns/${step.pod}`;
-    const ask: Ask = { owner, name, wanted: wantedOf(step.ips).map(wanted), config };
+    const ask: Ask = {
+      owner,
+      ifname: step.ifname,
+      name,
+      wanted: wantedOf(step.ips).map(wanted),
+      config,
+    };
     const noted = this.#noted();
     const outcome = this.#call("ADD", environment(step), configOf(step, config), step.trouble);
     if (step.trouble?.lock) {
@@ -201,15 +253,16 @@ export class Life {
     const answer = answerOf(outcome);
     if (this.#isPlain(step)) {
       this.#applyNotes(noted, config);
-      model.add(ask, answer);
+      const named = model.add(ask, answer);
       if (this.#noted().length > 0) throw new Fault("notes are left after an ADD");
-      this.#promise(config, answer.ok);
+      this.#promise(config, answer.ok, named);
       return;
     }
     const dump = this.dump();
     this.#applyNotes(noted, config, dump);
     const held = heldIn(dump, owner);
     const had = model.owners.has(owner);
+    let named = false;
     if (!had && held.length > 0) {
       const ips = config.sets.map((set) => {
         const p = held.find((one) => one.set === set.index);
@@ -220,7 +273,7 @@ export class Life {
           ...resultOf(set.family, rangeOf(set, p.value)!),
         };
       });
-      model.add(ask, { ok: true, code: 0, msg: "", ips });
+      named = model.add(ask, { ok: true, code: 0, msg: "", ips });
     }
     if (!had && !outcome.killed && answer.ok !== held.length > 0)
       throw new Fault(
@@ -230,7 +283,7 @@ export class Life {
       for (const { family, value } of answer.ips)
         if (!heldIn(dump, owner).some((p) => keyOf(p.family, p.value) === keyOf(family, value)))
           throw new Fault("an ADD answered what isn't held");
-      this.#promise(config, true);
+      this.#promise(config, true, named);
     }
     model.forgetCursors();
     compare(model, dump);
@@ -239,7 +292,8 @@ export class Life {
   #del(step: Of<"del">, config: Variant): void {
     const { model } = this;
     const owner = ownerOf(step);
-    const own = step.fault === "bare" ? { ...config, cooldown: 0, sync: "named" as const } : config;
+    const bare = { cooldown: 0, reserve: "remembered" as const, sync: "named" as const };
+    const own: How = step.fault === "bare" ? bare : config;
     const names = this.#noteNames();
     const noted = this.#noted();
     const outcome = this.#call("DEL", environment(step), configOf(step, config), step.trouble);
@@ -252,9 +306,9 @@ export class Life {
     if (this.#isPlain(step)) {
       this.#applyNotes(noted, own);
       const had = model.owners.has(owner);
-      model.release(owner, own);
+      const named = leave(model, owner, own);
       if (this.#noted().length > 0) throw new Fault("notes are left after a DEL");
-      this.#promise(own, had);
+      this.#promise(own, had, named);
       return;
     }
     const dump = this.dump();
@@ -262,8 +316,9 @@ export class Life {
     const had = model.owners.has(owner);
     const held = heldIn(dump, owner).length > 0;
     if (had && !held) {
-      model.release(owner, own);
-      this.#promise(own, outcome.status === 0 && !outcome.killed);
+      const named = leave(model, owner, own);
+      const said = outcome.status === 0 && !outcome.killed;
+      this.#promise(own, said, said && named);
     }
     if (held && !outcome.killed && outcome.status === 0 && !this.#noted().includes(owner))
       throw new Fault(`a DEL of ${owner} succeeded and did nothing`);
@@ -277,19 +332,38 @@ export class Life {
     const keep = new Set(step.keep.map(ownerOf));
     const plain = this.#isPlain(step);
     if (plain && outcome.status !== 0) throw new Fault(`GC: ${outcome.json?.msg}`);
-    const dump = plain ? undefined : this.dump();
-    const gone = (owner: string) => !dump || heldIn(dump, owner).length === 0;
-    if (!step.trouble?.lock) this.#applyNotes(noted, config, dump);
-    let changed = false;
-    for (const owner of [...model.owners.keys()].filter((one) => !keep.has(one))) {
-      if (!gone(owner) && !outcome.killed && outcome.status === 0)
-        throw new Fault(`GC left ${owner}`);
-      if (!gone(owner)) continue;
-      model.release(owner, config);
-      changed = true;
+    const dump = this.dump();
+    const gone = (owner: string) => heldIn(dump, owner).length === 0;
+    if (!step.trouble?.lock) this.#applyNotes(noted, config, plain ? undefined : dump);
+    const before = new Map([...model.past].map(([key, states]) => [key, states.length]));
+    const leaving = [...model.owners.values()].filter(({ owner }) => !keep.has(owner));
+    // `perNamespace` bounds how many are reserved; which of them, the order decides.
+    const first = ({ keys }: Allocation) => (dump.get(keys[0]!)?.state === "reserved" ? 0 : 1);
+    leaving.sort((a, b) => first(a) - first(b));
+    const reserved: Allocation[] = [];
+    const said = outcome.status === 0 && !outcome.killed;
+    for (const whose of leaving) {
+      if (!gone(whose.owner) && said) throw new Fault(`GC left ${whose.owner}`);
+      if (gone(whose.owner) && leave(model, whose.owner, config)) reserved.push(whose);
     }
-    this.#promise(config, changed && outcome.status === 0 && !outcome.killed);
-    if (dump) compare(model, dump);
+    if (said) this.#collected(config, leaving.length > 0, reserved, before);
+    compare(model, dump);
+  }
+
+  // A collection is several commits: behind one that is synced may follow others that aren't.
+  #collected(
+    config: Variant,
+    changed: boolean,
+    reserved: Allocation[],
+    before: Map<string, number>,
+  ): void {
+    this.#promise(config, changed, false);
+    if (reserved.length === 0 || this.#configs.some(({ sync }) => sync === "never")) return;
+    const { past } = this.model;
+    for (const [key, states] of past) past.set(key, states.slice(before.get(key) ?? 0));
+    for (const key of reserved.flatMap(({ keys }) => keys)) past.delete(key);
+    for (const [key, states] of past) if (states.length === 0) past.delete(key);
+    this.model.pastKeep = [];
   }
 
   #look(step: Of<"check"> | Of<"status">, config: Variant): void {

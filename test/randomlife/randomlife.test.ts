@@ -20,9 +20,15 @@ const EACH = 4000;
 const CHECK_EVERY = 25;
 const SHRINK_MS = 20_000;
 
+interface Scene {
+  configs: Variant[];
+  /** How far the wall clock is ahead of the boot's, at first. */
+  wall: number;
+}
+
 /** Plays a list of steps: what is wrong, or undefined. */
-function replay(configs: Variant[], steps: readonly Step[]): unknown {
-  const life = new Life(configs);
+function replay({ configs, wall }: Scene, steps: readonly Step[]): unknown {
+  const life = new Life(configs, wall);
   try {
     for (const [n, step] of steps.entries()) {
       life.play(step);
@@ -35,17 +41,17 @@ function replay(configs: Variant[], steps: readonly Step[]): unknown {
   }
 }
 
-function told(configs: Variant[], steps: Step[], error: unknown): string {
+function told(scene: Scene, steps: Step[], error: unknown): string {
   const words = (e: unknown) => `${e}`.replace(/\S*\d\S*|"[^"]*"/g, "").slice(0, 40);
-  const fails = (less: Step[]) => words(replay(configs, less)) === words(error);
+  const fails = (less: Step[]) => words(replay(scene, less)) === words(error);
   const few = fails(steps) ? shrink(steps, fails, SHRINK_MS) : [];
   const used = [...new Set(few.map((step) => step.config))];
   return [
     `the last of ${steps.length} steps:`,
     ...steps.slice(-30).map(line),
-    `${few.length} steps fail as well: ${few.length > 0 ? replay(configs, few) : "none"}`,
+    `${few.length} steps fail as well: ${few.length > 0 ? replay(scene, few) : "none"}`,
     ...few.slice(-60).map(line),
-    ...used.map((n) => `config ${n}: ${JSON.stringify(configs[n]!.json.ipam)}`),
+    ...used.map((n) => `config ${n}: ${JSON.stringify(scene.configs[n]!.json.ipam)}`),
   ].join("\n");
 }
 
@@ -54,7 +60,10 @@ function live(number: number, count: number): void {
   const dice = new Random(seed, number);
   const random = (n: number) => dice.below(n);
   const configs = variants(random, "/d");
-  const life = new Life(configs);
+  // A clock that was never set is 2001.
+  const wall = random(4) === 0 ? 1e9 : 1.78e9;
+  const scene = { configs, wall };
+  const life = new Life(configs, wall);
   const next = new Steps(random, life.model, configs, { trouble: true });
   const steps: Step[] = [];
   try {
@@ -67,7 +76,7 @@ function live(number: number, count: number): void {
     life.check();
   } catch (error) {
     const where = `seed ${seed} (BERTH_SEED), life ${number} (BERTH_LIFE), step ${steps.length}`;
-    console.error(`${where}: ${error}\n${told(configs, steps, error)}`);
+    console.error(`${where}: ${error}\n${told(scene, steps, error)}`);
     throw error instanceof Fault ? new Error(`${where}: ${error.message}`) : error;
   }
 }

@@ -44,6 +44,8 @@ export class Disk {
   names = new Map<string, File>();
   #durable = new Map<string, File>();
   boot = "11111111-2222-3333-4444-555555555555";
+  /** The machine's name; "" = that of `machine`, if there is one. */
+  node = "";
   /** CLOCK_BOOTTIME, seconds. */
   now = 1000;
   /** CLOCK_REALTIME is this much ahead of it, seconds. */
@@ -75,6 +77,7 @@ export class Disk {
     for (const [name, file] of this.names) copy.names.set(name, of(file));
     for (const [name, file] of this.#durable) copy.#durable.set(name, of(file));
     copy.boot = this.boot;
+    copy.node = this.node;
     copy.now = this.now;
     copy.wall = this.wall;
     copy.stuck = new Set(this.stuck);
@@ -320,6 +323,8 @@ export function call(
     slurp(at: number, length: number, into: number, cap: number): number {
       const path = text(at, length);
       if (path.endsWith("boot_id")) return give(Buffer.from(`${disk.boot}\n`), into, cap);
+      if (path.endsWith("/hostname") && disk.node !== "")
+        return give(Buffer.from(`${disk.node}\n`), into, cap);
       const found = disk.machine?.text(path) ?? ENOENT;
       return typeof found === "number" ? found : give(Buffer.from(found), into, cap);
     },
