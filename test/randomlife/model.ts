@@ -74,6 +74,9 @@ interface Choice {
   must: boolean;
 }
 
+/** Bytes of owners' names that one call surely collects. */
+const LONG = 4000;
+const FULL = /no IP addresses available in range set/;
 /** Cooling addresses among which a call looks for one that yields. */
 const LOOK = 64;
 
@@ -197,9 +200,11 @@ export class Model {
     }
     const yields = this.#yield(set);
     if (due.length === 0) return yields;
-    const all = [...this.places.values()].filter((p) => this.expired(p)).length;
-    if (all < LOOK) return { allows: (v) => due.includes(v), must: false };
-    return { ...yields, allows: (v) => due.includes(v) || yields.allows(v), must: false };
+    // A call collects so many, fewer where they have long owners.
+    const all = [...this.places.values()].filter((p) => this.expired(p));
+    const bytes = all.reduce((sum, p) => sum + p.whose.owner.length, 0);
+    if (all.length < LOOK && bytes < LONG) return { allows: (v) => due.includes(v), must: false };
+    return { allows: (v) => due.includes(v) || yields.allows(v), error: FULL, must: false };
   }
 
   /** What is reserved for the asking name, or else cools since it had it. */
@@ -224,7 +229,7 @@ export class Model {
   #yield(set: SetSpec): Choice {
     const cooling = [...this.places.values()].filter((p) => p.state === "cooling");
     const mine = cooling.filter((p) => p.family === set.family && usable(set, p.value));
-    const error = /no IP addresses available in range set/;
+    const error = FULL;
     if (mine.length === 0) return { allows: () => false, error, must: true };
     if (cooling.length > LOOK)
       return { allows: (v) => mine.some((p) => p.value === v), error, must: false };

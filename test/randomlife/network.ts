@@ -57,10 +57,14 @@ function rangeJson(family: Family, r: RangeSpec): object {
   return { subnet: `${text(family, base)}/${length}`, ...ends, gateway, exclude };
 }
 
-/** The configs of a life by random numbers. A third of all lives know `"sync": "never"`. */
+/**
+ * The configs of a life by random numbers. A third of all lives know `"sync": "never"`, a third
+ * `"reboot": "keep"`; the others reserve.
+ */
 export function variants(random: (n: number) => number, dataDir: string): Variant[] {
   const syncs = random(3) === 0 ? (["named", "never"] as const) : (["named", "always"] as const);
-  return Array.from({ length: 6 }, () => variant(random, dataDir, syncs[random(2)]!));
+  const keeps = random(3) === 0;
+  return Array.from({ length: 6 }, () => variant(random, dataDir, syncs[random(2)]!, keeps));
 }
 
 function reserve(pick: <T>(list: readonly T[]) => T): Reserve {
@@ -73,7 +77,12 @@ function reserve(pick: <T>(list: readonly T[]) => T): Reserve {
   };
 }
 
-function variant(random: (n: number) => number, dataDir: string, sync: Variant["sync"]): Variant {
+function variant(
+  random: (n: number) => number,
+  dataDir: string,
+  sync: Variant["sync"],
+  keeps: boolean,
+): Variant {
   const pick = <T>(list: readonly T[]): T => list[random(list.length)]!;
   let sets = config(random);
   while (sets.length === 0) sets = config(random);
@@ -82,9 +91,9 @@ function variant(random: (n: number) => number, dataDir: string, sync: Variant["
   const options = {
     policy: pick(["next", "next", "first", "random"] as const),
     cooldown: pick([0, 0, 5, 60, 3600]),
-    reserve: random(3) === 0 ? undefined : reserve(pick),
+    reserve: keeps || random(3) === 0 ? undefined : reserve(pick),
     sync,
-    reboot: pick(["release", "release", "keep"] as const),
+    reboot: keeps ? pick(["release", "keep"] as const) : ("release" as const),
     statusWhenFull: pick(["ready", "unavailable"] as const),
   };
   const ranges = sets.map(({ family, ranges: all }) => all.map((r) => rangeJson(family, r)));
