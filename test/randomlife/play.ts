@@ -93,6 +93,8 @@ export class Life {
   /** The config with which the files will be opened first in this boot, if nobody has yet. */
   #opener: Variant | undefined;
   #boots = 0;
+  /** What the last call answered. */
+  said: Outcome | undefined;
   /** How far the wall clock was ahead of the other in this boot, and in the last call that wrote. */
   #offsets: number[];
   #seen: number;
@@ -115,6 +117,7 @@ export class Life {
       plan,
       lock,
     );
+    this.said = outcome;
     // Only where a file operation failed may a file look damaged.
     if (errno === undefined && /damaged|internal fault/.test(outcome.json?.msg ?? ""))
       throw new Fault(`${verb}: ${outcome.json.msg}`);

@@ -31,7 +31,9 @@ export type Step = { config: number; trouble?: Trouble } & (
 
 /** Which kinds of steps a life may have. */
 export interface Scope {
-  /** Kills, errors, power cuts, locks that aren't given: only on files in memory. */
+  /**
+   * Kills, errors, power cuts, locks that aren't given, times to the second: only on files in memory.
+   */
   trouble: boolean;
 }
 
@@ -41,6 +43,11 @@ export function ownerOf({ id, ifname }: Who): string {
 
 const NAMES = ["web-0", "web-1", "web-2", "db-0", "api-7c9d4b-x2x9z", "job-24569", "x-24560"];
 const PODS = [...NAMES, "etcd-node-1", "static-2-node-1", "n".repeat(60), "m".repeat(253)];
+
+const TIMES = [1, 1, 2, 5, 30, 60, 600, 4000, 100_000];
+const DOWN = [0, 10, 30, 300, 4000, 90_000, -5000];
+/** Seconds that end nothing within a minute of when it is due: calls outside take their time. */
+const COARSE = [1000, 1000, 100_000];
 
 export class Steps {
   readonly #random: (n: number) => number;
@@ -121,7 +128,14 @@ export class Steps {
     const who = this.#pick(late ? this.#recent : held);
     // CRI-O and flannel hand over the config of the ADD.
     const replayed = this.#random(6) === 0 ? who.config : config;
-    const fault = this.#random(15) === 0 ? { fault: this.#pick(["bare", "broken"] as const) } : {};
+    const fault =
+      this.#random(15) === 0
+        ? {
+            fault: this.#scope.trouble
+              ? this.#pick(["bare", "broken"] as const)
+              : ("broken" as const),
+          }
+        : {};
     const { id, ifname, pod } = who;
     return { do: "del", config: replayed, id, ifname, pod, ...fault, ...this.#trouble() };
   }
@@ -153,8 +167,8 @@ export class Steps {
   }
 
   #reboot(config: number): Step {
-    const down = this.#pick([0, 10, 30, 300, 4000, 90_000, -5000]);
-    const now = 20 + this.#random(100);
+    const down = this.#pick(this.#scope.trouble ? DOWN : COARSE);
+    const now = this.#scope.trouble ? 20 + this.#random(100) : 30;
     const cut = this.#scope.trouble && this.#random(2) === 0 ? { cut: this.#random(1e9) } : {};
     const count = this.#scope.trouble ? this.#pick([0, 0, 1, 2]) : 0;
     const kills = Array.from({ length: count }, () => this.#random(30));
@@ -171,7 +185,7 @@ export class Steps {
     if (dice < 20) return this.#collect(config);
     if (dice < 80) return this.#look(config);
     if (dice < 130) {
-      const seconds = this.#pick([1, 1, 2, 5, 30, 60, 600, 4000, 100_000]);
+      const seconds = this.#pick(this.#scope.trouble ? TIMES : COARSE);
       return { do: "time", config, seconds };
     }
     if (dice < 135) {
