@@ -173,10 +173,13 @@ export class Life {
   }
 
   // The model took over what the first opening of the boot finds now and with this config: where
-  // the step would open the files later or with another `reboot`, it is done before.
+  // the step would open the files later or with another `reboot`, it is done before. So it is
+  // where a file operation is to fail: a rebuild that can't read the log goes on without it.
   #open(step: Step, config: Variant): void {
     const reboot = step.do === "del" && step.fault === "bare" ? "release" : config.reboot;
-    if (step.do !== "time" && step.do !== "wall" && reboot === this.#opener!.reboot) return;
+    const fails = step.trouble?.errno !== undefined;
+    const other = reboot !== this.#opener!.reboot;
+    if (step.do !== "time" && step.do !== "wall" && !other && !fails) return;
     this.#call("STATUS", {}, this.#opener!.json);
     this.#opener = undefined;
   }
