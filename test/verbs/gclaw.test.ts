@@ -106,7 +106,7 @@ const MEANWHILE: Record<string, (disk: Disk) => void> = {
   "berth.gc is lost": (disk) => disk.names.delete("berth.gc"),
   "berth.gc is damaged": (disk) => {
     const file = disk.names.get("berth.gc");
-    if (file && file.cache.length > 60) file.cache[60]! ^= 1;
+    if (file && file.cache.length > 64) file.cache.writeUInt32LE(1, 64); // seen long ago
   },
   "the wall clock jumps ten years ahead": (disk) => {
     disk.wall += 3.2e8;
