@@ -24,9 +24,11 @@ import {
   cellByte,
   cellDropAddress,
   cellHasFamily,
+  cellHead,
   cellHi,
   cellKind,
   cellLo,
+  cellNumber,
   cellPutAddress,
   cellPutByte,
   cellPutBytes,
@@ -183,6 +185,19 @@ export function recordMake(
   return trieAdd(INDEX_OWNER, BY_OWNER, ownerHash(digest0, digest1), head) ? head : 0;
 }
 
+// Behind which records of the name a record of commit `number` belongs: the oldest of those that
+// are younger, 0 = none is. Only a rebuild brings them in another order than that of their age.
+function youngerThan(first: u32, number: u64): u32 {
+  let younger: u32 = 0;
+  let at = first;
+  for (let step: u32 = 0; step < CHAIN_MAX && at != 0; step++) {
+    if (cellNumber(cellHead(cellAt(at))) <= number) break;
+    younger = at;
+    at = half(at + NAME_OLDER);
+  }
+  return younger;
+}
+
 /**
  * Gives the record a name and puts it before older records of that name: `reserveFor` seconds are
  * what the name is reserved for when it is let go (0 = not at all), `flags` NAME_ ones. false = no
@@ -196,19 +211,27 @@ export function recordPutName(
   reserveFor: u32,
   flags: u32,
 ): bool {
-  const older = recordByName(at, bytes);
+  const first = recordByName(at, bytes);
+  const newer = youngerThan(first, number);
+  const older = newer == 0 ? first : half(newer + NAME_OLDER);
   const cell = chainText(head, KIND_NAME, at, bytes, bytes, number);
   if (cell == 0) return false;
   putHalf(cell + NAME_RESERVE, reserveFor);
   putHalf(cell + NAME_FLAGS, flags);
-  if (older == 0 && (reserveFor | flags) != 0) cellSeal(cell, number);
-  const hash = nameHash(at, bytes);
-  if (older == 0) return trieAdd(INDEX_NAME, BY_NAME, hash, cell);
   putHalf(cell + NAME_OLDER, older);
-  putHalf(older + NAME_NEWER, cell);
-  cellSeal(cell, number);
-  cellSeal(older, number);
-  trieReplace(INDEX_NAME, hash, older, cell);
+  putHalf(cell + NAME_NEWER, newer);
+  if ((reserveFor | flags | older | newer) != 0) cellSeal(cell, number);
+  if (older != 0) {
+    putHalf(older + NAME_NEWER, cell);
+    cellSeal(older, number);
+  }
+  const hash = nameHash(at, bytes);
+  if (first == 0) return trieAdd(INDEX_NAME, BY_NAME, hash, cell);
+  if (newer == 0) trieReplace(INDEX_NAME, hash, first, cell);
+  else {
+    putHalf(newer + NAME_OLDER, cell);
+    cellSeal(newer, number);
+  }
   return true;
 }
 
