@@ -127,6 +127,17 @@ export function arenaTake(bytes: u32): u32 {
   return block;
 }
 
+/**
+ * Carves `bytes` at a multiple of 4 KiB, zeroed, which never come back: for what lies once in an
+ * image. 0 = no room. The check doesn't count it among the blocks.
+ */
+export function arenaCarve(bytes: u32): u32 {
+  const at = (half(root) + 4095) & ~4095;
+  if (at + bytes > half(root + 4)) return 0;
+  putHalf(root, at + bytes);
+  return at;
+}
+
 /** Gives a block back. Its bytes are cleared. */
 export function arenaFree(block: u32, bytes: u32): void {
   const c = root + 8 + classOf(bytes) * 16;

@@ -19,6 +19,7 @@ import {
 
 import { collectMore, isOver } from "../records/due";
 
+import { EVENT_GIVEN, eventBack, eventOf } from "../records/event";
 import { SET_POOL } from "../records/poolcell";
 import {
   recordAddAddress,
@@ -116,6 +117,7 @@ function pickWanted(o: Order, set: usize, w: Wanted, own: u32): i32 {
       return busy ? FAIL_BUSY : FAIL_TAKEN;
     }
     if (!over && !named) return FAIL_TAKEN;
+    if (named) eventBack(true);
     if (over && state == STATE_RESERVATION) reservationEnd(head, o.number);
     else claimTake(o, own, cell, <u32>family);
   }
@@ -153,6 +155,7 @@ function pickClaim(o: Order, set: usize, cell: u32, own: u32): void {
   g.range = setHolds(set, g.hi, g.lo);
   // What comes back to a pod is no part of the round; the library's pools go on behind it.
   g.still = !isLibrary(set) || changetype<RangeSet>(set).still;
+  eventBack(true);
   claimTake(o, own, cell, family);
 }
 
@@ -177,7 +180,7 @@ function pickOne(o: Order, i: i32, own: u32): i32 {
     return ALLOCATED;
   }
   if (!pickByPolicy(o, set)) {
-    if (!poolYield(set, o.number)) return FAIL_EXHAUSTED;
+    if (!poolYield(set, o.now, o.number)) return FAIL_EXHAUSTED;
     if (!poolPick(set, o.policy, o.random0, o.random1)) damaged("a yielded address isn't free");
   }
   const g = changetype<Given>(scratchPick());
@@ -263,12 +266,14 @@ export function allocate(order: usize): i32 {
   if (head == 0) return noSpace();
   putHalf(head + C_NETNS, o.netns);
   if (o.nameBytes != 0 && !putName(o, head)) return noSpace();
+  eventBack(false);
   const status = allocateSets(o, head);
   if (status != ALLOCATED) return status;
   claimRest(o);
   if ((recordReserveFor(head) | o.flags) != 0) journalMust();
   recordSeal(head, o.number);
   putWord(H_HELD, word(H_HELD) + 1);
+  eventOf(EVENT_GIVEN, head, 0, o.now, o.number);
   return ALLOCATED;
 }
 

@@ -53,6 +53,7 @@ import {
   STATE_COOLING,
   STATE_RESERVATION,
 } from "../records/cell";
+import { EVENT_RING_BYTES, EVENTS, eventIsSound, H_EVENTS } from "../records/event";
 import { DUE_RESERVED, dueSet } from "../records/expiry";
 import {
   BY_LABEL,
@@ -396,6 +397,16 @@ function checkArena(claimedByUse: u64): void {
   if (live != claimedByUse) fault("blocks are in use that nothing points to", 0);
 }
 
+// The recorder's ring: each place is empty or has an event whose number belongs there.
+function checkEvents(): void {
+  const ring = <u32>word(H_EVENTS);
+  const lies = ring == 0 || ((ring & 127) == 0 && claim(ring, EVENT_RING_BYTES));
+  if (!lies) fault("the ring of events", H_EVENTS);
+  for (let i: u32 = 0; lies && ring != 0 && i < EVENTS; i++) {
+    if (!eventIsSound(i)) fault("an event is damaged or in a wrong place", ring + i * CELL_BYTES);
+  }
+}
+
 function checkTree(root: u32): void {
   const bad = radixCheck(root);
   for (let i = 0; i < min(bad, 8); i++) fault("a tree of taken addresses contradicts itself", root);
@@ -411,6 +422,7 @@ export function check(): i32 {
   }
   blocksBegin(imageLength());
   blocksClaim(8, HEADER_BYTES - 8);
+  checkEvents();
   const own = blocksClaimed();
   checkTree(TREE4);
   checkTree(TREE6);

@@ -33,6 +33,7 @@ import {
   STATE_ALLOCATION,
   STATE_COOLING,
 } from "../records/cell";
+import { EVENT_RELEASED, EVENT_RESERVED, eventOf } from "../records/event";
 import { coolingBegin } from "../records/expiry";
 import { filesUnlink, headPutFiles } from "../records/file";
 import { CHAIN_MAX, nameText, nextOfKind, textAt } from "../records/key";
@@ -161,6 +162,7 @@ function releaseAddress(cell: u32, family: u32, due: u32): bool {
  * true: they cool.
  */
 export function release(head: u32, cooldown: u32, now: u32, number: u64): bool {
+  eventOf(EVENT_RELEASED, head, cooldown, now, number);
   // A cool-down past the end of the clock (136 years) ends there.
   const due = cooldown == 0 ? 0 : now > u32.MAX_VALUE - cooldown ? u32.MAX_VALUE : now + cooldown;
   filesUnlink(head);
@@ -193,6 +195,7 @@ export function release(head: u32, cooldown: u32, now: u32, number: u64): bool {
  */
 export function reserve(head: u32, due: u32, now: u32, number: u64): bool {
   if (!reservationBegin(head, due, now, number)) return false;
+  eventOf(EVENT_RESERVED, head, due == u32.MAX_VALUE ? due : due - now, now, number);
   putWord(H_HELD, word(H_HELD) - 1);
   return true;
 }

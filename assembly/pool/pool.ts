@@ -7,8 +7,9 @@
 // plus one for each skipped interval that is met.
 
 import { CURSOR_BYTES, CURSORS, TREE4, TREE6 } from "../image/header";
-import { putWord, word } from "../image/image";
-import { cellByte, cellHasFamily, cellHi, cellLo } from "../records/cell";
+import { half, putWord, word } from "../image/image";
+import { C_DUE, cellByte, cellHasFamily, cellHi, cellLo } from "../records/cell";
+import { EVENT_YIELDED, eventOfAddress } from "../records/event";
 import {
   coolingEnd,
   coolingFrom,
@@ -264,8 +265,12 @@ function isOfSet(cell: u32, set: usize): bool {
  * Nothing is free: ends the cool-down of the address that poolCanYield finds, so that the next pick
  * finds it. false: nothing yields.
  */
-export function poolYield(set: usize, number: u64): bool {
+export function poolYield(set: usize, now: u32, number: u64): bool {
   if (!poolCanYield(set)) return false;
-  coolingEnd(yieldCell, <u32>changetype<RangeSet>(set).family, number);
+  const family = <u32>changetype<RangeSet>(set).family;
+  const due = half(yieldCell + C_DUE);
+  // What was due anyway has cooled long enough.
+  if (due > now) eventOfAddress(EVENT_YIELDED, yieldCell, family, due - now, now, number);
+  coolingEnd(yieldCell, family, number);
   return true;
 }

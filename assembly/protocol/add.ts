@@ -32,6 +32,7 @@ import {
   NAME_MAX,
   TEXT_MAX,
 } from "../records/cell";
+import { eventMayBegin, eventRoom } from "../records/event";
 import { CHAIN_MAX, digest0, digest1, nextOfKind } from "../records/key";
 import { NAME_ASKED, NAME_FIXED, recordByDigest } from "../records/record";
 import { scratchTake } from "../scratch";
@@ -61,6 +62,7 @@ import {
 } from "./errors";
 import { isFixed, sayBusy, sayTaken } from "./holder";
 import { configKeep } from "./keep";
+import { refusalTell } from "./refusal";
 import { reserveFor } from "./reserve";
 import { resultPrint } from "./result";
 import {
@@ -178,7 +180,8 @@ export function add(): i32 {
   }
   if (coexistOpen(true) < 0) return errorPrint();
   if (!sessionCatchUp() || !clearOwnNote()) return errorPrint();
-  room = imageGrow(ROOM_CALL + <u32>call.setCount * ROOM_SET);
+  room = imageGrow(ROOM_CALL + <u32>call.setCount * ROOM_SET + eventRoom());
+  if (room >= 0) eventMayBegin();
   if (room < 0 && isFull()) {
     diskError("hold another allocation: berth.state can't grow in ", room);
     return errorPrint();
@@ -196,6 +199,7 @@ export function add(): i32 {
     return resultPrint(o.given);
   }
   sayWhy(status);
+  refusalTell(o, status);
   // A failed ADD moves the cursors, as host-local's marks move; if even that fails, nothing is
   // lost.
   logCommit(isSynced(), isDurable());

@@ -7,6 +7,7 @@
 import { H_HELD, INDEX_OWNER } from "../image/header";
 import { journalCount, word } from "../image/image";
 import { cellKind, headAt, KIND_CONTAINER } from "../records/cell";
+import { CAUSE_GC, eventCause } from "../records/event";
 import { digest0, digest1, headDigests, ownerDigests } from "../records/key";
 import { trieCells } from "../records/trie";
 import { scratchTake } from "../scratch";
@@ -61,6 +62,7 @@ export function collect(
   durable: bool,
 ): i32 {
   keep(attachments, count);
+  eventCause(CAUSE_GC);
   const held = <u32>word(H_HELD);
   const heads = scratchTake((<usize>held + 1) << 2);
   const found = trieCells(INDEX_OWNER, heads, held + 1);

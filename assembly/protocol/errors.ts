@@ -170,6 +170,11 @@ export function errorPending(): bool {
   return code != 0;
 }
 
+/** The code of the error that was begun; 0 = none was. */
+export function errorBegun(): i32 {
+  return code;
+}
+
 /** Forgets the error. */
 export function errorClear(): void {
   code = 0;

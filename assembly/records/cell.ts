@@ -15,7 +15,8 @@
 //                            40: seconds for which the name is reserved when it is let go (0: it
 //                            isn't), 44: flags (all of the first NAME cell), 48: 80 bytes
 //   MORE  one more IPv4 and one more IPv6 address: 7, 14, 15, 28, 32, 40 as in the head
-//   POOL, LABEL, SKIP  pools of the library (poolcell.ts); SETTINGS  pool/settings.ts
+//   POOL, LABEL, SKIP  pools of the library (poolcell.ts); SETTINGS  pool/settings.ts;
+//   EVENT  the recorder (event.ts)
 //
 // Texts of 64 characters, interfaces of 15 and one address of each family fit into the head alone.
 import { damaged } from "../fault";
@@ -35,6 +36,7 @@ export const KIND_MORE: u32 = 0x83;
 export const KIND_POOL: u32 = 0x84;
 export const KIND_LABEL: u32 = 0x85;
 export const KIND_SKIP: u32 = 0x86;
+export const KIND_EVENT: u32 = 0x87;
 export const KIND_SETTINGS: u32 = 0x88;
 /** Kinds go so far. */
 export const KIND_LAST: u32 = 0x88;

@@ -8,6 +8,7 @@ import { EXPIRY, SETS_MAX } from "../image/header";
 import { half, journalCount } from "../image/image";
 import { foundHi, foundLo, radixNextTaken } from "../sets/radix";
 import { C_DUE, C_NEXT, cellAt, cellByte, cellHead, STATE_ALLOCATION, STATE_COOLING } from "./cell";
+import { EVENT_EXPIRED, eventOf } from "./event";
 import { coolingEnd, DUE_RESERVED, familyInSet } from "./expiry";
 import { reservationEnd } from "./reservations";
 
@@ -55,8 +56,10 @@ export function collectMany(now: u32, number: u64, most: u32, words: u32 = COLLE
     }
     const cell = cellAt(<u32>foundLo);
     if (journalCount() > COLLECT_WORDS && !isShort(cellAt(cellHead(cell)))) break;
-    if (foundHi == DUE_RESERVED) reservationEnd(cell, number);
-    else coolingEnd(cell, familyInSet(cell, foundHi), number);
+    if (foundHi == DUE_RESERVED) {
+      eventOf(EVENT_EXPIRED, cell, 0, now, number);
+      reservationEnd(cell, number);
+    } else coolingEnd(cell, familyInSet(cell, foundHi), number);
     done++;
   }
   return done;

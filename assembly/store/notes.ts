@@ -7,6 +7,7 @@ import * as host from "../host";
 import { appliedNumber } from "../image/header";
 import { journalCount } from "../image/image";
 import { leave } from "../pool/leave";
+import { CAUSE_DEL, CAUSE_NOTE, eventCause } from "../records/event";
 import { digest0, digest1 } from "../records/key";
 import { recordByDigest } from "../records/record";
 import { scratchTake } from "../scratch";
@@ -67,6 +68,7 @@ export function notesApply(manner: usize, synced: bool, durable: bool): i32 {
   noteName(0, 0);
   namesUsed = max(0, host.list(nameAt, 4, names, NAMES_BYTES));
   namesDone = 0;
+  eventCause(CAUSE_NOTE);
   for (let n = 0; n < NOTES_AT_ONCE && namesDone < namesUsed; ) {
     const at = names + namesDone;
     const bytes = nameLength(namesDone);
@@ -79,6 +81,7 @@ export function notesApply(manner: usize, synced: bool, durable: bool): i32 {
     const status = logCommit(synced, durable);
     if (status != 0) return status;
   }
+  eventCause(CAUSE_DEL);
   return 0;
 }
 

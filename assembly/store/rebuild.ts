@@ -101,6 +101,7 @@ import { recordSuits, reservationEnd, reservationList } from "../records/reserva
 import { scratchMark, scratchRewind, scratchTake } from "../scratch";
 import { RADIX_OK, radixTake } from "../sets/radix";
 import { anchorOf, carried, wallSeconds } from "./carry";
+import { eventsCarry } from "./eventcarry";
 import {
   GROWTH_STEP,
   imageFormat,
@@ -138,6 +139,8 @@ let newBase: usize = 0;
 let newBytes: u32 = 0;
 // The youngest generation seen: the header's page may be older than the log.
 let youngest: u64 = 0;
+// Containers of the old boot that hold nothing any more.
+let lapsed: u32 = 0;
 
 function useOld(): void {
   newBytes = imageLength();
@@ -314,12 +317,6 @@ function put(
   return 0;
 }
 
-function copyCursors(): void {
-  for (let i: u32 = 0; i < SETS_MAX * CURSOR_BYTES; i += 8) {
-    store<u64>(newBase + CURSORS + i, load<u64>(oldBase + CURSORS + i));
-  }
-}
-
 /**
  * Inode of the PID namespace of this process, 0 if it can't be told: `berth gc` must see the same
  * processes as the plugin's callers.
@@ -358,7 +355,7 @@ export function rebuild(boot: usize, keep: bool): i32 {
   headerLoadKey();
   headerSeal();
   const generation = youngest + 1;
-  copyCursors();
+  memory.copy(newBase + CURSORS, oldBase + CURSORS, SETS_MAX * CURSOR_BYTES);
   const kept = keep || load<u64>(oldBase, H_KEEP) != 0;
   store<u64>(newBase, <u64>kept, H_KEEP);
   store<u64>(newBase, pidNamespace(), H_PIDNS);
@@ -366,6 +363,7 @@ export function rebuild(boot: usize, keep: bool): i32 {
   status = moveAll(kept);
   if (status < 0) return status;
   useNew();
+  eventsCarry(oldBase, oldBytes, lapsed, 0, number + LOG_BYTES);
   appliedSet(number + LOG_BYTES, generation, LOG_HEADER_BYTES, 0, 0);
   // The log first: stopped between the two, the old image is still of another boot, and the next
   // opening rebuilds again; entries tell their own generation, so it finds them.
@@ -412,6 +410,7 @@ function movePools(): i32 {
 // Scans the old image and moves what survives. 0 or -errno. Leaves the old image attached.
 function moveAll(keep: bool): i32 {
   const now = <u32>(host.clock(0) / 1000000000);
+  lapsed = 0;
   imageAttach(oldBase, oldBytes);
   anchor = load<u64>(oldBase, H_ANCHOR);
   wall = wallSeconds();
@@ -428,6 +427,7 @@ function moveAll(keep: bool): i32 {
     if (kind == 0 || kind > KIND_OTHER || !cellIsSound(at)) continue;
     if (!chainIsSound(at, oldBytes)) continue;
     if (!survives(at, keep)) {
+      lapsed++;
       filesUnlink(at);
       if (!becomesReserved(at)) continue;
     }

@@ -49,6 +49,7 @@ import {
   word,
 } from "../image/image";
 import { WINDOW_BASE, WINDOW_END } from "../numbers";
+import { eventReserve } from "../records/event";
 import { fileReserve } from "../records/file";
 import { keyReserve } from "../records/key";
 import { scratchTake } from "../scratch";
@@ -334,5 +335,6 @@ export function storeReserve(): void {
   logReserve();
   keyReserve();
   fileReserve();
+  eventReserve();
   entryBuffer();
 }

@@ -22,7 +22,8 @@ import { answerBegin, answerEnd, answerFailed, answerNetwork, answerNetworkEnd }
 import { askOption } from "./ask";
 import { placeCount, placeEnter, placeNone, placeOnly, placesFind } from "./place";
 import { failed } from "./print";
-import { KIND_EACH, verbKind, verbName, verbRun } from "./registry";
+import { KIND_EACH, KIND_FILES, verbKind, verbName, verbRun } from "./registry";
+import { resetAside } from "./reset";
 
 let verb: i32 = 0;
 let place: i32 = 0;
@@ -58,6 +59,7 @@ function ready(lock: i32): bool {
     lockError(lock);
     return false;
   }
+  if (verbKind(verb) == KIND_FILES) return true;
   const opened = sessionOpen(false);
   if (opened < 0) return false;
   if (opened != STORE_NONE) return coexistMirrored() && sessionCatchUp();
@@ -70,8 +72,18 @@ function ready(lock: i32): bool {
 function work(lock: i32): i32 {
   if (!ready(lock)) return answerFailed(place, verbName(verb));
   answerNetwork(place);
-  const done = verbRun(verb);
+  return workEnd(verbRun(verb));
+}
+
+function workEnd(done: i32): i32 {
   answerNetworkEnd(verbName(verb));
+  return done;
+}
+
+/** The files couldn't even be looked at: for a verb that works on files that is no fault. */
+export function changesFault(): i32 {
+  const done = answerEnd(workEnd(resetAside()));
+  coexistUnlock();
   return done;
 }
 

@@ -39,6 +39,7 @@ import {
   KIND_CONTAINER,
   KIND_MORE,
 } from "../records/cell";
+import { CAUSE_GC, eventCause } from "../records/event";
 import {
   CHAIN_MAX,
   digest0,
@@ -322,6 +323,7 @@ export function gcDry(): i32 {
 // Lets go what is due, in parts that each leave a valid image. false: an error began; the parts
 // before stand.
 function freeDue(): bool {
+  eventCause(CAUSE_GC);
   const manner = mannerOf();
   for (let n: u32 = 0; n < count; n++) {
     const p = judged + <usize>n * ENTRY;

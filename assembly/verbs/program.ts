@@ -22,7 +22,7 @@ import { scratchMark, scratchRewind } from "../scratch";
 import { copyReserve } from "../store/copy";
 import { answerBegin, answerEnd, answerFailed, answerNetwork, answerNetworkEnd } from "./answer";
 import { askArgument, askAt, askBytes, askOption, askRead, askReserve, askWords } from "./ask";
-import { changesBegin, changesNext } from "./changes";
+import { changesBegin, changesFault, changesNext } from "./changes";
 import { helpEnd } from "./help";
 import { placeCopy, placeCount, placeNone, placeReserve, placesFind } from "./place";
 import { failed, printEnd, printHere, printReserve, say } from "./print";
@@ -30,6 +30,7 @@ import {
   GATHERS_NOT,
   GATHERS_ONE,
   KIND_BARE,
+  KIND_FILES,
   KIND_OWN,
   KIND_READS,
   VERB_LAST,
@@ -134,7 +135,7 @@ function verbBegin(): i32 {
   if (!askRead(verbOptions(verb))) return usage();
   if (askOption("help")) return help();
   printReserve(askOption("json"));
-  if (askWords != verbWords(verb) || !verbAccepts(verb)) {
+  if (askWords > verbWords(verb) || !verbAccepts(verb)) {
     errorBegin(ERROR_ENVIRONMENT);
     errorText("these arguments don't fit");
     return usage();
@@ -221,6 +222,7 @@ export function finish(lock: i32): i32 {
 export function fault(): i32 {
   if (!isVerb) return plugin.fault();
   if (verbCatches(verb)) return printEnd(verbCaught(verb));
+  if (entered && verbKind(verb) == KIND_FILES) return changesFault();
   if (entered) damageText(faultText);
   else {
     errorBegin(ERROR_PLUGIN);

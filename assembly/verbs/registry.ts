@@ -3,16 +3,22 @@
 import { EXIT_ERROR, EXIT_OK } from "../numbers";
 import { sameText } from "../protocol/text";
 import { adoptBegin, adoptCatches, adoptCaught, adoptRun } from "./adopt";
-import { askOption } from "./ask";
+import { askOption, askWords } from "./ask";
+import { explain } from "./explain";
 import { exportAccepts, exportFiles } from "./export";
 import { faults } from "./faults";
 import { forecast, forecastAccepts } from "./forecast";
 import { gc, gcAccepts, gcDry } from "./gc";
 import { helpAdopt, helpExport, helpGc, helpInstall, helpReader } from "./help";
+import { helpExplain, helpHistory, helpRelease, helpReserve, helpReset } from "./helpoperator";
+import { history } from "./history";
 import { install, installAccepts } from "./install";
+import { keeping, reserveAccepts } from "./keeping";
+import { loose, releaseAccepts } from "./loose";
 import { map, mapAccepts, mapIsSvg } from "./map";
 import { metrics, metricsAccepts, metricsEnd } from "./metrics";
 import { isJson } from "./print";
+import { reset } from "./reset";
 import { show, showAccepts } from "./show";
 import { timer } from "./timer";
 import { trial } from "./trial";
@@ -28,7 +34,12 @@ const METRICS: i32 = 7;
 const FORECAST: i32 = 8;
 const MAP: i32 = 9;
 const INSTALL: i32 = 10;
-export const VERB_LAST: i32 = 10;
+const HISTORY: i32 = 11;
+const EXPLAIN: i32 = 12;
+const RELEASE: i32 = 13;
+const RESERVE: i32 = 14;
+const RESET: i32 = 15;
+export const VERB_LAST: i32 = 15;
 
 /** Looks at a copy of each network, without lock. */
 export const KIND_READS: i32 = 0;
@@ -40,6 +51,8 @@ export const KIND_BARE: i32 = 2;
 export const KIND_EACH: i32 = 3;
 /** Finds its directories itself (verbStart), then runs under the lock (verbFinish). */
 export const KIND_OWN: i32 = 4;
+/** Works on the files of one network under its lock; the store isn't opened. */
+export const KIND_FILES: i32 = 9;
 
 /** How a verb that reads answers for several networks: one after the other; */
 export const GATHERS_NOT: i32 = 0;
@@ -77,6 +90,16 @@ export function verbName(n: i32): string {
       return "map";
     case INSTALL:
       return "install";
+    case HISTORY:
+      return "history";
+    case EXPLAIN:
+      return "explain";
+    case RELEASE:
+      return "release";
+    case RESERVE:
+      return "reserve";
+    case RESET:
+      return "reset";
     default:
       return "";
   }
@@ -105,6 +128,16 @@ export function verbBrief(n: i32): string {
       return "a picture of the ranges, in the terminal or as SVG";
     case INSTALL:
       return "copies this executable, and a conflist, to where runtimes look";
+    case HISTORY:
+      return "what became of an address, a name or a container";
+    case EXPLAIN:
+      return "what an address or a name is, and why it can't be given";
+    case RELEASE:
+      return "lets go what an address, a name or a container has";
+    case RESERVE:
+      return "keeps addresses for a name";
+    case RESET:
+      return "sets a damaged state aside";
     default:
       return "";
   }
@@ -112,12 +145,14 @@ export function verbBrief(n: i32): string {
 
 /** What it wants behind its name. */
 export function verbUsage(n: i32): string {
-  return "";
+  if (n == HISTORY) return " [ADDRESS|NAME|CONTAINER]";
+  if (n == EXPLAIN || n == RELEASE) return " ADDRESS|NAME";
+  return n == RESERVE ? " NAME --for TIME" : "";
 }
 
-/** How many words it wants behind its name. */
+/** How many words it takes behind its name at most. */
 export function verbWords(n: i32): i32 {
-  return 0;
+  return n >= HISTORY && n <= RESERVE ? 1 : 0;
 }
 
 /** Its own options, as ask.ts reads them. */
@@ -139,6 +174,12 @@ export function verbOptions(n: i32): string {
       return "set= svg plain color whole";
     case INSTALL:
       return "bin-dir= conf-dir= conflist= subnet= bridge= dry-run";
+    case RELEASE:
+      return "container= ifname=";
+    case RESERVE:
+      return "for= addresses=";
+    case RESET:
+      return "force";
     default:
       return "";
   }
@@ -154,6 +195,11 @@ export function verbKind(n: i32): i32 {
       return KIND_OWN;
     case INSTALL:
       return KIND_BARE;
+    case RELEASE:
+    case RESERVE:
+      return KIND_WRITES;
+    case RESET:
+      return KIND_FILES;
     default:
       return KIND_READS;
   }
@@ -187,6 +233,12 @@ export function verbAccepts(n: i32): bool {
       return mapAccepts();
     case INSTALL:
       return installAccepts();
+    case EXPLAIN:
+      return askWords == 1;
+    case RELEASE:
+      return releaseAccepts();
+    case RESERVE:
+      return reserveAccepts();
     default:
       return true;
   }
@@ -253,6 +305,21 @@ export function verbHelp(n: i32): void {
     case INSTALL:
       helpInstall();
       break;
+    case HISTORY:
+      helpHistory();
+      break;
+    case EXPLAIN:
+      helpExplain();
+      break;
+    case RELEASE:
+      helpRelease();
+      break;
+    case RESERVE:
+      helpReserve();
+      break;
+    case RESET:
+      helpReset();
+      break;
   }
 }
 
@@ -281,6 +348,16 @@ export function verbRun(n: i32): i32 {
       return map();
     case INSTALL:
       return install();
+    case HISTORY:
+      return history();
+    case EXPLAIN:
+      return explain();
+    case RELEASE:
+      return loose();
+    case RESERVE:
+      return keeping();
+    case RESET:
+      return reset();
     default:
       return EXIT_ERROR;
   }

@@ -1,0 +1,260 @@
+// Events in words: what `history` and `explain` tell of the recorder, and which of its events
+// belong to an address, a name or a container.
+
+import { H_KEEP } from "../image/header";
+import { half, imageBase, word } from "../image/image";
+import {
+  FAIL_DUPLICATE,
+  FAIL_EXCLUDED,
+  FAIL_EXHAUSTED,
+  FAIL_GATEWAY,
+  FAIL_LEFTOVER,
+  FAIL_NO_SPACE,
+  FAIL_TAKEN,
+} from "../pool/allocator";
+import {
+  close,
+  item,
+  member,
+  open,
+  valueNumber,
+  valuePlain,
+  valueText,
+} from "../protocol/document";
+import { ERROR_DISK, ERROR_EXCLUDED, ERROR_PLUGIN, ERROR_TRY_AGAIN } from "../protocol/errors";
+import { textNumber, textString } from "../protocol/text";
+import { cellByte, cellHasFamily, cellHi, cellLo, nameHash } from "../records/cell";
+import {
+  CAUSE_GC,
+  CAUSE_NOTE,
+  CAUSE_OPERATOR,
+  E_EXTRA,
+  E_ID,
+  E_NAME,
+  E_NAME_HASH,
+  E_NUMBER,
+  E_TIMES,
+  E_WALL,
+  EVENT_ADOPTED,
+  EVENT_EXPIRED,
+  EVENT_GIVEN,
+  EVENT_ID_BYTES,
+  EVENT_NAME_BYTES,
+  EVENT_REBOOT,
+  EVENT_REFUSED,
+  EVENT_RELEASED,
+  EVENT_RESERVED,
+  EVENT_RETAKEN,
+  EVENT_YIELDED,
+  EVENTS,
+  H_EVENT_NEXT,
+} from "../records/event";
+import { jsonMoment, NEVER, sayClean } from "./holding";
+import { sayAddress, sayQuoted } from "./print";
+import { isAddress, targetAt, targetBytes, targetFamily, targetHi, targetLo } from "./target";
+import { saySpan } from "./times";
+
+/** The word for what an event tells. */
+export function eventWord(cell: u32): string {
+  switch (cellByte(cell, 5)) {
+    case EVENT_GIVEN:
+      return "given";
+    case EVENT_RELEASED:
+      return "released";
+    case EVENT_RESERVED:
+      return "reserved";
+    case EVENT_RETAKEN:
+      return "given back";
+    case EVENT_EXPIRED:
+      return "expired";
+    case EVENT_YIELDED:
+      return "yielded";
+    case EVENT_REFUSED:
+      return "refused";
+    case EVENT_ADOPTED:
+      return "adopted";
+    case EVENT_REBOOT:
+      return "reboot";
+    default:
+      return "unknown";
+  }
+}
+
+/** Why an ADD was refused. */
+export function refusalWord(why: u32): string {
+  switch (<i32>why) {
+    case FAIL_DUPLICATE:
+      return "it holds addresses already";
+    case FAIL_EXHAUSTED:
+      return "nothing was free";
+    case FAIL_GATEWAY:
+      return "the address is the gateway";
+    case FAIL_EXCLUDED:
+      return "the address is excluded";
+    case FAIL_TAKEN:
+      return "the address wasn't free";
+    case FAIL_LEFTOVER:
+      return "no range set has the address";
+    case FAIL_NO_SPACE:
+      return "the state couldn't grow";
+    default:
+      return "another container of its name holds the address";
+  }
+}
+
+/** The code of the error that a refusal is. */
+export function refusalCode(why: u32): i32 {
+  if (<i32>why == FAIL_EXCLUDED) return ERROR_EXCLUDED;
+  if (<i32>why == FAIL_NO_SPACE) return ERROR_DISK;
+  return <i32>why > FAIL_NO_SPACE ? ERROR_TRY_AGAIN : ERROR_PLUGIN;
+}
+
+function causeWord(cause: u32): string {
+  if (cause == CAUSE_NOTE) return "DEL note";
+  if (cause == CAUSE_GC) return "GC";
+  return cause == CAUSE_OPERATOR ? "operator" : "DEL";
+}
+
+/** Events that may be kept: from this number on. */
+export function eventsFrom(): u64 {
+  const next = word(H_EVENT_NEXT);
+  return next > <u64>EVENTS ? next - <u64>EVENTS : 0;
+}
+
+function idBytes(cell: u32): i32 {
+  return min<i32>(<i32>cellByte(cell, 14), <i32>EVENT_ID_BYTES);
+}
+
+function nameBytes(cell: u32): i32 {
+  return min<i32>(<i32>cellByte(cell, 15), <i32>EVENT_NAME_BYTES);
+}
+
+/** Does the event belong to the target: its address, its name, or the beginning of its id? */
+export function eventIsOf(cell: u32): bool {
+  if (targetBytes == 0) return true;
+  if (isAddress) {
+    const has = cellHasFamily(cell, <u32>targetFamily);
+    const family = <u32>targetFamily;
+    return has && cellHi(cell, family) == targetHi && cellLo(cell, family) == targetLo;
+  }
+  const hash = word(cell + E_NAME_HASH);
+  if (hash != 0 && hash == nameHash(targetAt, <u32>targetBytes)) return true;
+  const n = min<i32>(idBytes(cell), targetBytes);
+  if (n < min<i32>(targetBytes, <i32>EVENT_ID_BYTES) || n == 0) return false;
+  return memory.compare(imageBase() + cell + E_ID, targetAt, <usize>n) == 0;
+}
+
+/** Does the owner hold addresses after this event? */
+export function eventGives(cell: u32): bool {
+  const what = cellByte(cell, 5);
+  return what == EVENT_GIVEN || what == EVENT_RETAKEN || what == EVENT_ADOPTED;
+}
+
+/** Does the event end what containers of an earlier boot held? */
+export function eventIsReboot(cell: u32): bool {
+  return cellByte(cell, 5) == EVENT_REBOOT && word(H_KEEP) == 0;
+}
+
+/** Writes an event's addresses, one after the other. */
+export function sayEventAddresses(cell: u32): void {
+  if (cellHasFamily(cell, 4)) sayAddress(4, 0, cellLo(cell, 4));
+  if (cellHasFamily(cell, 4) && cellHasFamily(cell, 6)) textString(" ");
+  if (cellHasFamily(cell, 6)) sayAddress(6, cellHi(cell, 6), cellLo(cell, 6));
+}
+
+/** Writes the name as far as it is kept. */
+export function sayEventName(cell: u32): void {
+  sayClean(imageBase() + cell + E_NAME, nameBytes(cell));
+  if (<i32>cellByte(cell, 15) > <i32>EVENT_NAME_BYTES) textString("...");
+}
+
+/** Writes the beginning of the owner's id. */
+export function sayEventOwner(cell: u32): void {
+  sayClean(imageBase() + cell + E_ID, idBytes(cell));
+}
+
+/** Writes what else there is to say. */
+export function sayEventNote(cell: u32): void {
+  const extra = half(cell + E_EXTRA);
+  switch (cellByte(cell, 5)) {
+    case EVENT_RELEASED:
+    case EVENT_RESERVED:
+      textString("by ");
+      textString(causeWord(cellByte(cell, 6)));
+      if (extra == 0 || extra == NEVER) return;
+      textString(cellByte(cell, 5) == EVENT_RELEASED ? ", cools for " : ", for ");
+      saySpan(extra);
+      return;
+    case EVENT_YIELDED:
+      textString("nothing else was free; ");
+      saySpan(extra);
+      textString(" of its cool-down were left");
+      return;
+    case EVENT_REBOOT:
+      textNumber(extra);
+      textString(" containers of the boot before hold nothing");
+      return;
+    case EVENT_REFUSED:
+      textString("code ");
+      textNumber(extra);
+      textString(": ");
+      textString(refusalWord(cellByte(cell, 6)));
+      if (half(cell + E_TIMES) < 2) return;
+      textString(", ");
+      textNumber(half(cell + E_TIMES));
+      textString(" times");
+  }
+}
+
+/** An event as an item of a JSON list. */
+export function jsonEvent(cell: u32): void {
+  const what = cellByte(cell, 5);
+  item();
+  open(123);
+  member("number");
+  valueNumber(half(cell + E_NUMBER));
+  member("time");
+  jsonMoment(half(cell + E_WALL));
+  member("event");
+  valuePlain(eventWord(cell));
+  member("addresses");
+  open(91);
+  for (let family: u32 = 4; family <= 6; family += 2) {
+    if (!cellHasFamily(cell, family)) continue;
+    item();
+    sayQuoted(<i32>family, cellHi(cell, family), cellLo(cell, family));
+  }
+  close(93);
+  if (idBytes(cell) > 0) {
+    member("owner");
+    valueText(imageBase() + cell + E_ID, idBytes(cell));
+  }
+  if (nameBytes(cell) > 0) {
+    member("name");
+    valueText(imageBase() + cell + E_NAME, nameBytes(cell));
+  }
+  jsonExtra(cell, what);
+  close(125);
+}
+
+function jsonExtra(cell: u32, what: u32): void {
+  const extra = half(cell + E_EXTRA);
+  if (what == EVENT_RELEASED || what == EVENT_RESERVED) {
+    member("by");
+    valuePlain(causeWord(cellByte(cell, 6)));
+  }
+  if (what == EVENT_REFUSED) {
+    member("code");
+    valueNumber(extra);
+    member("reason");
+    valuePlain(refusalWord(cellByte(cell, 6)));
+    member("times");
+    valueNumber(half(cell + E_TIMES));
+  } else if (what == EVENT_REBOOT) {
+    member("lapsed");
+    valueNumber(extra);
+  } else if (extra != 0 && extra != NEVER) {
+    member("seconds");
+    valueNumber(extra);
+  }
+}

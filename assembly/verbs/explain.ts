@@ -1,0 +1,373 @@
+// `berth explain`: what an address is and why it can't be given, or when it can; for a name what it
+// has, what is kept for it, and what an ADD would give it. The newest events follow.
+
+import { half, word } from "../image/image";
+import { EXIT_ERROR, EXIT_OK } from "../numbers";
+import { configured } from "../pool/configured";
+import {
+  POLICY_RANDOM,
+  pickHi,
+  pickLo,
+  poolPick,
+  poolReason,
+  REASON_EXCLUDED,
+  REASON_GATEWAY,
+} from "../pool/pool";
+import { Range, RangeSet, setHolds } from "../pool/range";
+import { Settings, settingsTooLarge } from "../pool/settings";
+import {
+  close,
+  item,
+  member,
+  open,
+  valueNumber,
+  valuePlain,
+  valueText,
+} from "../protocol/document";
+import { cellHasFamily, cellHead, cellHi, cellLo, headAt, KIND_MORE } from "../records/cell";
+import { E_WALL, eventAt, H_EVENT_NEXT } from "../records/event";
+import { CHAIN_MAX, nextOfKind } from "../records/key";
+import { olderOfName, recordByAddress, recordByName } from "../records/record";
+import {
+  eventIsOf,
+  eventsFrom,
+  eventWord,
+  jsonEvent,
+  sayEventAddresses,
+  sayEventName,
+  sayEventNote,
+} from "./events";
+import {
+  holdingDue,
+  holdingHead,
+  holdingOf,
+  holdingSince,
+  IS_COOLING,
+  IS_FREE,
+  IS_HELD,
+  IS_RESERVED,
+  jsonRecord,
+  NEVER,
+  sayInterface,
+  sayName,
+  sayOwner,
+  stateWord,
+} from "./holding";
+import { isThisBoot } from "./place";
+import { isJson, say, sayAddress, sayBytes, sayNumber, sayQuoted } from "./print";
+import {
+  isAddress,
+  targetAt,
+  targetBytes,
+  targetFamily,
+  targetHi,
+  targetLo,
+  targetRead,
+} from "./target";
+import { bootTime, sayMoment, saySpan, wallOf } from "./times";
+
+const EVENTS_SHOWN: i32 = 8;
+let knownSets: usize = 0;
+let knownCount: i32 = 0;
+let knownPolicy: i32 = 0;
+
+// The range sets of the last ADD. false: they aren't known.
+function knownRead(): bool {
+  const at = configured();
+  knownCount = 0;
+  if (at == 0) return false;
+  const settings = changetype<Settings>(at);
+  knownSets = settings.sets;
+  knownCount = settings.setCount;
+  knownPolicy = settings.policy;
+  return true;
+}
+const RECORDS_MAX: i32 = 64;
+
+function setAt(i: i32): usize {
+  return knownSets + <usize>i * offsetof<RangeSet>();
+}
+
+let inSet: i32 = -1;
+let inRange: usize = 0;
+
+// The known range set that holds the target: inSet, inRange; -1: none.
+function findSet(): void {
+  inSet = -1;
+  for (let i = 0; i < knownCount && inSet < 0; i++) {
+    if (changetype<RangeSet>(setAt(i)).family != targetFamily) continue;
+    inRange = setHolds(setAt(i), targetHi, targetLo);
+    if (inRange != 0) inSet = i;
+  }
+}
+
+function sayRange(range: usize): void {
+  const r = changetype<Range>(range);
+  sayAddress(r.family, r.startHi, r.startLo);
+  say("-");
+  sayAddress(r.family, r.endHi, r.endLo);
+}
+
+// What an address without a record is, and why.
+function freeWord(known: bool): string {
+  if (!known) return "free";
+  if (inSet < 0) return "outside";
+  const reason = poolReason(inRange, targetHi, targetLo);
+  if (reason == REASON_GATEWAY) return "gateway";
+  return reason == REASON_EXCLUDED ? "excluded" : "free";
+}
+
+function sayUnknown(): void {
+  if (settingsTooLarge()) say("The config of the last ADD is too large to be kept in the state.\n");
+  else say("The network's ranges aren't known yet: the next ADD keeps them in the state.\n");
+}
+
+function sayFree(known: bool): void {
+  const what = freeWord(known);
+  if (!known) {
+    say("Nobody holds it. ");
+    sayUnknown();
+  } else if (inSet < 0) {
+    say("It can't be given: it lies in none of the ranges of the last ADD:\n");
+    for (let i = 0; i < knownCount; i++) {
+      const set = changetype<RangeSet>(setAt(i));
+      for (let n = 0; n < set.count; n++) {
+        say("  ");
+        sayRange(set.ranges + <usize>n * offsetof<Range>());
+        say("\n");
+      }
+    }
+  } else if (what == "gateway") {
+    say("It can't be given: it is the gateway of its subnet.\n");
+  } else if (what == "excluded") {
+    say("It can't be given: the config excludes it.\n");
+  } else say("It is free: an ADD may get it.\n");
+}
+
+function sayUntil(): void {
+  if (!isThisBoot) say("for a time that can't be told (the state is of another boot)");
+  else if (holdingDue == NEVER) say("for good");
+  else {
+    say("until ");
+    sayMoment(wallOf(holdingDue));
+    say(" (in ");
+    saySpan(holdingDue - bootTime());
+    say(")");
+  }
+}
+
+function sayRecord(state: i32): void {
+  const head = holdingHead;
+  if (state == IS_HELD) {
+    say("It can't be given: ");
+    sayOwner(head);
+    say(" ");
+    sayInterface(head);
+    say(" holds it");
+    if (isThisBoot) {
+      say(" since ");
+      sayMoment(wallOf(holdingSince(head)));
+    }
+    say(". It will be free after that owner's DEL.\n");
+  } else if (state == IS_RESERVED) {
+    say("It is kept for its name ");
+    sayUntil();
+    say("; nobody else gets it before.\n");
+  } else {
+    say("It cools down ");
+    sayUntil();
+    say(". Its name may have it back before; anybody, if nothing else is free.\n");
+  }
+  say("Name: ");
+  sayName(head);
+  say("\n");
+}
+
+function sayEvents(): void {
+  const next = word(H_EVENT_NEXT);
+  let left = EVENTS_SHOWN;
+  for (let n = next; n > eventsFrom() && left > 0; n--) {
+    const cell = eventAt(n - 1);
+    if (cell == 0 || !eventIsOf(cell)) continue;
+    if (isJson) {
+      jsonEvent(cell);
+    } else {
+      if (left == EVENTS_SHOWN) say("Newest events:\n");
+      say("  ");
+      sayMoment(half(cell + E_WALL));
+      say("  ");
+      say(eventWord(cell));
+      say("  ");
+      sayEventAddresses(cell);
+      say("  ");
+      sayEventName(cell);
+      say("  ");
+      sayEventNote(cell);
+      say("\n");
+    }
+    left--;
+  }
+}
+
+function jsonEvents(): void {
+  member("events");
+  open(91);
+  sayEvents();
+  close(93);
+}
+
+function explainAddress(known: bool): i32 {
+  findSet();
+  const cell = recordByAddress(<u32>targetFamily, targetHi, targetLo);
+  const state = cell == 0 ? IS_FREE : holdingOf(cell);
+  if (isJson) {
+    member("address");
+    sayQuoted(targetFamily, targetHi, targetLo);
+    member("state");
+    valuePlain(state == IS_FREE ? freeWord(known) : stateWord(state));
+    if (inSet >= 0) {
+      member("rangeSet");
+      valueNumber(changetype<RangeSet>(setAt(inSet)).index);
+    }
+    if (state != IS_FREE) jsonRecord(holdingHead, state);
+    jsonEvents();
+    return EXIT_OK;
+  }
+  sayAddress(targetFamily, targetHi, targetLo);
+  say(": ");
+  say(state == IS_FREE ? freeWord(known) : stateWord(state));
+  say("\n");
+  if (state == IS_FREE) sayFree(known);
+  else sayRecord(state);
+  if (inSet >= 0) {
+    say("Range set ");
+    sayNumber(changetype<RangeSet>(setAt(inSet)).index);
+    say(", ");
+    sayRange(inRange);
+    say("\n");
+  }
+  sayEvents();
+  return EXIT_OK;
+}
+
+// Each address of a record, with what the record is.
+function tellRecord(head: u32, state: i32): void {
+  let cell = head;
+  for (let step: u32 = 0; step < CHAIN_MAX && cell != 0; step++) {
+    for (let family: u32 = 4; family <= 6; family += 2) {
+      if (!cellHasFamily(cell, family)) continue;
+      if (isJson) {
+        item();
+        open(123);
+        member("address");
+        sayQuoted(<i32>family, cellHi(cell, family), cellLo(cell, family));
+        member("state");
+        valuePlain(stateWord(state));
+        jsonRecord(head, state);
+        close(125);
+        continue;
+      }
+      say("  ");
+      sayAddress(<i32>family, cellHi(cell, family), cellLo(cell, family));
+      say("  ");
+      say(stateWord(state));
+      if (state == IS_HELD) {
+        say(" by ");
+        sayOwner(head);
+      } else {
+        say(" ");
+        sayUntil();
+      }
+      say("\n");
+    }
+    cell = nextOfKind(cell, KIND_MORE);
+  }
+}
+
+// The records of the target's name; how many of them are kept for it.
+let keptFor: i32 = 0;
+function tellRecords(): i32 {
+  let name = recordByName(targetAt, <u32>targetBytes);
+  let told = 0;
+  keptFor = 0;
+  for (let step = 0; step < RECORDS_MAX && name != 0; step++) {
+    const head = headAt(cellHead(name));
+    const state = holdingOf(firstCell(head));
+    if (state != IS_FREE) {
+      tellRecord(head, state);
+      told++;
+      if (state != IS_HELD) keptFor++;
+    }
+    name = olderOfName(name);
+  }
+  return told;
+}
+
+// The first cell of a record that has an address: its due time counts.
+function firstCell(head: u32): u32 {
+  let cell = head;
+  for (let step: u32 = 0; step < CHAIN_MAX && cell != 0; step++) {
+    if (cellHasFamily(cell, 4) || cellHasFamily(cell, 6)) return cell;
+    cell = nextOfKind(cell, KIND_MORE);
+  }
+  return head;
+}
+
+// What an ADD of this name would get, as far as it can be told.
+function tellNext(known: bool): void {
+  if (isJson) {
+    member("addWouldGive");
+    open(91);
+  } else if (keptFor > 0) {
+    say("An ADD of this name would get what is kept for it, if its ranges allow that.\n");
+    return;
+  } else if (!known) {
+    sayUnknown();
+    return;
+  } else if (knownPolicy == POLICY_RANDOM) {
+    say("An ADD of this name would get any free address (policy random).\n");
+    return;
+  } else say("An ADD of this name would get:\n");
+  for (let i = 0; i < knownCount && keptFor == 0 && knownPolicy != POLICY_RANDOM; i++) {
+    const family = changetype<RangeSet>(setAt(i)).family;
+    const found = poolPick(setAt(i), knownPolicy, 0, 0);
+    if (isJson && found) {
+      item();
+      sayQuoted(family, pickHi, pickLo);
+    } else if (!isJson) {
+      say("  ");
+      if (found) sayAddress(family, pickHi, pickLo);
+      else say("nothing that is free now (what is due or cools may be freed)");
+      say("\n");
+    }
+  }
+  if (isJson) close(93);
+}
+
+function explainName(known: bool): i32 {
+  if (isJson) {
+    member("name");
+    valueText(targetAt, targetBytes);
+    member("records");
+    open(91);
+    const told = tellRecords();
+    close(93);
+    tellNext(known);
+    jsonEvents();
+    return told == 0 ? EXIT_ERROR : EXIT_OK;
+  }
+  sayBytes(targetAt, targetBytes);
+  say(":\n");
+  const told = tellRecords();
+  if (told == 0) say("  has no address, and none is kept for it\n");
+  tellNext(known);
+  sayEvents();
+  return told == 0 ? EXIT_ERROR : EXIT_OK;
+}
+
+/** Explains the target in the copied image. EXIT_ERROR: a name that has nothing. */
+export function explain(): i32 {
+  targetRead();
+  const known = knownRead();
+  return isAddress ? explainAddress(known) : explainName(known);
+}

@@ -1,0 +1,218 @@
+// `berth reserve NAME`: keeps addresses for a name that has none yet, or not now: the ADD of a pod
+// of that name (namespace/name) within the time gets them. A free address of each range set, or
+// those of --addresses, one of each family.
+//
+// Refuses: a name that holds or has reserved addresses already, addresses that aren't free, a
+// network whose ranges aren't known (no ADD yet).
+import { parseAddress, parsedFamily, parsedHi, parsedLo } from "../address";
+import { half } from "../image/image";
+import { EXIT_ERROR, EXIT_OK } from "../numbers";
+import {
+  ALLOCATED,
+  allocate,
+  FAIL_EXHAUSTED,
+  FAIL_LEFTOVER,
+  failHi,
+  failLo,
+} from "../pool/allocator";
+import { configured } from "../pool/configured";
+import { dueAfter, reserve } from "../pool/leave";
+import { Order } from "../pool/order";
+import { Given, RangeSet, setHolds, Wanted } from "../pool/range";
+import { Settings } from "../pool/settings";
+import { close, item, member, open } from "../protocol/document";
+import { ERROR_PLUGIN, errorAddress, errorBegin, errorBytes, errorText } from "../protocol/errors";
+import { duration } from "../protocol/option";
+import { diskError, nextNumber, now, sessionCommit } from "../protocol/session";
+import {
+  C_DUE,
+  cellByte,
+  cellHead,
+  headAt,
+  KIND_OTHER,
+  NAME_MAX,
+  STATE_COOLING,
+  STATE_RESERVATION,
+} from "../records/cell";
+import { CAUSE_OPERATOR, eventCause } from "../records/event";
+import { recordByName, recordByOwner } from "../records/record";
+import { scratchTake } from "../scratch";
+import { imageGrow } from "../store/files";
+import { askAt, askBytes, askOption, askWords } from "./ask";
+import { jsonMoment } from "./holding";
+import { isJson, printHere, say, sayAddress, sayQuoted } from "./print";
+import { targetAt, targetBytes, targetRead } from "./target";
+import { sayMoment, wallOf } from "./times";
+
+const WANTED_MAX: i32 = 8;
+const ROOM: u32 = 131072;
+const ENOSPC: i32 = -28;
+const YEAR: i64 = 31536000;
+
+let wanted: usize = 0;
+let wantedCount: i32 = 0;
+let seconds: i64 = 0;
+
+// A length of time: seconds alone, or 24h, 7d ... false: it is none.
+function readTime(): bool {
+  if (!askOption("for")) return false;
+  let n: i64 = 0;
+  for (let i = 0; i < askBytes && n >= 0; i++) {
+    const c = <i64>load<u8>(askAt + i);
+    n = c < 48 || c > 57 || i > 9 ? -1 : n * 10 + (c - 48);
+  }
+  seconds = n >= 0 && askBytes > 0 ? n : duration(askAt, askBytes);
+  return seconds > 0 && seconds < 100 * YEAR;
+}
+
+function readAddresses(): bool {
+  wanted = scratchTake(<usize>WANTED_MAX * offsetof<Wanted>());
+  memory.fill(wanted, 0, <usize>WANTED_MAX * offsetof<Wanted>());
+  wantedCount = 0;
+  if (!askOption("addresses")) return true;
+  let from = 0;
+  for (let i = 0; i <= askBytes; i++) {
+    if (i < askBytes && load<u8>(askAt + i) != 44) continue;
+    if (wantedCount == WANTED_MAX || !parseAddress(askAt + from, i - from)) return false;
+    const w = changetype<Wanted>(wanted + <usize>wantedCount * offsetof<Wanted>());
+    wantedCount++;
+    w.family = parsedFamily;
+    w.hi = parsedHi;
+    w.lo = parsedLo;
+    from = i + 1;
+  }
+  return true;
+}
+
+/** Is there a name, a time, and nothing that is no address? */
+export function reserveAccepts(): bool {
+  return askWords == 1 && readTime() && readAddresses();
+}
+
+// Does the name hold something, or is something reserved for it?
+function hasAlready(): bool {
+  const cell = recordByName(targetAt, <u32>targetBytes);
+  if (cell == 0) return false;
+  const head = headAt(cellHead(cell));
+  const state = cellByte(head, 5);
+  if (state == STATE_COOLING) return false;
+  return state != STATE_RESERVATION || half(head + C_DUE) > now();
+}
+
+function isWanted(set: usize): bool {
+  for (let i = 0; i < wantedCount; i++) {
+    const w = changetype<Wanted>(wanted + <usize>i * offsetof<Wanted>());
+    if (w.family == changetype<RangeSet>(set).family && setHolds(set, w.hi, w.lo) != 0) return true;
+  }
+  return false;
+}
+
+// The range sets from which addresses are wanted: all, or those that hold one of --addresses.
+function chooseSets(o: Order, s: Settings): void {
+  o.sets = scratchTake(<usize>s.setCount * offsetof<RangeSet>());
+  o.setCount = 0;
+  for (let i = 0; i < s.setCount; i++) {
+    const set = s.sets + <usize>i * offsetof<RangeSet>();
+    if (wantedCount > 0 && !isWanted(set)) continue;
+    memory.copy(o.sets + <usize>o.setCount * offsetof<RangeSet>(), set, offsetof<RangeSet>());
+    o.setCount++;
+  }
+}
+
+function makeOrder(s: Settings): Order {
+  const o = changetype<Order>(scratchTake(offsetof<Order>()));
+  memory.fill(changetype<usize>(o), 0, offsetof<Order>());
+  o.kind = KIND_OTHER;
+  o.id = targetAt;
+  o.ifname = targetAt;
+  o.name = targetAt;
+  o.nameBytes = <u32>targetBytes;
+  o.reserveFor = <u32>seconds;
+  chooseSets(o, s);
+  o.given = scratchTake(<usize>o.setCount * offsetof<Given>());
+  o.wanted = wanted;
+  o.wantedCount = wantedCount;
+  o.policy = s.policy;
+  o.now = now();
+  o.number = nextNumber();
+  return o;
+}
+
+function refuse(what: string): i32 {
+  errorBegin(ERROR_PLUGIN);
+  errorText(what);
+  errorBytes(targetAt, targetBytes);
+  return EXIT_ERROR;
+}
+
+function sayWhy(o: Order, status: i32): i32 {
+  if (status == FAIL_EXHAUSTED) return refuse("nothing is free to be reserved for ");
+  if (status == FAIL_LEFTOVER) {
+    return refuse("an address lies in no range set of the network, or two in one: for ");
+  }
+  refuse("can't be reserved for ");
+  errorText(": ");
+  let family = 4;
+  for (let i = 0; i < wantedCount; i++) {
+    const w = changetype<Wanted>(wanted + <usize>i * offsetof<Wanted>());
+    if (w.hi == failHi && w.lo == failLo) family = w.family;
+  }
+  errorAddress(family, failHi, failLo);
+  errorText(" isn't free (berth explain tells why)");
+  return EXIT_ERROR;
+}
+
+function tell(o: Order, due: u32): void {
+  printHere();
+  if (isJson) {
+    member("reserved");
+    open(91);
+  }
+  for (let i = 0; i < o.setCount; i++) {
+    const g = changetype<Given>(o.given + <usize>i * offsetof<Given>());
+    const set = changetype<RangeSet>(o.sets + <usize>i * offsetof<RangeSet>());
+    if (isJson) {
+      item();
+      sayQuoted(set.family, g.hi, g.lo);
+    } else {
+      say("reserved ");
+      sayAddress(set.family, g.hi, g.lo);
+      say("\n");
+    }
+  }
+  if (isJson) {
+    close(93);
+    member("until");
+    jsonMoment(wallOf(due));
+  } else {
+    say("until ");
+    sayMoment(wallOf(due));
+    say("\n");
+  }
+}
+
+/** Reserves in the open store. EXIT_ERROR: an error began. */
+export function keeping(): i32 {
+  targetRead();
+  if (targetBytes > <i32>NAME_MAX) return refuse("a name has 512 bytes at most: ");
+  const settings = configured();
+  if (settings == 0)
+    return refuse("the network's ranges aren't known (no ADD yet), to reserve for ");
+  if (hasAlready()) return refuse("there are addresses held by or reserved for ");
+  if (imageGrow(ROOM) < 0) {
+    diskError("hold another reservation: berth.state can't grow in ", ENOSPC);
+    return EXIT_ERROR;
+  }
+  eventCause(CAUSE_OPERATOR);
+  const o = makeOrder(changetype<Settings>(settings));
+  const status = allocate(changetype<usize>(o));
+  if (status != ALLOCATED) return sayWhy(o, status);
+  const head = recordByOwner(KIND_OTHER, o.id, 0, o.ifname, 0);
+  const due = dueAfter(o.now, <u32>seconds);
+  if (!reserve(head, due, o.now, o.number)) {
+    diskError("hold another reservation: berth.state can't grow in ", ENOSPC);
+    return EXIT_ERROR;
+  }
+  tell(o, due);
+  return sessionCommit() ? EXIT_OK : EXIT_ERROR;
+}

@@ -1,0 +1,175 @@
+// `berth release`: an operator lets go what an address, a name or a container has, in one commit,
+// under the network's lock, and the recorder says that it was an operator.
+//
+//   ADDRESS           the record that has the address: held, reserved or cooling
+//   NAME              every record of the name
+//   --container ID    the allocation of a container and its --ifname (default eth0)
+//
+// What was held cools down as after a DEL; what was reserved or cooling is free at once. Releasing
+// what a running container uses is for after damage: the verb does what it is told, and says it.
+
+import { EXIT_ERROR, EXIT_OK } from "../numbers";
+import { configured } from "../pool/configured";
+import { release } from "../pool/leave";
+import { Settings } from "../pool/settings";
+import { close, item, member, open, valuePlain } from "../protocol/document";
+import { ERROR_PLUGIN, errorBegin, errorBytes, errorText } from "../protocol/errors";
+import { nextNumber, now, sessionCommit } from "../protocol/session";
+import {
+  cellByte,
+  cellHasFamily,
+  cellHead,
+  cellHi,
+  cellLo,
+  headAt,
+  KIND_CONTAINER,
+  KIND_MORE,
+  STATE_ALLOCATION,
+  STATE_RESERVATION,
+} from "../records/cell";
+import { CAUSE_OPERATOR, EVENT_RELEASED, eventCause, eventOf } from "../records/event";
+import { coolingEnd } from "../records/expiry";
+import { CHAIN_MAX, nextOfKind } from "../records/key";
+import { olderOfName, recordByAddress, recordByName, recordByOwner } from "../records/record";
+import { reservationEnd } from "../records/reservations";
+import { scratchTake } from "../scratch";
+import { askAt, askBytes, askOption, askWords } from "./ask";
+import { holdingOf, stateWord } from "./holding";
+import { isJson, printHere, say, sayAddress, sayQuoted } from "./print";
+import {
+  isAddress,
+  targetAt,
+  targetBytes,
+  targetFamily,
+  targetHi,
+  targetLo,
+  targetRead,
+} from "./target";
+
+const RECORDS_MAX: i32 = 16;
+
+/** Is there exactly one thing to release: a word, or --container? */
+export function releaseAccepts(): bool {
+  const container = askOption("container");
+  return container ? askWords == 0 : askWords == 1;
+}
+
+// The heads to let go: `heads` of them at `list`.
+let list: usize = 0;
+let heads: i32 = 0;
+
+function add(head: u32): void {
+  store<u32>(list + ((<usize>heads) << 2), head);
+  heads++;
+}
+
+function findNamed(): void {
+  let name = recordByName(targetAt, <u32>targetBytes);
+  for (let step = 0; step < RECORDS_MAX && name != 0; step++) {
+    add(headAt(cellHead(name)));
+    name = olderOfName(name);
+  }
+}
+
+function findContainer(): void {
+  const id = askAt;
+  const bytes = <u32>askBytes;
+  const eth0 = scratchTake(4);
+  store<u32>(eth0, 0x30687465);
+  const given = askOption("ifname");
+  const at = given ? askAt : eth0;
+  const head = recordByOwner(KIND_CONTAINER, id, bytes, at, given ? <u32>askBytes : 4);
+  if (head != 0) add(head);
+}
+
+function find(): void {
+  list = scratchTake(<usize>RECORDS_MAX * 4);
+  heads = 0;
+  targetRead();
+  if (askOption("container")) findContainer();
+  else if (isAddress) {
+    const cell = recordByAddress(<u32>targetFamily, targetHi, targetLo);
+    if (cell != 0) add(headAt(cellHead(cell)));
+  } else findNamed();
+}
+
+// Says each address of a record and what it was.
+function tell(head: u32): void {
+  let cell = head;
+  for (let step: u32 = 0; step < CHAIN_MAX && cell != 0; step++) {
+    for (let family: u32 = 4; family <= 6; family += 2) {
+      if (!cellHasFamily(cell, family)) continue;
+      const was = stateWord(holdingOf(cell));
+      if (isJson) {
+        item();
+        open(123);
+        member("address");
+        sayQuoted(<i32>family, cellHi(cell, family), cellLo(cell, family));
+        member("was");
+        valuePlain(was);
+        close(125);
+        continue;
+      }
+      say("released ");
+      sayAddress(<i32>family, cellHi(cell, family), cellLo(cell, family));
+      say(" (it was ");
+      say(was);
+      say(")\n");
+    }
+    cell = nextOfKind(cell, KIND_MORE);
+  }
+}
+
+// Ends the cool-down of a record's addresses; with the last one the record is gone.
+function warm(head: u32, number: u64): void {
+  let cell = head;
+  for (let step: u32 = 0; step < CHAIN_MAX && cell != 0; step++) {
+    const next = nextOfKind(cell, KIND_MORE);
+    const both = cellHasFamily(cell, 4) && cellHasFamily(cell, 6);
+    const first: u32 = cellHasFamily(cell, 4) ? 4 : 6;
+    if (cellHasFamily(cell, first)) coolingEnd(cell, first, number);
+    if (both) coolingEnd(cell, 6, number);
+    cell = next;
+  }
+}
+
+// The cool-down of the last ADD's config; 0 = none, or not known.
+function cooldown(): u32 {
+  const at = configured();
+  return at == 0 ? 0 : changetype<Settings>(at).cooldown;
+}
+
+function letGo(head: u32): void {
+  const state = cellByte(head, 5);
+  const number = nextNumber();
+  if (state == STATE_ALLOCATION) {
+    release(head, cooldown(), now(), number);
+    return;
+  }
+  eventOf(EVENT_RELEASED, head, 0, now(), number);
+  if (state == STATE_RESERVATION) reservationEnd(head, number);
+  else warm(head, number);
+}
+
+/** Releases what is asked for in the open store. EXIT_ERROR: an error began. */
+export function loose(): i32 {
+  find();
+  if (heads == 0) {
+    errorBegin(ERROR_PLUGIN);
+    errorText("nothing is held, reserved or cooling for ");
+    if (askOption("container")) errorBytes(askAt, askBytes);
+    else errorBytes(targetAt, targetBytes);
+    return EXIT_ERROR;
+  }
+  // Told as done before it is: an error follows where it isn't, and the exit status says so.
+  printHere();
+  if (isJson) {
+    member("released");
+    open(91);
+  }
+  for (let i = 0; i < heads; i++) tell(load<u32>(list + ((<usize>i) << 2)));
+  if (isJson) close(93);
+  eventCause(CAUSE_OPERATOR);
+  for (let i = 0; i < heads; i++) letGo(load<u32>(list + ((<usize>i) << 2)));
+  return sessionCommit() ? EXIT_OK : EXIT_ERROR;
+}

@@ -1,0 +1,166 @@
+// The flight recorder from outside: `history` tells what was given, to whom, released, refused and
+// why; it is in the commit that it tells of, keeps a fixed number, and outlives a reboot.
+
+import * as fs from "node:fs";
+import path from "node:path";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { bare } from "../plugin/support/address.ts";
+import { berths } from "../plugin/support/binaries.ts";
+import { Caller } from "../plugin/support/caller.ts";
+import { faultsOf } from "../plugin/support/faults.ts";
+import { type Plugin, pluginOf } from "../plugin/support/plugin.ts";
+import { folder, homeOf, type Network, network, pair, removeAll } from "../plugin/support/space.ts";
+import { buildClock, clockHosts, type World } from "../support/clock.ts";
+import { berth, type Told, told } from "./support.ts";
+
+afterAll(removeAll);
+
+const args = (name: string) => `IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=${name}`;
+const EVENTS = 1024;
+
+describe.each(berths)("$name: the recorder", (binary) => {
+  let caller: Caller;
+  let p: Plugin;
+  let n: Network;
+  const events = (...words: string[]) =>
+    told(binary, "history", ...words, "--data-dir", n.ipam.dataDir)[0]!.events as Told[];
+  const brief = (...words: string[]) =>
+    events(...words).map(
+      (e) => `${e.event} ${e.owner ?? "-"} ${(e.addresses as string[])[0] ?? "-"}`,
+    );
+
+  beforeEach(() => {
+    caller = Caller.start(8);
+    p = pluginOf(caller, binary);
+    n = network(folder(), pair(3));
+  });
+  afterEach(async () => {
+    await caller.close();
+    expect(await faultsOf(n, binary)).toEqual([]);
+  });
+
+  it("tells what was given and released, by address, name and container", async () => {
+    await p.given(n, "aaaa", { args: args("web-0") });
+    await p.given(n, "bbbb", { args: args("web-1") });
+    await p.gone({ ...n, ipam: { ...n.ipam, cooldown: 300 } }, "aaaa");
+    expect(brief()).toEqual([
+      "given aaaa 10.77.0.10",
+      "given bbbb 10.77.0.11",
+      "released aaaa 10.77.0.10",
+    ]);
+    const of = ["given aaaa 10.77.0.10", "released aaaa 10.77.0.10"];
+    for (const word of ["10.77.0.10", "2001:db8:77::a", "shop/web-0", "aaaa"])
+      expect([word, brief(word)]).toEqual([word, of]);
+    const [given, released] = events("aaaa");
+    expect(given).toMatchObject({
+      name: "shop/web-0",
+      addresses: ["10.77.0.10", "2001:db8:77::a"],
+    });
+    expect(released).toMatchObject({ by: "DEL", seconds: 300 });
+    expect(Math.abs(Date.parse(given!.time as string) - Date.now())).toBeLessThan(20_000);
+    const text = berth(binary, "history", "10.77.0.10", "--data-dir", n.ipam.dataDir).out;
+    expect(text).toMatch(
+      /released +10\.77\.0\.10 2001:db8:77::a +shop\/web-0 +aaaa +by DEL, cools for 5m/,
+    );
+  });
+
+  it("answers exit status 1 for what it has nothing of", async () => {
+    await p.given(n, "aaaa");
+    const said = berth(binary, "history", "10.77.0.99", "--data-dir", n.ipam.dataDir);
+    expect(said.status).toBe(1);
+    expect(said.out).toContain("nothing about it");
+  });
+
+  it("counts refusals of one kind in one event, with code and reason", async () => {
+    for (const id of ["a", "b", "c"]) await p.given(n, id);
+    for (let i = 0; i < 5; i++) await p.add(n, `new-${i}`, { args: args("web-9") });
+    await p.add(n, "again", { args: `${args("web-8")};IP=10.77.0.10` });
+    const refused = events().slice(3);
+    expect(refused).toMatchObject([
+      { event: "refused", code: 999, reason: "nothing was free", times: 5, name: "shop/web-9" },
+      { event: "refused", code: 999, reason: "the address wasn't free", addresses: ["10.77.0.10"] },
+    ]);
+  });
+
+  it("tells who let go: GC, a DEL note; and that a cool-down was cut short", async () => {
+    const gc = { ...n, cniVersion: "1.1.0", ipam: { ...n.ipam, cooldown: 500 } };
+    for (const id of ["a", "b", "c"]) await p.given(gc, id);
+    const keep = [
+      { containerID: "b", ifname: "eth0" },
+      { containerID: "c", ifname: "eth0" },
+    ];
+    const done = await p.call({ verb: "GC", config: { ...gc, "cni.dev/valid-attachments": keep } });
+    expect(done.ok).toBe(true);
+    await p.given(gc, "d");
+    expect(events().slice(3)).toMatchObject([
+      { event: "released", by: "GC", owner: "a", seconds: 500 },
+      { event: "yielded", addresses: ["10.77.0.10"] },
+      { event: "yielded", addresses: ["2001:db8:77::a"] },
+      { event: "given", owner: "d", addresses: ["10.77.0.10", "2001:db8:77::a"] },
+    ]);
+  });
+
+  it("takes an image whose ring is damaged for damaged", async () => {
+    await p.given(n, "aaaa");
+    const file = path.join(homeOf(n), "berth.state");
+    const bytes = fs.readFileSync(file);
+    const ring = Number(bytes.readBigUInt64LE(808));
+    expect(ring % 4096).toBe(0);
+    const broken = Buffer.from(bytes);
+    broken[ring + 90] = 1;
+    fs.writeFileSync(file, broken);
+    const said = berth(binary, "check", "--data-dir", n.ipam.dataDir);
+    expect([said.status, said.out]).toEqual([1, expect.stringContaining("an event is damaged")]);
+    fs.writeFileSync(file, bytes);
+  });
+
+  if (binary.kind === "native")
+    it("keeps the last 1,024 events, in as many bytes", async () => {
+      const sizes: number[] = [];
+      const wanted: string[] = [];
+      for (let i = 0; i < EVENTS / 2 + 40; i++) {
+        const [address] = (await p.given(n, `pod-${i}`)).map(bare);
+        await p.gone(n, `pod-${i}`);
+        wanted.push(`given pod-${i} ${address}`, `released pod-${i} ${address}`);
+        if (i % 64 === 0) sizes.push(fs.statSync(path.join(homeOf(n), "berth.state")).size);
+      }
+      expect(brief()).toEqual(wanted.slice(-EVENTS));
+      expect(new Set(sizes).size).toBeLessThanOrEqual(2);
+    });
+});
+
+describe.each(clockHosts)("$name: the recorder over a reboot", ({ world }) => {
+  let w: World;
+  beforeAll(buildClock, 120_000);
+  beforeEach(() => {
+    w = world();
+  });
+  afterEach(() => w.end());
+
+  it("keeps the events, and says what the reboot ended", async () => {
+    const config = {
+      cniVersion: "1.0.0",
+      name: "net",
+      ipam: { type: "berth", subnet: "10.9.0.0/29", dataDir: w.dir },
+    };
+    const brief = async (...words: string[]) => {
+      const { json } = await w.verb(["history", "--json", "--data-dir", w.dir, ...words]);
+      return json.networks[0].events.map((e: Told) => `${e.event} ${e.owner ?? e.lapsed}`);
+    };
+    await w.cni("ADD", "aaaa", config, "shop/web-0");
+    await w.cni("ADD", "bbbb", config, "shop/web-1");
+    await w.cni("DEL", "bbbb", config, "shop/web-1");
+    w.reboot(60);
+    await w.cni("ADD", "cccc", config, "shop/web-0");
+    expect(await brief()).toEqual([
+      "given aaaa",
+      "given bbbb",
+      "released bbbb",
+      "reboot 1",
+      "given cccc",
+    ]);
+    expect(await brief("aaaa")).toEqual(["given aaaa", "reboot 1"]);
+    expect(await brief("bbbb")).toEqual(["given bbbb", "released bbbb"]);
+    expect((await w.verb(["check", "--data-dir", w.dir])).status).toBe(0);
+  });
+});
