@@ -4,8 +4,7 @@
 //
 // Reservations and cool-downs lie in the expiry tree in the order of their times. Cost: what is
 // held, reserved and cooling, once.
-import { EXPIRY, H_RESERVED } from "../image/header";
-import { word } from "../image/image";
+import { EXPIRY } from "../image/header";
 import { EXIT_OK } from "../numbers";
 import { close, item, member, open, valueNumber, valueText } from "../protocol/document";
 import { textByte, textString } from "../protocol/text";
@@ -15,16 +14,20 @@ import { CHAIN_MAX, nameText, nextOfKind, textAt } from "../records/key";
 import { scratchMark, scratchRewind, scratchTake } from "../scratch";
 import { foundHi, foundLo, radixNextTaken } from "../sets/radix";
 import { askAt, askBytes, askOption } from "./ask";
-import { Census, censusBegin, censusOf, sayUnknown, settings } from "./census";
+import { Census, censusBegin, censusOf, sayUnknown, setAt, settings } from "./census";
 import { jsonMoment, NEVER, sayName } from "./holding";
 import { sayCensus } from "./map";
 import { jsonCensus } from "./metrics";
+import { paceChange, paceEnd, paceOf, paceSeconds } from "./pace";
 import { isThisBoot } from "./place";
 import { isJson, printHere, printRoom, say, sayAddress, sayNumber, sayQuoted } from "./print";
 import { cellEnd, rowEnd, tableBegin, tablePrint } from "./table";
-import { bootTime, sayMoment, saySpan, wallOf } from "./times";
+import { bootTime, sayMoment, saySpan, wallOf, wallTime } from "./times";
+import { wideNumber } from "./wide";
 
 const DAY: u32 = 86400;
+/** A pace that needs 100 years is none. */
+const YEARS: u64 = 3153600000;
 const DAYS: i32 = 14;
 const NEXT_MOST: i32 = 1000;
 
@@ -33,7 +36,7 @@ let listed: i32 = 10;
 // Reservations that end on each of the days from now on; the last counts all after.
 let days: usize = 0;
 let never: u64 = 0;
-let due: u64 = 0;
+let listedNow: i32 = 0;
 
 /** Is --next a number? */
 export function forecastAccepts(): bool {
@@ -69,6 +72,7 @@ function forecastText(count: i32): void {
     say(": ");
     sayCensus(c);
     say("\n");
+    if (isThisBoot) paceText(i, c);
     scratchRewind(mark);
   }
   if (!isThisBoot) {
@@ -77,6 +81,28 @@ function forecastText(count: i32): void {
   }
   coolingText();
   reservationsText();
+}
+
+// When the set runs out at the pace of the history.
+function paceText(i: i32, c: Census): void {
+  paceOf(changetype<usize>(setAt(i)));
+  if (paceSeconds == 0) {
+    say("  too little history to tell a pace\n");
+    return;
+  }
+  say("  in the last ");
+  saySpan(paceSeconds);
+  say(paceChange < 0 ? ", " : ", +");
+  sayNumber(paceChange);
+  say(": ");
+  const end = paceEnd(wideNumber(c.freeHi, c.freeLo));
+  if (end < 0) say("it doesn't run out at this pace\n");
+  else if (end > <f64>YEARS) say("at this pace it lasts more than 100 years\n");
+  else {
+    say("at this pace nothing is free in ");
+    saySpan(<u64>end);
+    say("\n");
+  }
 }
 
 let lastDue: u32 = 0;
@@ -182,18 +208,18 @@ function heading(): void {
 // days. Due ones are as good as free.
 function walkReservations(): void {
   let lo: u64 = 0;
-  let shown = 0;
+  listedNow = 0;
   memory.fill(days, 0, <usize>(DAYS + 1) * 8);
   never = 0;
-  due = 0;
   while (radixNextTaken(EXPIRY, DUE_RESERVED, lo, DUE_RESERVED, u64.MAX_VALUE)) {
     const until = <u32>(foundLo >> 32);
     const head = <u32>foundLo;
     lo = foundLo + 1;
-    if (until <= bootTime()) due++;
-    else if (until == NEVER) never++;
-    else if (shown < listed) {
-      shown++;
+    if (lo == 0) return;
+    if (until <= bootTime()) continue;
+    if (until == NEVER) never++;
+    else if (listedNow < listed) {
+      listedNow++;
       if (isJson) jsonRow(headAt(head), until);
       else sayRow(headAt(head), until);
     } else {
@@ -201,35 +227,52 @@ function walkReservations(): void {
       const p = days + ((<usize>day) << 3);
       store<u64>(p, load<u64>(p) + 1);
     }
-    if (lo == 0) return;
   }
 }
 
 function reservationsText(): void {
-  if (word(H_RESERVED) == 0) {
-    say("no reservations\n");
-    return;
-  }
-  say("\n");
   tableBegin();
   heading();
   walkReservations();
-  tablePrint();
-  heading();
-  walkReservations();
   printHere();
+  if (listedNow > 0) {
+    say("\n");
+    tablePrint();
+    heading();
+    walkReservations();
+    printHere();
+  }
+  let hasMore = false;
   for (let day = 0; day <= DAYS; day++) {
     const count = load<u64>(days + ((<usize>day) << 3));
     if (count == 0) continue;
+    hasMore = true;
     sayNumber(<i64>count);
     if (day == DAYS) say(" more after ");
     else say(" more within day ");
     sayNumber(day == DAYS ? day : day + 1);
     say(day == DAYS ? " days\n" : "\n");
   }
-  if (never == 0) return;
-  sayNumber(<i64>never);
-  say(" never end\n");
+  if (never > 0) {
+    sayNumber(<i64>never);
+    say(" never end\n");
+  } else if (listedNow == 0 && !hasMore) say("no reservations\n");
+}
+
+function jsonPace(i: i32, c: Census): void {
+  paceOf(changetype<usize>(setAt(i)));
+  if (paceSeconds == 0) return;
+  member("history");
+  open(123);
+  member("seconds");
+  valueNumber(<i64>paceSeconds);
+  member("change");
+  valueNumber(paceChange);
+  close(125);
+  const end = paceEnd(wideNumber(c.freeHi, c.freeLo));
+  if (end < 0 || end > <f64>YEARS) return;
+  member("runsOut");
+  jsonMoment(wallTime() + <u64>end);
 }
 
 function jsonSets(count: i32): void {
@@ -246,6 +289,7 @@ function jsonSets(count: i32): void {
     item();
     open(123);
     jsonCensus(c);
+    if (isThisBoot) jsonPace(i, c);
     close(125);
     printRoom();
     scratchRewind(mark);

@@ -11,18 +11,21 @@ import { H_COOLING, H_RESERVED } from "../image/header";
 import { imageLength, word } from "../image/image";
 import { EXIT_ERROR, EXIT_OK } from "../numbers";
 import { call } from "../protocol/call";
-import { close, item, member, open, valueNumber } from "../protocol/document";
+import { close, item, member, open, valueNumber, valuePlain } from "../protocol/document";
 import { ERROR_LIMIT, errorBegin, errorText } from "../protocol/errors";
 import { textByte } from "../protocol/text";
+import { H_EVENT_NEXT, H_YIELDS, REFUSALS, refusalCount } from "../records/event";
 import { scratchTake } from "../scratch";
 import { askAt, askBytes, askOption } from "./ask";
 import { allocations, Census, censusBegin, censusOf, oldest, settings } from "./census";
+import { refusalCode, refusalWord } from "./events";
 import { outputBegin, outputEnd } from "./output";
 import { failed, isJson, printHere, printRoom, say, sayNumber } from "./print";
 import { sayWide } from "./wide";
 
 const NETWORKS_MAX: i32 = 4096;
 const CENSUSES_MAX: i32 = 8192;
+const REFUSALS_BYTES: usize = (<usize>REFUSALS) << 3;
 
 /** What is known of a network. */
 @unmanaged
@@ -38,6 +41,10 @@ class Counted {
   cooling: u64;
   bytes: u64;
   oldest: u64;
+  events: u64;
+  yields: u64;
+  /** REFUSALS of u64, by the allocator's numbers. */
+  refused: usize;
 }
 
 let networks: usize = 0;
@@ -45,6 +52,7 @@ let networkCount: i32 = 0;
 let censuses: usize = 0;
 let censusCount: i32 = 0;
 let tooMany: bool = false;
+let refusals: usize = 0;
 
 function network(i: i32): Counted {
   return changetype<Counted>(networks + <usize>i * offsetof<Counted>());
@@ -59,6 +67,7 @@ export function metricsAccepts(): bool {
   if (isJson) return !askOption("output");
   networks = scratchTake(<usize>NETWORKS_MAX * offsetof<Counted>());
   censuses = scratchTake(<usize>CENSUSES_MAX * offsetof<Census>());
+  refusals = scratchTake(<usize>NETWORKS_MAX * REFUSALS_BYTES);
   networkCount = 0;
   censusCount = 0;
   tooMany = false;
@@ -85,6 +94,10 @@ export function metrics(): i32 {
   n.cooling = word(H_COOLING);
   n.bytes = <u64>imageLength();
   n.oldest = <u64>oldest;
+  n.events = word(H_EVENT_NEXT);
+  n.yields = word(H_YIELDS);
+  n.refused = refusals + <usize>(networkCount - 1) * REFUSALS_BYTES;
+  readRefusals(n.refused);
   return EXIT_OK;
 }
 
@@ -129,6 +142,8 @@ const COOLING: i32 = 2;
 const OLDEST: i32 = 3;
 const BYTES: i32 = 4;
 const KNOWN: i32 = 5;
+const EVENTS_SEEN: i32 = 6;
+const YIELDS: i32 = 7;
 
 function field(n: Counted, which: i32): u64 {
   if (which == ALLOCATIONS) return n.allocations;
@@ -136,14 +151,57 @@ function field(n: Counted, which: i32): u64 {
   if (which == COOLING) return n.cooling;
   if (which == OLDEST) return n.oldest;
   if (which == BYTES) return n.bytes;
+  if (which == EVENTS_SEEN) return n.events;
+  if (which == YIELDS) return n.yields;
   return n.known ? 1 : 0;
 }
 
 function perNetwork(name: string, which: i32, help: string): void {
-  head(name, "gauge", help);
+  head(name, which >= EVENTS_SEEN ? "counter" : "gauge", help);
   for (let i = 0; i < networkCount; i++) {
     sample(name, network(i));
     value(field(network(i), which));
+  }
+}
+
+// Are both told with the same code and reason?
+function sameRefusal(a: u32, b: u32): bool {
+  return refusalCode(a) == refusalCode(b) && refusalWord(a) == refusalWord(b);
+}
+
+// How often there was refusal `why`, with those of other numbers that are told like it; 0 if it is
+// told under a smaller number. `counts`: REFUSALS of u64.
+function timesOf(counts: usize, why: u32): u64 {
+  for (let other: u32 = 1; other < why; other++) if (sameRefusal(other, why)) return 0;
+  let times: u64 = 0;
+  for (let other = why; other <= REFUSALS; other++) {
+    if (sameRefusal(other, why)) times += load<u64>(counts + ((<usize>(other - 1)) << 3));
+  }
+  return times;
+}
+
+function readRefusals(counts: usize): void {
+  for (let why: u32 = 1; why <= REFUSALS; why++) {
+    store<u64>(counts + ((<usize>(why - 1)) << 3), refusalCount(why));
+  }
+}
+
+// ADDs that were refused, by code and reason: those that there were.
+function perRefusal(): void {
+  head("berth_refused_total", "counter", "ADDs that were refused, by the code of the error.");
+  for (let i = 0; i < networkCount; i++) {
+    const n = network(i);
+    for (let why: u32 = 1; why <= REFUSALS; why++) {
+      const times = timesOf(n.refused, why);
+      if (times == 0) continue;
+      sample("berth_refused_total", n);
+      say(',code="');
+      sayNumber(refusalCode(why));
+      say('",reason="');
+      say(refusalWord(why));
+      say('"');
+      value(times);
+    }
   }
 }
 
@@ -210,6 +268,9 @@ export function metricsEnd(): i32 {
   perNetwork("berth_state_bytes", BYTES, "Size of berth.state.");
   const known = "berth_range_sets_known";
   perNetwork(known, KNOWN, "1 if the state tells the range sets of the last ADD.");
+  perNetwork("berth_events_total", EVENTS_SEEN, "Events that the recorder has written.");
+  perNetwork("berth_yields_total", YIELDS, "Cool-downs that ended early: nothing else was free.");
+  perRefusal();
   perSet();
   if (askOption("output") && !outputEnd()) return failed("metrics");
   return EXIT_OK;
@@ -233,12 +294,34 @@ export function jsonCensus(c: Census): void {
   wideMember("free", c.freeHi, c.freeLo);
 }
 
+function jsonRefusals(): void {
+  const counts = scratchTake(REFUSALS_BYTES);
+  readRefusals(counts);
+  member("refused");
+  open(91);
+  for (let why: u32 = 1; why <= REFUSALS; why++) {
+    if (timesOf(counts, why) == 0) continue;
+    item();
+    open(123);
+    member("code");
+    valueNumber(refusalCode(why));
+    member("reason");
+    valuePlain(refusalWord(why));
+    wideMember("times", 0, timesOf(counts, why));
+    close(125);
+  }
+  close(93);
+}
+
 function metricsJson(count: i32): i32 {
   const c = changetype<Census>(scratchTake(offsetof<Census>()));
   wideMember("allocations", 0, allocations());
   wideMember("reservations", 0, word(H_RESERVED));
   wideMember("cooling", 0, word(H_COOLING));
   wideMember("bytes", 0, <u64>imageLength());
+  wideMember("events", 0, word(H_EVENT_NEXT));
+  wideMember("yields", 0, word(H_YIELDS));
+  jsonRefusals();
   member("sets");
   if (settings == 0) {
     say("null");

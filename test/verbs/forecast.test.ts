@@ -1,11 +1,12 @@
 // `berth forecast`: what ends when. Reservations are made by the library beside the plugin.
 
-import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { openIpam } from "../../src/ipam/ipam.ts";
 import { berths } from "../plugin/support/binaries.ts";
 import { Caller } from "../plugin/support/caller.ts";
 import { type Plugin, pluginOf } from "../plugin/support/plugin.ts";
 import { folder, homeOf, type Network, network, removeAll } from "../plugin/support/space.ts";
+import { buildClock, clockHosts } from "../support/clock.ts";
 import { berth, lines, told } from "./support.ts";
 
 afterAll(removeAll);
@@ -68,6 +69,16 @@ describe.each(berths)("$name: forecast", (binary) => {
     expect((net!.cooling as { addresses: number }).addresses).toBe(2);
   });
 
+  it("passes over reservations whose time is over", async () => {
+    await p.given(n, "a");
+    reserve([1]);
+    await new Promise((done) => setTimeout(done, 2100));
+    const said = berth(binary, "forecast", "--data-dir", dir);
+    expect(said.out).toContain("no reservations");
+    const [net] = told(binary, "forecast", "--data-dir", dir);
+    expect(net!.reservations).toMatchObject({ next: [], moreByDay: Array(15).fill(0), never: 0 });
+  });
+
   it("counts what is due already as free", async () => {
     const short = { ...n, ipam: { ...n.ipam, cooldown: 1 } };
     for (const id of ["a", "b"]) await p.given(short, id);
@@ -80,5 +91,39 @@ describe.each(berths)("$name: forecast", (binary) => {
 
   it("refuses a --next that is no number", () => {
     expect(berth(binary, "forecast", "--next", "many").status).toBe(2);
+  });
+});
+
+describe.each(clockHosts)("$name: the pace of forecast", ({ world }) => {
+  beforeAll(buildClock, 120_000);
+
+  it("tells when nothing is free at the pace of the history, since the last reboot", async () => {
+    const w = world();
+    const ipam = { type: "berth", dataDir: w.dir, ranges: [[{ subnet: "10.5.0.0/24" }]] };
+    const config = { cniVersion: "1.0.0", name: "net", ipam };
+    const add = async (ids: string[]) => {
+      for (const id of ids) expect((await w.cni("ADD", id, config)).status).toBe(0);
+    };
+    const ids = (from: number, to: number) =>
+      Array.from({ length: to - from }, (_, i) => `c${from + i}`);
+    const forecast = async () => (await w.verb(["forecast", "--data-dir", w.dir])).text;
+    try {
+      await add(ids(0, 10));
+      expect(await forecast()).toContain("too little history");
+      w.pass(3600);
+      await add(ids(10, 25));
+      for (const id of ids(0, 5)) await w.cni("DEL", id, config);
+      // 20 more in an hour, 233 left: 11.65 hours
+      expect(await forecast()).toMatch(
+        /in the last 1h(\d+s)?, \+20: at this pace nothing is free in 11h(38|39)m/,
+      );
+      for (const id of ids(5, 25)) await w.cni("DEL", id, config);
+      expect(await forecast()).toMatch(/, \+?0: it doesn't run out/);
+      w.reboot();
+      await add(["again"]);
+      expect(await forecast()).toContain("too little history");
+    } finally {
+      w.end();
+    }
   });
 });

@@ -137,6 +137,26 @@ describe.each(berths)("$name: metrics", (binary) => {
     expect(four).toEqual({ held: "2", reserved: "0", cooling: "0", free: "11" });
   });
 
+  it("counts refusals by code and reason, and cool-downs that ended early", async () => {
+    const small = network(n.ipam.dataDir, [[{ subnet: "10.6.0.0/29" }]], { cooldown: 600 });
+    for (const id of ["a", "b", "c", "d", "e"]) await p.given(small, id);
+    for (let i = 0; i < 3; i++) expect((await p.add(small, `x${i}`)).ok).toBe(false);
+    expect((await p.add(small, "a")).ok).toBe(false);
+    await p.gone(small, "a");
+    await p.given(small, "f");
+    const all = samples();
+    const refused = all.filter((one) => one.name === "berth_refused_total");
+    expect(refused.map((one) => [one.labels.code, one.value]).sort()).toEqual([
+      ["999", "1"],
+      ["999", "3"],
+    ]);
+    expect(values(all, "berth_yields_total", {})).toEqual({ "": "1" });
+    expect(Number(values(all, "berth_events_total", {})[""])).toBeGreaterThanOrEqual(9);
+    const [net] = told(binary, "metrics", "--data-dir", dir);
+    expect(net).toMatchObject({ yields: 1 });
+    expect((net!.refused as { times: number }[]).map((one) => one.times).sort()).toEqual([1, 3]);
+  });
+
   it("has all networks in one text, each metric once", async () => {
     await p.given(n, "a");
     await p.given({ ...n, name: "blue" }, "b");
