@@ -35,7 +35,7 @@ import { failed, isJson, printHere, say, sayBytes } from "./print";
 
 /** Every executable of berth holds this text (UTF-16): never to be changed. */
 const MARKER: string = "berth-ipam: an executable of Berth, which berth install may replace";
-const PROGRAM_MAX: u32 = 8388608;
+const PROGRAM_MAX: u32 = 4194304;
 const PATH_BYTES: i32 = 4096;
 const BIN: string = "/opt/cni/bin";
 const CONF: string = "/etc/cni/net.d";
@@ -106,7 +106,8 @@ function refuse(t: Target, why: string): bool {
   return false;
 }
 
-const TRY: i32 = 8388608;
+/** A larger conflist isn't ours. */
+const CONFLIST_MAX: u32 = 65536;
 
 // May the file be written? Sets `same`. false: an error began.
 function look(t: Target): bool {
@@ -118,8 +119,9 @@ function look(t: Target): bool {
   if (handle == -ENOENT) return true;
   if (handle < 0) return refuse(t, " is no regular file");
   const size = host.size(handle);
-  const at = scratchTake(<usize>TRY + 8);
-  const n = size > TRY ? 0 : host.read(handle, 0, at, <u32>size);
+  const most = t.mode == MODE_RUN ? PROGRAM_MAX : CONFLIST_MAX;
+  const at = scratchTake(<usize>most + 8);
+  const n = size > <i64>most ? 0 : host.read(handle, 0, at, <u32>size);
   host.close(handle);
   if (n < 0) return fileError("read ", n);
   if (<u32>n == t.bytes && memory.compare(at, t.at, t.bytes) == 0) {
