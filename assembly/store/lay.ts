@@ -43,9 +43,20 @@ function layOver(entry: usize): void {
   }
 }
 
+/** -errno of the log's last `layLog`, 0 = all of it could be read. */
+export let layStatus: i32 = 0;
+
+function readLog(log: i32, from: u32, into: usize): u32 {
+  const have = host.read(log, from, into, LAY_BYTES);
+  if (have < 0) layStatus = have;
+  return <u32>max(0, have);
+}
+
 /**
  * Lays the whole log of another boot over the view of its image (`imageBytes` at `imageAt`, its
  * header read). Answers the youngest generation seen: the header's page may be older than the log.
+ * What couldn't be read is in `layStatus`: then the image must not be replaced, since what was
+ * synced is in the log alone.
  */
 export function layLog(log: i32, imageAt: usize, imageBytes: u32): u64 {
   base = imageAt;
@@ -55,7 +66,8 @@ export function layLog(log: i32, imageAt: usize, imageBytes: u32): u64 {
   const at = scratchTake(<usize>LAY_BYTES);
   const end = <u32>min<i64>(host.size(log), <i64>LOG_BYTES_MAX);
   let from: u32 = 0;
-  let have = <u32>max(0, host.read(log, 0, at, LAY_BYTES));
+  layStatus = 0;
+  let have = readLog(log, 0, at);
   if (have > LOG_HEADER_BYTES && logHeaderIsOurs(at)) {
     youngest = max<u64>(youngest, load<u64>(at, 32));
   }
@@ -64,7 +76,7 @@ export function layLog(log: i32, imageAt: usize, imageBytes: u32): u64 {
   for (let step: u32 = 0; step < LOG_BYTES_MAX / 8; step++) {
     if (p - from + ENTRY_MAX > have && from + have < end) {
       from = p;
-      have = <u32>max(0, host.read(log, p, at, LAY_BYTES));
+      have = readLog(log, p, at);
     }
     if (p - from + ENTRY_HEADER_BYTES > have) break;
     const entry = at + (p - from);

@@ -111,7 +111,7 @@ import {
   openNew,
   writeImage,
 } from "./files";
-import { layLog } from "./lay";
+import { layLog, layStatus } from "./lay";
 import {
   LOG_BYTES,
   LOG_BYTES_MAX,
@@ -129,6 +129,7 @@ import { becomesReserved, chainIsSound, survives } from "./survivor";
 /** Room that one record can need at most: cells, index nodes, tree nodes of 64 addresses. */
 const RECORD_ROOM: u32 = 524288;
 const ENOMEM: i32 = -12;
+const ENOENT: i32 = -2;
 
 let oldBase: usize = 0;
 let oldBytes: u32 = 0;
@@ -339,9 +340,14 @@ export function rebuild(boot: usize, keep: bool): i32 {
   const number = appliedNumber();
   youngest = appliedGeneration();
   let log = openFile("berth.log", 1);
-  if (log >= 0 && host.size(log) < <i64>LOG_BYTES) log = -1;
-  logHas(log < 0 ? LOG_BYTES : <u32>min<i64>(host.size(log), <i64>LOG_BYTES_MAX));
+  // A log that is there but can't be read may hold what was promised: nothing is replaced then.
+  if (log < 0 && log != ENOENT) return log;
+  const size = log < 0 ? 0 : host.size(log);
+  if (size < 0) return <i32>size;
+  if (size < <i64>LOG_BYTES) log = ENOENT;
+  logHas(log < 0 ? LOG_BYTES : <u32>min<i64>(size, <i64>LOG_BYTES_MAX));
   if (log >= 0) youngest = layLog(log, oldBase, oldBytes);
+  if (log >= 0 && layStatus < 0) return layStatus;
   newBase = (oldBase + oldBytes + 65535) & ~65535;
   newBytes = GROWTH_STEP;
   if (<u64>newBase + newBytes > <u64>WINDOW_END) return ENOMEM;

@@ -59,7 +59,7 @@ function rangeJson(family: Family, r: RangeSpec): object {
 
 /**
  * The configs of a life by random numbers. A third of all lives know `"sync": "never"`, a third
- * `"reboot": "keep"`; the others reserve.
+ * `"reboot": "keep"`.
  */
 export function variants(random: (n: number) => number, dataDir: string): Variant[] {
   const syncs = random(3) === 0 ? (["named", "never"] as const) : (["named", "always"] as const);
@@ -105,7 +105,7 @@ function variant(
   const options = {
     policy: pick(["next", "next", "first", "random"] as const),
     cooldown: pick([0, 0, 5, 60, 3600]),
-    reserve: keeps || random(3) === 0 ? undefined : reserve(pick),
+    reserve: random(3) === 0 ? undefined : reserve(pick),
     sync,
     reboot: keeps ? pick(["release", "keep"] as const) : ("release" as const),
     statusWhenFull: pick(["ready", "unavailable"] as const),

@@ -174,7 +174,7 @@ export class Life {
 
   // The model took over what the first opening of the boot finds now and with this config: where
   // the step would open the files later or with another `reboot`, it is done before. So it is
-  // where a file operation is to fail: a rebuild that can't read the log goes on without it.
+  // where a file operation is to fail: the next call would be the first opening.
   #open(step: Step, config: Variant): void {
     const reboot = step.do === "del" && step.fault === "bare" ? "release" : config.reboot;
     const fails = step.trouble?.errno !== undefined;
