@@ -16,6 +16,7 @@ export {
   bookRest,
 } from "./library/book";
 export { bookAllocate, bookRelease, bookReserve, bookUnreserve } from "./library/bookcalls";
+export { bookEvent, bookEvents } from "./library/bookevents";
 export {
   bookExplain,
   bookFindName,

@@ -45,6 +45,7 @@ export { heapBytes } from "./heap.ts";
 export { Hold } from "./hold.ts";
 export type { HoldOptions } from "./holds.ts";
 // Durable state.
+export type { HistoryEvent, HistoryWord } from "./ipam/history.ts";
 export { type Ipam, openIpam } from "./ipam/ipam.ts";
 export type { IpamPool } from "./ipam/ipampool.ts";
 export { readIpam } from "./ipam/reader.ts";
@@ -63,4 +64,6 @@ export type {
 } from "./ipam/words.ts";
 export { createPool, type Explanation, Pool, type PoolToken } from "./pool.ts";
 export type { PoolOptions } from "./pooloptions.ts";
+// What if: a history against another subnet, policy or cool-down.
+export { type ReplayOptions, type ReplayReport, replayHistory } from "./replay.ts";
 export type { Policy, SlotArray } from "./slots.ts";

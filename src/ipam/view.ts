@@ -19,6 +19,7 @@ import {
 } from "../address.ts";
 import { IpamError, shown } from "../errors.ts";
 import type { Core } from "./core.ts";
+import { type HistoryEvent, readEvents } from "./history.ts";
 import { halves, IpamPool, type PoolFacts, type PoolHome, takePool } from "./ipampool.ts";
 import {
   type Allocation,
@@ -222,6 +223,11 @@ export abstract class IpamView implements PoolHome {
         generation: core.out(11),
       };
     });
+  }
+
+  /** What the flight recorder keeps: the last 1,024 events, oldest first. */
+  history(): HistoryEvent[] {
+    return this.ask(readEvents);
   }
 
   /** Frees what is due, some of it; how many. */
