@@ -27,8 +27,8 @@ export function bookEvents(): void {
 
 /**
  * Tells event `n`: the beginnings of its owner's id and of its name in the block; out 0 what | 1
- * cause | 2 Unix seconds | 3 extra | 4 times | 5 has IPv4 | 6 it | 7 has IPv6 | 8 hi | 9 lo | 10, 11
- * bytes of the texts. false: it isn't kept.
+ * cause | 2 Unix seconds | 3 extra | 4 times | 5 has IPv4 | 6 it | 7 has IPv6 | 8 hi | 9 lo |
+ * 10, 11 bytes of the texts. false: it isn't kept.
  */
 export function bookEvent(n: u64): bool {
   const cell = eventAt(n);
