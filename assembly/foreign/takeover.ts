@@ -32,6 +32,7 @@ import {
   STATE_ALLOCATION,
   STATE_COOLING,
 } from "../records/cell";
+import { EVENT_ADOPTED, eventMayBegin, eventOfAddress, eventRoom } from "../records/event";
 import { coolingEnd } from "../records/expiry";
 import {
   FILE_GONE,
@@ -153,8 +154,9 @@ function give(t: TakeOver, known: bool, name: usize, bytes: i32): i32 {
   const family = <u32>parsedFamily;
   const hi = parsedHi;
   const lo = parsedLo;
-  const room = imageGrow(ROOM);
+  const room = imageGrow(ROOM + eventRoom());
   if (room < 0) return room;
+  eventMayBegin();
   const number = appliedNumber() + 1;
   const kind = known ? KIND_CONTAINER : KIND_OTHER;
   const idBytes = known ? <u32>fileIdBytes : unknownId(name, bytes);
@@ -168,10 +170,12 @@ function give(t: TakeOver, known: bool, name: usize, bytes: i32): i32 {
     putWord(H_HELD, word(H_HELD) + 1);
   }
   if (radixTake(treeOf(<i32>family), hi, lo) != RADIX_OK) return ENOSPC;
-  if (recordAddAddress(head, family, hi, lo, setOf(t, family, hi, lo), number) == 0) return ENOSPC;
+  const cell = recordAddAddress(head, family, hi, lo, setOf(t, family, hi, lo), number);
+  if (cell == 0) return ENOSPC;
   // An owner whose other addresses we gave ourselves has no files for those.
   if (t.inPlace && (fresh || hasAllFiles(head))) headPutFiles(head, true);
   cellSeal(head, number);
+  eventOfAddress(EVENT_ADOPTED, cell, family, 0, t.now, number);
   return 0;
 }
 

@@ -31,6 +31,12 @@ const names = (dir: string) =>
     .filter((f) => /^[0-9a-f:.]+$/.test(f))
     .sort();
 
+interface Event {
+  event: string;
+  owner: string;
+  addresses: string[];
+}
+
 describe.each(berths)("$name: verbs beside host-local", (binary) => {
   let caller: Caller;
   let p: Plugin;
@@ -72,6 +78,19 @@ describe.each(berths)("$name: verbs beside host-local", (binary) => {
       const again = answer("adopt", "--from", from);
       expect(again).toMatchObject({ files: 2, addresses: 1, freed: 0 });
       expect((await p.check(n, "late")).ok).toBe(true);
+      const { events } = answer("history", "--data-dir", from) as unknown as { events: Event[] };
+      expect(
+        events
+          .map(({ event, owner, addresses }) => `${event} ${owner} ${addresses.join(" ")}`)
+          .sort(),
+      ).toEqual([
+        "adopted a 10.77.0.10",
+        "adopted a 2001:db8:77::a",
+        "adopted host-local:1 10.77.0.11",
+        "adopted late 10.77.0.16",
+        "given new 10.77.0.14 2001:db8:77::b",
+        "released a 10.77.0.10 2001:db8:77::a",
+      ]);
     });
 
     it("takes over into another directory, which the files don't speak for", async () => {
