@@ -28,6 +28,7 @@ import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { runAlone } from "./alone.ts";
 import { experiments } from "./experiments.ts";
+import { HELP } from "./help.ts";
 import { toolchain, writeBaseline } from "./instructions/baseline.ts";
 import { suite as counted } from "./instructions/instructions.ts";
 import { compareFiles } from "./method/compare.ts";
@@ -60,6 +61,7 @@ const OPTIONS = {
   baseline: { type: "boolean", default: false },
   publish: { type: "boolean", default: false },
   page: { type: "boolean", default: false },
+  help: { type: "boolean", short: "h", default: false },
 } as const;
 
 function read(argv: string[]) {
@@ -143,7 +145,11 @@ function say(written: readonly string[]): void {
 }
 
 async function bench(argv: string[]): Promise<number> {
-  const { context, filter, json, compare, baseline, publish, page, positionals } = read(argv);
+  const { context, filter, json, compare, baseline, publish, page, help, positionals } = read(argv);
+  if (help) {
+    console.log(HELP);
+    return 0;
+  }
   if (page) {
     say(writePage(readResult()));
     return 0;

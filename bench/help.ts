@@ -1,0 +1,21 @@
+// What `bench --help` says.
+
+export const HELP = `npm run bench -- [options]     (in your project: npx berth bench [options])
+
+Berth's figures beside its peers', in one run: suites core, churn, plugin, store, instructions.
+
+  --quick              everything with tiny counts, in about a minute; builds and installs nothing
+  --filter TEXT        a suite, or what has TEXT in its name; may be repeated
+  --seed N             of the work that is done (default 42)
+  --no-peers           without peers; --peers installs them for a quick run, too
+  --json FILE          the results as JSON
+  --turn N             calls of one plugin in a row (default 1: strict alternation)
+  --operations N       how many operations the law of two threads is tried with
+  --compare A B        ratios of two results that differ by more than 25 %
+  --baseline           counts instructions and keeps them as what later runs are compared with
+  --publish            a full run whose results become docs/BENCHMARKS.md and its plots
+  --page               the page and the plots anew from the published results
+
+Exit status: 0 everything ran, whether targets were met or not; 1 a call failed, an allocator gave
+other addresses than its peers, or more instructions than the baseline allows; 2 wrong usage.
+`;
