@@ -86,7 +86,7 @@ describe("peers in Go that aren't there", () => {
 
   it("are named with what the build said, less the hosts", async () => {
     const said =
-      'go: a@v1: Get \\"https://proxy.example/a\\": dial tcp: lookup proxy.example: no such host\\n\\tserver: gone';
+      'go: a@v1: Get \\"https://modules.example/a\\": dial tcp: lookup modules.example: no such host\\n\\tserver: gone';
     const options = fakeGo("offline", `printf "downloading b\\n${said}\\n" >&2; exit 1`);
     const why =
       "go build: go: a@v1: Get the module proxy: dial tcp: lookup a host: no such host server: gone";
