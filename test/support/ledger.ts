@@ -175,8 +175,17 @@ export class Ledger {
     return OK;
   }
 
-  /** What the core must answer; `reply` is what it did. The model changes as the core must have. */
-  allocate(ask: Ask, sets: readonly SetSpec[], reply: Reply): Reply {
+  /**
+   * What the core must answer; `reply` is what it did. The model changes as the core must have. A
+   * call stops collecting before LOOK where records are long (a bound on its words), so which due
+   * addresses are still there is believed, from `taken`; the first must have gone.
+   */
+  allocate(
+    ask: Ask,
+    sets: readonly SetSpec[],
+    reply: Reply,
+    taken: (family: Family) => Value[] = () => [],
+  ): Reply {
     if (this.owners.has(ownerOf(ask))) return { status: DUPLICATE, given: [] };
     const before = new Map(this.places);
     const used = ask.wanted.map(() => false);
@@ -205,7 +214,13 @@ export class Ledger {
       } else {
         value = this.#pick(set, ask.policy);
         if (value === undefined) {
-          this.collect(ask.now, LOOK);
+          const isGiven = ({ family, value }: Place) =>
+            reply.given.some((one, n) => one.value === value && sets[n]!.family === family);
+          this.collect(
+            ask.now,
+            LOOK,
+            (place) => taken(place.family).includes(place.value) && !isGiven(place),
+          );
           value = this.#pick(set, ask.policy);
         }
         if (value === undefined && this.#yield(set)) value = this.#pick(set, ask.policy);
@@ -249,11 +264,12 @@ export class Ledger {
   }
 
   /** Frees what is due: sets in order, at most `most` addresses. */
-  collect(now: number, most = COLLECT): void {
+  collect(now: number, most = COLLECT, stays: (place: Place) => boolean = () => false): void {
     let left = most;
     for (let set = 0; set < 32; set++)
       for (const place of this.#cooling(set)) {
         if (place.due > now || left === 0) break;
+        if (left < most && stays(place)) return;
         this.places.delete(this.#key(place.family, place.value));
         left--;
       }
