@@ -15,12 +15,12 @@ import { reservationEnd } from "./reservations";
 /** Due entries that a call collects anyway. */
 export const COLLECT_MAX: u32 = 8;
 /** Changed words after which a call collects no more (NOTES_MAX bounds a commit). */
-const COLLECT_WORDS: u32 = 600;
+export const COLLECT_WORDS: u32 = 600;
 /** Entries, and changed words, where nothing else is free. */
 export const COLLECT_MANY: u32 = 64;
-const COLLECT_MANY_WORDS: u32 = 3600;
+export const COLLECT_MANY_WORDS: u32 = 3600;
 /** Cells of a record that may still go when COLLECT_WORDS are exceeded; freeing one is 16 words. */
-const SHORT_CELLS: u32 = 16;
+export const SHORT_CELLS: u32 = 16;
 
 /** Is the time of this cell's address over (it cools no more, or its reservation has expired)? */
 export function isOver(head: u32, cell: u32, now: u32): bool {

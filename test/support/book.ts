@@ -46,7 +46,24 @@ export const OP = {
   trieCells: 26,
   collide: 27,
   hash: 28,
+  bounds: 29,
 } as const;
+
+/** The core's bounds on collecting (records/due.ts), on looking, and the bytes of a cell. */
+export interface Bounds {
+  /** Due addresses that a call frees where nothing else is free. */
+  many: number;
+  /** Changed words after which only short records go, and after which none does. */
+  words: number;
+  manyWords: number;
+  /** Cells of a short record. */
+  short: number;
+  /** Cooling addresses among which a call looks for one that yields. */
+  look: number;
+  /** Bytes of an id in the head; of a text in a further cell. */
+  inHead: number;
+  inCell: number;
+}
 
 const ID_AT = 2048;
 const IFNAME_AT = ID_AT + 4224;
@@ -126,6 +143,16 @@ export class Book {
 
   #owner({ kind, id, ifname }: Ask): [number, number, number] {
     return [kind, this.#text(ID_AT, id), this.#text(IFNAME_AT, ifname)];
+  }
+
+  /** The core's own bounds. */
+  bounds(): Bounds {
+    this.run(OP.bounds);
+    const [many, words, manyWords, short, look, inHead, inCell] = this.out.map(Number) as [
+      ...[number, number, number, number],
+      ...[number, number, number],
+    ];
+    return { many, words, manyWords, short, look, inHead, inCell };
   }
 
   /** An empty image of `bytes`. */

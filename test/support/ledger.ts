@@ -3,6 +3,14 @@
 // section 7). Taken over from the core: the cell in which an address lies (it orders cool-downs
 // that end in the same second), and the address that `random` chose, which only has to be a free
 // one.
+//
+// Where nothing is free a call collects what is due, at most so many addresses, fewer where their
+// records are long: that depends on the words that the call has changed, which the model doesn't
+// count. It knows how many must go and how many may (`#span`, the one place of that rule; the bounds
+// are the core's own), tries the numbers between, the most first, and takes the first with which
+// all that the core shows agrees.
+
+import type { Bounds } from "./book.ts";
 
 export type Family = 4 | 6;
 export type Value = bigint;
@@ -50,11 +58,18 @@ interface Place {
   due: number;
   owner: string;
   kind: number;
+  id: string;
   ifname: string;
   name: string;
   record: number;
   /** It lies in its record's first cell. */
   first: boolean;
+}
+
+/** How many addresses a collection must have freed, and how many it has. */
+interface Span {
+  least: number;
+  taken: number;
 }
 
 const OK = 0;
@@ -66,9 +81,10 @@ const TAKEN = 5;
 const LEFTOVER = 6;
 const RANDOM = 2;
 const FIRST = 1;
-/** Due entries that a call collects; entries that it looks at when nothing is free. */
-const COLLECT = 8;
-const LOOK = 64;
+/** Words of the journal that one more cell, and that the indexes of one record cost at most. */
+const CELL_WORDS = 16;
+const INDEX_WORDS = 160;
+const encoder = new TextEncoder();
 
 export function ownerOf({ kind, id, ifname }: Ask): string {
   return `${kind}/${id}/${ifname}`;
@@ -88,9 +104,18 @@ export class Ledger {
   owners = new Set<string>();
   cursors = new Map<number, { family: Family; value: Value }>();
   #records = 0;
+  readonly #bounds: Bounds;
+
+  constructor(bounds: Bounds) {
+    this.#bounds = bounds;
+  }
 
   #key(family: Family, value: Value): string {
     return `${family}:${value}`;
+  }
+
+  #keyOf({ family, value }: Place): string {
+    return this.#key(family, value);
   }
 
   #usable(set: SetSpec, value: Value): boolean {
@@ -133,8 +158,9 @@ export class Ledger {
 
   #yield(set: SetSpec): boolean {
     const all = Array.from({ length: 32 }, (_, index) => this.#cooling(index));
-    const own = all.slice(set.index).flat().slice(0, LOOK);
-    for (const place of [...own, ...all.flat().slice(0, LOOK)]) {
+    const { look } = this.#bounds;
+    const own = all.slice(set.index).flat().slice(0, look);
+    for (const place of [...own, ...all.flat().slice(0, look)]) {
       if (place.family !== set.family || !this.#usable(set, place.value)) continue;
       this.places.delete(this.#key(place.family, place.value));
       return true;
@@ -176,24 +202,96 @@ export class Ledger {
   }
 
   /**
-   * What the core must answer; `reply` is what it did. The model changes as the core must have. A
-   * call stops collecting before LOOK where records are long (a bound on its words), so which due
-   * addresses are still there is believed, from `taken`; the first must have gone.
+   * What the core must answer; `reply` is what it did. The model changes as the core must have.
+   * `agrees` tells whether an answer, and the model as it is then, are what the core shows: the
+   * first number of collected addresses with which they are, else the highest.
    */
   allocate(
     ask: Ask,
     sets: readonly SetSpec[],
     reply: Reply,
-    taken: (family: Family) => Value[] = () => [],
+    agrees: (right: Reply) => boolean,
   ): Reply {
     if (this.owners.has(ownerOf(ask))) return { status: DUPLICATE, given: [] };
+    const back = this.#mark();
+    let numbers: number[] = [];
+    for (;;) {
+      const spans: Span[] = [];
+      const right = this.#attempt(ask, sets, reply, numbers, spans);
+      if (agrees(right)) return right;
+      const last = spans.findLastIndex(({ least, taken }) => taken > least);
+      back();
+      if (last < 0) return this.#attempt(ask, sets, reply, [], []);
+      numbers = spans.slice(0, last + 1).map(({ taken }) => taken);
+      numbers[last]!--;
+    }
+  }
+
+  /** Remembers the model as it is; what it returns brings it back. */
+  #mark(): () => void {
+    const { places, owners, cursors } = this;
+    const records = this.#records;
+    const keep = () => {
+      this.places = new Map(places);
+      this.owners = new Set(owners);
+      this.cursors = new Map(cursors);
+      this.#records = records;
+    };
+    keep();
+    return keep;
+  }
+
+  /** Cells of a record, as its texts need them. */
+  #cells({ id, name }: Place | Ask): number {
+    const { inHead, inCell } = this.#bounds;
+    const [idBytes, nameBytes] = [id, name].map((text) => encoder.encode(text).length);
+    const rest = Math.max(0, idBytes! - inHead);
+    return 1 + Math.ceil(rest / inCell) + Math.ceil(nameBytes! / inCell);
+  }
+
+  /**
+   * What is due, in the order in which it is collected, and how many of it must go and may go in
+   * one call: records/due.ts. `before` records were made or freed in the call already.
+   */
+  #span(now: number, before: (Place | Ask)[]): { due: Place[]; least: number; most: number } {
+    const { many, words, manyWords, short } = this.#bounds;
+    const due: Place[] = [];
+    for (let set = 0; set < 32; set++)
+      due.push(...this.#cooling(set).filter((place) => place.due <= now));
+    const cost = (one: Place | Ask) => CELL_WORDS * this.#cells(one) + INDEX_WORDS;
+    let spent = before.reduce((sum, one) => sum + cost(one), 0);
+    const most = Math.min(due.length, many);
+    for (const [least, place] of due.slice(0, most).entries()) {
+      const long = this.#cells(place) > short;
+      if (spent > manyWords || (spent > words && long)) return { due, least, most };
+      spent += cost(place);
+    }
+    return { due, least: most, most };
+  }
+
+  /** The call, in which the n-th collection frees numbers[n] addresses, or as many as it may. */
+  #attempt(
+    ask: Ask,
+    sets: readonly SetSpec[],
+    reply: Reply,
+    numbers: readonly number[],
+    spans: Span[],
+  ): Reply {
     const before = new Map(this.places);
     const used = ask.wanted.map(() => false);
     const given: Reply["given"] = [];
+    const changed: (Place | Ask)[] = [ask];
     const record = ++this.#records;
     const fail = (failed: Reply): Reply => {
       this.places = before;
       return failed;
+    };
+    const collect = () => {
+      const { due, least, most } = this.#span(ask.now, changed);
+      const taken = numbers[spans.length] ?? most;
+      spans.push({ least, taken });
+      for (const place of due.slice(0, taken)) this.places.delete(this.#keyOf(place));
+      changed.push(...due.slice(0, taken));
     };
     for (const [i, set] of sets.entries()) {
       const hit = ask.wanted.findIndex(
@@ -205,22 +303,18 @@ export class Ledger {
       if (claim) {
         value = claim.value;
         still = true;
-        this.places.delete(this.#key(set.family, value));
+        this.places.delete(this.#keyOf(claim));
+        changed.push(claim);
       } else if (hit >= 0) {
         value = ask.wanted[hit]!.value;
         const status = this.#wanted(set, value, ask.name, ask.now);
         if (status !== OK) return fail({ status, given: [], set: i, address: value });
         used[hit] = true;
+        changed.push(ask);
       } else {
         value = this.#pick(set, ask.policy);
         if (value === undefined) {
-          const isGiven = ({ family, value }: Place) =>
-            reply.given.some((one, n) => one.value === value && sets[n]!.family === family);
-          this.collect(
-            ask.now,
-            LOOK,
-            (place) => taken(place.family).includes(place.value) && !isGiven(place),
-          );
+          collect();
           value = this.#pick(set, ask.policy);
         }
         if (value === undefined && this.#yield(set)) value = this.#pick(set, ask.policy);
@@ -232,8 +326,8 @@ export class Ledger {
       }
       const cell = reply.given[i]?.cell ?? 0;
       const { family, index } = set;
-      const { kind, name, ifname } = ask;
-      const whose = { owner: ownerOf(ask), kind, ifname, name, record };
+      const { kind, id, name, ifname } = ask;
+      const whose = { owner: ownerOf(ask), kind, id, ifname, name, record };
       this.places.set(this.#key(family, value), {
         family,
         value,
@@ -263,16 +357,10 @@ export class Ledger {
     return true;
   }
 
-  /** Frees what is due: sets in order, at most `most` addresses. */
-  collect(now: number, most = COLLECT, stays: (place: Place) => boolean = () => false): void {
-    let left = most;
-    for (let set = 0; set < 32; set++)
-      for (const place of this.#cooling(set)) {
-        if (place.due > now || left === 0) break;
-        if (left < most && stays(place)) return;
-        this.places.delete(this.#key(place.family, place.value));
-        left--;
-      }
+  /** Frees all that is due. */
+  collect(now: number): void {
+    for (const [key, place] of this.places)
+      if (place.due > 0 && place.due <= now) this.places.delete(key);
   }
 
   /** All addresses of a family that aren't free, in order. */
