@@ -147,11 +147,9 @@ export class Book {
 
   /** The core's own bounds. */
   bounds(): Bounds {
-    this.run(OP.bounds);
-    const [many, words, manyWords, short, look, inHead, inCell] = this.out.map(Number) as [
-      ...[number, number, number, number],
-      ...[number, number, number],
-    ];
+    const [many, words, manyWords, short, look, inHead, inCell] = [0, 1, 2, 3, 4, 5, 6].map((n) =>
+      Number(this.run(OP.bounds, n)),
+    ) as [number, number, number, number, number, number, number];
     return { many, words, manyWords, short, look, inHead, inCell };
   }
 
