@@ -17,7 +17,7 @@ import {
   STATE_RESERVATION,
 } from "../records/cell";
 
-import { collectMore, isOver } from "../records/due";
+import { collectMore, isAnyOver, isOver } from "../records/due";
 
 import { EVENT_GIVEN, eventBack, eventOf } from "../records/event";
 import { SET_POOL } from "../records/poolcell";
@@ -77,6 +77,8 @@ export let failSet: i32 = 0;
 export let failCell: u32 = 0;
 export let failHi: u64 = 0;
 export let failLo: u64 = 0;
+/** FAIL_EXHAUSTED of an order that seeks: more is due, in this set or in others. */
+export let failOver: bool = false;
 
 function orderGiven(o: Order, i: i32): Given {
   return changetype<Given>(o.given + <usize>i * offsetof<Given>());
@@ -180,7 +182,8 @@ function pickOne(o: Order, i: i32, own: u32): i32 {
     return ALLOCATED;
   }
   if (!pickByPolicy(o, set)) {
-    if (!poolYield(set, o.now, o.number)) return FAIL_EXHAUSTED;
+    failOver = o.seek && isAnyOver(o.now);
+    if (failOver || !poolYield(set, o.now, o.number)) return FAIL_EXHAUSTED;
     if (!poolPick(set, o.policy, o.random0, o.random1)) damaged("a yielded address isn't free");
   }
   const g = changetype<Given>(scratchPick());

@@ -31,6 +31,8 @@ export class Order {
   /** Two random words, for POLICY_RANDOM. */
   random0: u64;
   random1: u64;
+  /** While something is due: FAIL_EXHAUSTED, `failOver`, rather than a cool-down cut short. */
+  seek: bool;
   /** Seconds of CLOCK_BOOTTIME. */
   now: u32;
   /** Number of the commit that is being prepared. */

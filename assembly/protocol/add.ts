@@ -65,6 +65,7 @@ import { configKeep } from "./keep";
 import { refusalTell } from "./refusal";
 import { reserveFor } from "./reserve";
 import { resultPrint } from "./result";
+import { roomOf } from "./seek";
 import {
   diskError,
   isDurable,
@@ -78,11 +79,6 @@ import {
   sessionPart,
 } from "./session";
 
-/**
- * Arena that a call may need: its record and the nodes of one index and tree walk per range set.
- */
-const ROOM_CALL: u32 = 65536;
-const ROOM_SET: u32 = 8192;
 /**
  * Arena that is kept for ADDs after a DEL when the file can't grow: a chunk for each class of
  * blocks.
@@ -129,6 +125,7 @@ function makeOrder(): Order {
   o.wantedCount = call.wantedCount;
   o.policy = call.policy;
   if (o.policy == POLICY_RANDOM) host.random(changetype<usize>(o) + offsetof<Order>("random0"), 16);
+  o.seek = false;
   o.now = now();
   o.number = nextNumber();
   return o;
@@ -180,7 +177,7 @@ export function add(): i32 {
   }
   if (coexistOpen(true) < 0) return errorPrint();
   if (!sessionCatchUp() || !clearOwnNote()) return errorPrint();
-  room = imageGrow(ROOM_CALL + <u32>call.setCount * ROOM_SET + eventRoom());
+  room = imageGrow(roomOf(call.setCount) + eventRoom());
   if (room >= 0) eventMayBegin();
   if (room < 0 && isFull()) {
     diskError("hold another allocation: berth.state can't grow in ", room);

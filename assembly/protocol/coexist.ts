@@ -24,7 +24,6 @@ import { H_ADOPTED } from "../image/header";
 import { journalUndo, putWord, word } from "../image/image";
 import {
   ALLOCATED,
-  allocate,
   FAIL_DUPLICATE,
   FAIL_EXHAUSTED,
   FAIL_TAKEN,
@@ -35,7 +34,7 @@ import {
 } from "../pool/allocator";
 import { Manner } from "../pool/leave";
 import { Order } from "../pool/order";
-import { RangeSet, Wanted } from "../pool/range";
+import { RangeSet } from "../pool/range";
 import { cellHead, cellSeal, headAt, KIND_CONTAINER } from "../records/cell";
 import { headPutFiles } from "../records/file";
 import { digest0, digest1, ownerDigests } from "../records/key";
@@ -53,11 +52,11 @@ import {
   errorNumber,
   errorText,
 } from "./errors";
+import { orderFreshen, seekAllocate } from "./seek";
 import {
   diskError,
   isDurable,
   mannerOf,
-  nextNumber,
   now,
   ownDigests,
   sessionDone,
@@ -237,15 +236,8 @@ function again(o: Order, status: i32): bool {
   if (freed == 0) return false;
   // What is free stays free, whatever becomes of this ADD.
   if (!sessionPart()) return false;
-  freshen(o);
+  orderFreshen(o);
   return true;
-}
-
-function freshen(o: Order): void {
-  for (let i = 0; i < o.wantedCount; i++) {
-    changetype<Wanted>(o.wanted + <usize>i * offsetof<Wanted>()).used = false;
-  }
-  o.number = nextNumber();
 }
 
 // After MEET_MAX files that nobody knew of: somebody writes them without host-local's lock.
@@ -269,7 +261,7 @@ function stageFiles(o: Order): i32 {
   if (mirrorMeets(o.sets, o.setCount, o.given)) {
     journalUndo();
     if (!takeOverHere(MIRRORED)) return STAGE_FAILED;
-    freshen(o);
+    orderFreshen(o);
     return STAGE_MET;
   }
   const status = mirrorStage(o.setCount, o.id, o.idBytes, o.ifname, o.ifBytes);
@@ -287,9 +279,9 @@ function stageFiles(o: Order): i32 {
 
 // allocate, and once more for each kind of record whose files may have gone.
 function attempt(o: Order): i32 {
-  let status = allocate(changetype<usize>(o));
+  let status = seekAllocate(o);
   for (let n = 0; n < AGAIN_MAX && status != ALLOCATED && again(o, status); n++) {
-    status = allocate(changetype<usize>(o));
+    status = seekAllocate(o);
   }
   return status;
 }

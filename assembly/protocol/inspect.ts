@@ -3,9 +3,11 @@
 
 import * as host from "../host";
 import { EXIT_OK } from "../numbers";
+import { overdueOf, overdueSawAll } from "../pool/overdue";
 import { POLICY_FIRST, poolCanYield, poolPick } from "../pool/pool";
 import { RangeSet } from "../pool/range";
 import { cellHasFamily, cellHi, cellLo, KIND_MORE } from "../records/cell";
+import { isAnyOver } from "../records/due";
 import { CHAIN_MAX, nextOfKind } from "../records/key";
 import { STORE_NONE } from "../store/store";
 import { call, MODE_STATIC, Previous, STATUS_UNAVAILABLE } from "./call";
@@ -22,6 +24,7 @@ import {
   errorText,
 } from "./errors";
 import { failNotFound } from "./failure";
+import { now } from "./session";
 
 function notFound(): i32 {
   failNotFound();
@@ -89,6 +92,8 @@ export function status(): i32 {
   for (let i = 0; i < call.setCount; i++) {
     const set = call.sets + <usize>i * offsetof<RangeSet>();
     if (poolPick(set, POLICY_FIRST, 0, 0)) continue;
+    // Of a set too large to be gone through nobody can say: then it isn't unavailable on a guess.
+    if (overdueOf(set, now()) != 0 || (!overdueSawAll() && isAnyOver(now()))) continue;
     if (poolCanYield(set) || (coexistSweep() && poolPick(set, POLICY_FIRST, 0, 0))) continue;
     errorBegin(ERROR_UNAVAILABLE);
     errorText("no IP addresses available in range set: ");

@@ -39,6 +39,17 @@ function isShort(head: u32): bool {
   return false;
 }
 
+/** Is anything due that hasn't been collected? A walk of the tree for each set at most. */
+export function isAnyOver(now: u32): bool {
+  let set: u64 = 0;
+  for (let step: u32 = 0; step < SETS_MAX + 3; step++) {
+    if (!radixNextTaken(EXPIRY, set, 0, DUE_RESERVED, u64.MAX_VALUE)) return false;
+    if (<u32>(foundLo >> 32) <= now) return true;
+    set = foundHi + 1;
+  }
+  return false;
+}
+
 /**
  * Frees addresses whose cool-down is over and reservations that have expired, at most `most`, and
  * fewer where their records are so long that the call's own changes (`words` of them) might not fit

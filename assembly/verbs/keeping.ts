@@ -7,14 +7,7 @@
 import { parseAddress, parsedFamily, parsedHi, parsedLo } from "../address";
 import { half } from "../image/image";
 import { EXIT_ERROR, EXIT_OK } from "../numbers";
-import {
-  ALLOCATED,
-  allocate,
-  FAIL_EXHAUSTED,
-  FAIL_LEFTOVER,
-  failHi,
-  failLo,
-} from "../pool/allocator";
+import { ALLOCATED, FAIL_EXHAUSTED, FAIL_LEFTOVER, failHi, failLo } from "../pool/allocator";
 import { configured } from "../pool/configured";
 import { dueAfter, reserve } from "../pool/leave";
 import { Order } from "../pool/order";
@@ -23,6 +16,7 @@ import { Settings } from "../pool/settings";
 import { close, item, member, open } from "../protocol/document";
 import { ERROR_PLUGIN, errorAddress, errorBegin, errorBytes, errorText } from "../protocol/errors";
 import { duration } from "../protocol/option";
+import { SEEK_FAILED, seekAllocate } from "../protocol/seek";
 import { diskError, nextNumber, now, sessionCommit } from "../protocol/session";
 import {
   C_DUE,
@@ -205,7 +199,8 @@ export function keeping(): i32 {
   }
   eventCause(CAUSE_OPERATOR);
   const o = makeOrder(changetype<Settings>(settings));
-  const status = allocate(changetype<usize>(o));
+  const status = seekAllocate(o);
+  if (status == SEEK_FAILED) return EXIT_ERROR;
   if (status != ALLOCATED) return sayWhy(o, status);
   const head = recordByOwner(KIND_OTHER, o.id, 0, o.ifname, 0);
   const due = dueAfter(o.now, <u32>seconds);
