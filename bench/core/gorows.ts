@@ -80,6 +80,7 @@ function rowOf(head: Head, one: Runner, pairs: number): Row {
   const notes: string[] = [];
   if (!can.common) notes.push(`own policy: ${can.policy}`);
   if (operations < pairs) notes.push(`${operations} releases a round`);
+  if (can.note) notes.push(can.note);
   return {
     ...head,
     who,

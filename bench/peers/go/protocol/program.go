@@ -21,8 +21,10 @@ import (
 type Peer struct {
 	Name   string
 	Module string // whose version is the peer's
-	Rows   []PeerRow
-	Left   []LeftRow
+	// Releases: what a version is called that is only a commit to Go.
+	Releases map[string]string
+	Rows     []PeerRow
+	Left     []LeftRow
 }
 
 // PeerRow is a row that the peer can do.
@@ -31,8 +33,10 @@ type PeerRow struct {
 	Policy string `json:"policy"`
 	// Common: the policy gives the row's slots in the only order that the row allows.
 	Common bool `json:"common"`
-	// OperationsMax: more than this many operations would take minutes; 0: no such bound.
+	// OperationsMax: more than this many operations would take too long; 0: no such bound.
 	OperationsMax int `json:"operationsMax,omitempty"`
+	// Note: what a reader of the tables should know about how the peer did the row.
+	Note string `json:"note,omitempty"`
 	// Prepare does what callers have done beforehand; its bytes and time are not the peer's.
 	Prepare func(Row) (Maker, error) `json:"-"`
 }
@@ -85,7 +89,7 @@ func (e usageError) Error() string { return string(e) }
 
 func command(peer Peer, args []string) (any, error) {
 	if len(args) == 1 && args[0] == "list" {
-		return listed{peer.Name, version(peer.Module), peer.Rows, append([]LeftRow{}, peer.Left...)}, nil
+		return listed{peer.Name, version(peer), peer.Rows, append([]LeftRow{}, peer.Left...)}, nil
 	}
 	if len(args) == 0 || args[0] != "run" {
 		return nil, usageError("list, or run --peer NAME --row NAME --seed N --rounds R --operations K")
@@ -113,16 +117,20 @@ func command(peer Peer, args []string) (any, error) {
 	return nil, usageError(fmt.Sprintf("%s has no row %q", peer.Name, *rowName))
 }
 
-// version is the one that was linked in, a replacement's where there is one.
-func version(module string) string {
+// version is the one that was linked in, by the name of its release where it has one.
+func version(peer Peer) string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"
 	}
 	for _, dep := range info.Deps {
-		if dep.Path == module {
-			return dep.Version
+		if dep.Path != peer.Module {
+			continue
 		}
+		if release, named := peer.Releases[dep.Version]; named {
+			return release
+		}
+		return dep.Version
 	}
 	return "unknown"
 }
