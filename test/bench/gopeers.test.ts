@@ -139,7 +139,7 @@ describe.runIf(process.env.BERTH_BENCH_GO === "1")("peers in Go", () => {
   it("build, and give the slots that Berth gives", { timeout: 1_200_000 }, async () => {
     for (const peer of await goPeers()) {
       if ("error" in peer) throw new Error(`${peer.peer}: ${peer.error}`);
-      expect(peer.version).toMatch(/^v\d+\.\d+\.\d+$/);
+      expect(peer.version).toMatch(/^v\d+\.\d+\.\d+(\+[0-9a-f]{12})?$/);
       const rows = [...peer.rows, ...peer.left].map(({ row }) => row);
       expect(rows.sort()).toEqual(ROWS.map(({ name }) => name).sort());
       for (const { row, common, operationsMax } of peer.rows) {

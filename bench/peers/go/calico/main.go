@@ -237,7 +237,7 @@ func main() {
 	peer := protocol.Peer{
 		Name: "Calico", Module: "github.com/projectcalico/calico",
 		Releases: map[string]string{
-			"v1.11.0-cni-plugin.0.20250813170300-a0db560f0520": "v3.28.5",
+			"v1.11.0-cni-plugin.0.20250813170300-a0db560f0520": "v3.28.5+a0db560f0520",
 		},
 	}
 	left := map[string]string{
