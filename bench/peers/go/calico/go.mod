@@ -44,9 +44,10 @@ require (
 	sigs.k8s.io/structured-merge-diff/v4 v4.4.1 // indirect
 )
 
+// What Calico's own go.mod replaces: its API is a folder there, and Kubernetes asks for its staging
+// modules as v0.0.0 beside itself.
 replace (
 	github.com/projectcalico/api => github.com/projectcalico/api v0.0.0-20240708202104-e3f70b269c2c
-
 	k8s.io/api => k8s.io/api v0.29.15
 	k8s.io/apiextensions-apiserver => k8s.io/apiextensions-apiserver v0.29.15
 	k8s.io/apimachinery => k8s.io/apimachinery v0.29.15
@@ -68,18 +69,12 @@ replace (
 	k8s.io/kube-scheduler => k8s.io/kube-scheduler v0.29.15
 	k8s.io/kubectl => k8s.io/kubectl v0.29.15
 	k8s.io/kubelet => k8s.io/kubelet v0.29.15
-
-	// Need replacements for all the k8s subsidiary projects that are pulled in indirectly because
-	// the kubernets repo pulls them in via a replacement to its own vendored copies, which doesn't work for
-	// transient imports.
 	k8s.io/kubernetes => k8s.io/kubernetes v1.29.15
 	k8s.io/legacy-cloud-providers => k8s.io/legacy-cloud-providers v0.29.15
 	k8s.io/metrics => k8s.io/metrics v0.29.15
 	k8s.io/mount-utils => k8s.io/mount-utils v0.29.15
 	k8s.io/pod-security-admission => k8s.io/pod-security-admission v0.29.15
 	k8s.io/sample-apiserver => k8s.io/sample-apiserver v0.29.15
-
-	// Use an untagged knftables version that has changes we need.
 	sigs.k8s.io/knftables => sigs.k8s.io/knftables v0.0.17-0.20240627140917-8d2660d78107
 )
 
