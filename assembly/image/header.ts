@@ -61,6 +61,11 @@ export const FLAG_CHECKPOINT: u32 = 1;
  * commit into a file whose name a power cut takes away would be lost.
  */
 export const FLAG_RENAMED: u32 = 2;
+/**
+ * A_FLAGS: the log of this generation may have a synced entry, whose words aren't known to be on
+ * disk in the image: it must be synced before the log begins anew, whatever the config says by then.
+ */
+export const FLAG_SYNCED: u32 = 4;
 
 export const H_LENGTH: u32 = 128;
 export const H_HELD: u32 = 136;

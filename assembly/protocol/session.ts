@@ -9,7 +9,6 @@ import { KIND_CONTAINER } from "../records/cell";
 import { collectDue } from "../records/due";
 import { ownerDigests } from "../records/key";
 import { scratchTake } from "../scratch";
-import { anchorTouch } from "../store/carry";
 import { COMMITTED_IN_LOG, logCommit } from "../store/log";
 import { notesApply, notesRemove, PART_WORDS } from "../store/notes";
 import { STORE_FUTURE, STORE_NONE, STORE_OPEN, storeOpen } from "../store/store";
@@ -112,7 +111,6 @@ export function sessionDone(status: i32, last: bool): bool {
  * log but couldn't be written into the image is good: the next opening applies it.
  */
 export function sessionCommit(): bool {
-  anchorTouch(now(), true);
   return sessionDone(logCommit(isSynced(), isDurable()), true);
 }
 
@@ -121,7 +119,6 @@ export function sessionCommit(): bool {
  * where the commit is only in the log: another one would be written over it.
  */
 export function sessionPart(): bool {
-  anchorTouch(now(), true);
   return sessionDone(logCommit(isSynced(), isDurable()), false);
 }
 

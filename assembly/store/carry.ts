@@ -4,8 +4,8 @@
 //
 //   | boot seconds u32 | Unix seconds u32 |
 //
-// It is taken anew by a call that changes something while anything is reserved or cools: when the
-// two clocks have drifted apart (somebody set the wall clock), else once a minute. It rides in the
+// It is taken anew by every commit while anything is reserved or cools: when the two clocks have
+// drifted apart (somebody set the wall clock), else once a minute. It rides in the
 // header's page, which every commit writes. What the wall clock says is believed only from the
 // year of this release on, and only forwards: else no time has passed since the anchor. So a clock
 // that is wrong or jumps keeps an address too long, never too short, unless it jumps forward while

@@ -24,6 +24,7 @@ import {
   appliedSet,
   FLAG_CHECKPOINT,
   FLAG_RENAMED,
+  FLAG_SYNCED,
   flagPut,
   H_KEY,
   H_LENGTH,
@@ -42,6 +43,7 @@ import {
 } from "../image/image";
 import { scratchTake } from "../scratch";
 import { sipHash } from "../siphash";
+import { anchorTouch } from "./carry";
 
 /** Size of a new berth.log (bytes), and how large the library makes it. */
 export const LOG_BYTES: u32 = 1048576;
@@ -339,10 +341,14 @@ export function appliedDistrust(): void {
   appliedWrite();
 }
 
-/** Syncs the image and begins the next generation with an empty log. 0 or -errno. */
+/**
+ * Syncs the image (unless `synced` is false and nothing in the log was) and begins the next
+ * generation with an empty log. 0 or -errno.
+ */
 export function checkpoint(synced: bool): i32 {
+  const promised = (headerField(A_FLAGS) & FLAG_SYNCED) != 0;
   let status = dirty != 0 ? dirtyWrite() : 0;
-  if (status >= 0 && synced) status = host.sync(stateFile);
+  if (status >= 0 && (synced || promised)) status = host.sync(stateFile);
   if (status < 0) return status;
   const generation = appliedGeneration() + 1;
   const flags = headerField(A_FLAGS) & FLAG_RENAMED;
@@ -384,6 +390,11 @@ export function logMakeRoom(synced: bool): i32 {
   return status >= 0 && synced && lengthens() ? host.sync(stateFile) : status;
 }
 
+/** A_FLAGS behind one more entry. */
+export function flagsAfter(synced: bool): u32 {
+  return headerField(A_FLAGS) | (synced ? FLAG_SYNCED : 0);
+}
+
 /**
  * Makes the noted words the next commit: grows the file, appends the entry, syncs it if `always` or
  * if what it changes must be on disk, applies it. 0, COMMITTED_IN_LOG, or -errno with nothing
@@ -391,6 +402,7 @@ export function logMakeRoom(synced: bool): i32 {
  */
 export function logCommit(always: bool, durable: bool): i32 {
   if (journalCount() == 0) return 0;
+  anchorTouch(<u32>(host.clock(0) / 1000000000), true);
   const synced = always || (durable && journalIsMust());
   const number = appliedNumber() + 1;
   let status = logMakeRoom(synced);
@@ -414,7 +426,7 @@ export function logCommit(always: bool, durable: bool): i32 {
     return status;
   }
   // The commit point is passed: a failure from here on is repaired by the next opening.
-  status = entryApply(entryBuffer(), number, tail, tail + bytes, headerField(A_FLAGS));
+  status = entryApply(entryBuffer(), number, tail, tail + bytes, flagsAfter(synced));
   journalClear();
   if (status < 0) return COMMITTED_IN_LOG;
   return 0;

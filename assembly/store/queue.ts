@@ -12,7 +12,6 @@
 
 import * as host from "../host";
 import {
-  A_FLAGS,
   A_TAIL,
   appliedGeneration,
   appliedNumber,
@@ -32,6 +31,7 @@ import {
   entryApply,
   entryBuffer,
   entryMake,
+  flagsAfter,
   LOG_BYTES_MAX,
   LOG_HEADER_BYTES,
   logBytes,
@@ -160,7 +160,7 @@ export function queueCommit(synced: bool): i32 {
   if (used == 0) queueAt = tail;
   memory.copy(queue + used, entryBuffer(), bytes);
   used += bytes;
-  entryApply(entryBuffer(), number, tail, tail + bytes, headerField(A_FLAGS));
+  entryApply(entryBuffer(), number, tail, tail + bytes, flagsAfter(synced));
   journalClear();
   return 0;
 }

@@ -152,8 +152,9 @@ function useNew(): void {
   imageAttach(newBase, newBytes);
 }
 
-// An older record stands in the way of a younger one: it goes, whatever its state.
-function evict(head: u32): void {
+// An older record stands in the way of a younger one: it goes, whatever its state. Of what cools
+// goes the one address, `family` of `cell`: the addresses of a record cool on one by one.
+function evict(head: u32, cell: u32, family: u32): void {
   // Its files may be those of the younger one.
   headPutFiles(head, false);
   if (cellByte(head, 5) == STATE_ALLOCATION) {
@@ -162,17 +163,7 @@ function evict(head: u32): void {
   }
   if (cellByte(head, 5) == STATE_RESERVATION) {
     reservationEnd(head, cellNumber(head));
-    return;
-  }
-  let cell = head;
-  for (let step: u32 = 0; step < CHAIN_MAX && cell != 0; step++) {
-    const next = nextOfKind(cell, KIND_MORE);
-    const both = cellHasFamily(cell, 4) && cellHasFamily(cell, 6);
-    const first: u32 = cellHasFamily(cell, 4) ? 4 : 6;
-    if (cellHasFamily(cell, first)) coolingEnd(cell, first, 0);
-    if (both) coolingEnd(cell, 6, 0);
-    cell = next;
-  }
+  } else coolingEnd(cell, family, cellNumber(head));
 }
 
 // One record on its way from the old image to the new one, in scratch memory.
@@ -202,21 +193,26 @@ function collectAddresses(head: u32): void {
   }
 }
 
-// Makes way in the new image. false: a younger record has the owner or one of the addresses.
-function makeWay(number: u64, sameOwner: u32): bool {
+// Makes way in the new image. false: a younger record has the owner or one of the addresses; of
+// what cools, all of them.
+function makeWay(number: u64, sameOwner: u32, cools: bool): bool {
   if (sameOwner != 0) {
     if (cellNumber(sameOwner) >= number) return false;
-    evict(sameOwner);
+    evict(sameOwner, 0, 0);
   }
+  let left: u32 = 0;
   for (let i: u32 = 0; i < count; i++) {
     const p = addresses + <usize>(i * ADDRESS_BYTES);
     const cell = recordByAddress(load<u32>(p, 16), load<u64>(p), load<u64>(p, 8));
-    if (cell == 0) continue;
-    const head = headAt(cellHead(cell));
-    if (cellNumber(head) >= number) return false;
-    evict(head);
+    const head = cell == 0 ? 0 : headAt(cellHead(cell));
+    if (head != 0 && cellNumber(head) >= number) {
+      if (!cools) return false;
+      continue;
+    }
+    if (head != 0) evict(head, cell, load<u32>(p, 16));
+    left++;
   }
-  return true;
+  return left != 0;
 }
 
 // A name has one reservation: the younger of two stays. false: that is another one.
@@ -290,7 +286,7 @@ function put(
   if (state == STATE_RESERVATION && !makeWayByName(name, nameBytes, ifname, ifBytes, number)) {
     return 0;
   }
-  if (!makeWay(number, held ? same : 0)) return 0;
+  if (!makeWay(number, held ? same : 0, state == STATE_COOLING)) return 0;
   // Only an allocation has an entry by owner; while another record is made, an allocation of the
   // owner must not see it.
   const head = recordMake(kind, state, id, idBytes, ifname, ifBytes, now, number);
@@ -300,7 +296,7 @@ function put(
   for (let i: u32 = 0; i < count; i++) {
     const p = addresses + <usize>(i * ADDRESS_BYTES);
     const family = load<u32>(p, 16);
-    // A torn record can name an address twice.
+    // A torn record can name an address twice; a younger one has it of one that cools.
     if (recordByAddress(family, load<u64>(p), load<u64>(p, 8)) != 0) continue;
     if (radixTake(treeOf(<i32>family), load<u64>(p), load<u64>(p, 8)) != RADIX_OK) return ENOMEM;
     const set = load<u32>(p, 20);

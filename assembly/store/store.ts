@@ -72,6 +72,7 @@ import {
   entrySound,
   entryValue,
   entryWords,
+  flagsAfter,
   LOG_BYTES,
   LOG_BYTES_MAX,
   LOG_HEADER_BYTES,
@@ -265,7 +266,8 @@ export function replay(): i32 {
     const bytes = entrySound(buffer, <u32>max(have, 0), appliedGeneration(), number);
     if (bytes == 0) return 0;
     imageAttach(imageBase(), lengthAfter(buffer));
-    const status = entryApply(buffer, number, at, at + bytes, headerField(A_FLAGS));
+    // Whether it was synced it doesn't tell.
+    const status = entryApply(buffer, number, at, at + bytes, flagsAfter(true));
     if (status < 0) return status;
   }
   return 0;

@@ -1,0 +1,170 @@
+// What a power cut, a clock or a lazy disk could take of an address's life, on files in memory: the
+// pages that survive are chosen by the test, one by one.
+import { expect, test } from "vitest";
+import { call, Disk } from "../support/memoryhost.ts";
+
+const PAGE = 4096;
+
+const env = (command: string, id: string, name = "") => ({
+  CNI_COMMAND: command,
+  CNI_CONTAINERID: id,
+  CNI_IFNAME: "eth0",
+  CNI_NETNS: "/n",
+  CNI_PATH: "/",
+  ...(name === ""
+    ? {}
+    : { CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=${name}` }),
+});
+
+const net = (ipam: object = {}) => ({
+  cniVersion: "1.1.0",
+  name: "cut",
+  ipam: {
+    type: "berth",
+    ranges: [[{ subnet: "10.9.0.0/24" }], [{ subnet: "fd00:9::/120" }]],
+    policy: "first",
+    ...ipam,
+  },
+});
+
+/** ADD: its addresses. */
+function add(disk: Disk, id: string, ipam: object = {}, name = ""): string {
+  const { json } = call(disk, env("ADD", id, name), net(ipam));
+  return json.ips?.map((ip: { address: string }) => ip.address.replace(/\/.*/, "")).join(" ");
+}
+
+function del(disk: Disk, id: string, ipam: object = {}): void {
+  expect(call(disk, env("DEL", id), net(ipam)).json).toBe(undefined);
+}
+
+/** What `berth show` tells: address -> state. */
+function shown(disk: Disk): Record<string, string> {
+  const look = disk.clone();
+  look.argv = ["show", "--json", "--network", "cut"];
+  const { json } = call(look, {}, {});
+  const list = json.networks[0].addresses as { address: string; state: string }[];
+  return Object.fromEntries(list.map(({ address, state }) => [address, state]));
+}
+
+function faults(disk: Disk): unknown {
+  const look = disk.clone();
+  look.argv = ["check", "--json", "--network", "cut"];
+  return call(look, {}, {}).json.networks[0].faults;
+}
+
+/** The clock is set 30 days forward, then `step` happens, then the machine boots again. */
+function jumped(step: (disk: Disk) => void): string | undefined {
+  const day = 86_400;
+  const reserve = { reserve: { for: "24h", pods: "all" } };
+  const disk = new Disk();
+  disk.wall = 1_790_000_000; // after this release
+  add(disk, "a", reserve, "web-0");
+  add(disk, "b", reserve);
+  del(disk, "a", reserve);
+  disk.wall += 30 * day;
+  disk.now += 300;
+  step(disk);
+  const unix = disk.wall + disk.now + 60;
+  disk.boot = "22222222-2222-3333-4444-555555555555";
+  disk.now = 30;
+  disk.wall = unix - disk.now;
+  expect(faults(disk)).toEqual([]);
+  const other = add(disk, "y", reserve);
+  return `${add(disk, "z", reserve, "web-0")}, another ${other}`;
+}
+
+test("every commit that sees the wall clock jump remembers it: GC and a refused ADD, too", () => {
+  const had = "10.9.0.2 fd00:9::2, another 10.9.0.3 fd00:9::3";
+  const gc = { ...net(), "cni.dev/valid-attachments": [] };
+  expect(jumped((disk) => add(disk, "c"))).toBe(had);
+  expect(
+    jumped((disk) => {
+      expect(call(disk, env("GC", ""), gc).status).toBe(0);
+    }),
+  ).toBe(had);
+  const full = { ranges: [[{ subnet: "10.9.0.0/24" }], [{ subnet: "10.9.1.0/30" }]] };
+  expect(
+    jumped((disk) => {
+      const before = disk.read("berth.log")!.length;
+      add(disk, "c", { ...full, policy: "next" });
+      disk.wall += 86_400 * 30;
+      expect(add(disk, "d", { ...full, policy: "next" })).toBe(undefined);
+      expect(disk.read("berth.log")!.length).toBe(before);
+    }),
+  ).toBe(had);
+});
+
+/** The page of berth.state on which a text lies that the cells of one record have. */
+function pageOf(disk: Disk, text: string): number {
+  const at = Buffer.from(disk.read("berth.state")!).indexOf(text);
+  expect(at).toBeGreaterThan(0);
+  return Math.floor(at / PAGE);
+}
+
+/**
+ * A record that cools loses one of its two addresses to a pod, and a power cut leaves the pod's
+ * page and the record as it was. `low`: the pod's record lies before the other.
+ */
+function contested(low: boolean): Disk {
+  const always = { sync: "always", reboot: "keep", cooldown: 100_000 };
+  const wide = { ...always, ranges: [[{ subnet: "10.8.0.0/24" }], [{ subnet: "fd00:8::/120" }]] };
+  const disk = new Disk();
+  disk.wall = 1_790_000_000;
+  if (low) add(disk, "first", wide);
+  else add(disk, "cools", always);
+  // Others in between, so that the two lie on different pages.
+  for (let n = 0; n < 64; n++) add(disk, `filler${n}`, wide);
+  if (low) {
+    add(disk, "cools", always);
+    del(disk, "first", { ...wide, cooldown: 0 });
+  }
+  del(disk, "cools", always);
+  disk.flush();
+  expect(Object.values(shown(disk)).filter((state) => state === "cooling")).toHaveLength(2);
+  const pod = "the-pod-that-got-it";
+  const two = { subnet: "10.9.0.0/24", rangeStart: "10.9.0.2", rangeEnd: "10.9.0.2" };
+  const tight = { ...always, sync: "never", ranges: [[two], [{ subnet: "fd00:9::/120" }]] };
+  expect(add(disk, pod, tight)).toBe("10.9.0.2 fd00:9::3");
+  const state = disk.names.get("berth.state")!;
+  const page = pageOf(disk, pod);
+  expect(Math.sign(page - pageOf(disk, "cools"))).toBe(low ? -1 : 1);
+  state.cache.copy(state.disk, page * PAGE, page * PAGE, (page + 1) * PAGE);
+  disk.cut((n) => n - 1); // else what was synced, and nothing more
+  disk.wall = 1_790_000_000;
+  add(disk, "next", wide);
+  return disk;
+}
+
+test.each([false, true])(
+  "of a cooling record with one address that is a younger record's, the other goes on cooling (%s)",
+  (low) => {
+    const disk = contested(low);
+    expect(faults(disk)).toEqual([]);
+    const now = shown(disk);
+    expect([now["10.9.0.2"], now["fd00:9::2"]]).toEqual(["held", "cooling"]);
+  },
+);
+
+test('"sync": "never" loses nothing that was synced before the config said so', () => {
+  const named = { reserve: { for: "24h", pods: "all" } };
+  const never = { ...named, sync: "never", ranges: [[{ subnet: "10.8.0.0/24" }]] };
+  const disk = new Disk();
+  disk.wall = 1_790_000_000;
+  const had = add(disk, "a", named, "web-0");
+  del(disk, "a", named);
+  const generation = () => Buffer.from(disk.read("berth.log")!).readUInt32LE(32);
+  const before = generation();
+  let calls = 0;
+  for (; generation() === before && calls < 5000; calls++) {
+    if (calls % 2 === 0) add(disk, "b", never);
+    else del(disk, "b", never);
+  }
+  expect(generation()).toBe(before + 1);
+  // The kernel has written the log back, which begins anew, and of the image nothing yet.
+  const log = disk.names.get("berth.log")!;
+  log.disk = Buffer.from(log.cache);
+  disk.cut((n) => n - 1);
+  disk.wall = 1_790_000_000 + 60;
+  expect(add(disk, "x", named)).not.toBe(had);
+  expect(add(disk, "c", named, "web-0")).toBe(had);
+}, 60_000);
