@@ -63,7 +63,7 @@ export const FLAG_CHECKPOINT: u32 = 1;
 export const FLAG_RENAMED: u32 = 2;
 /**
  * A_FLAGS: the log of this generation may have a synced entry, whose words aren't known to be on
- * disk in the image: it must be synced before the log begins anew, whatever the config says by then.
+ * disk in the image: it is synced before the log begins anew, whatever the config says by then.
  */
 export const FLAG_SYNCED: u32 = 4;
 
