@@ -5,11 +5,11 @@
 // Refuses: a name that holds or has reserved addresses already, addresses that aren't free, a
 // network whose ranges aren't known (no ADD yet).
 import { parseAddress, parsedFamily, parsedHi, parsedLo } from "../address";
-import { half } from "../image/image";
 import { EXIT_ERROR, EXIT_OK } from "../numbers";
 import { ALLOCATED, FAIL_EXHAUSTED, FAIL_LEFTOVER, failHi, failLo } from "../pool/allocator";
 import { configured } from "../pool/configured";
 import { dueAfter, reserve } from "../pool/leave";
+import { isReserved, NAMES_MAX } from "../pool/named";
 import { Order } from "../pool/order";
 import { Given, RangeSet, setHolds, Wanted } from "../pool/range";
 import { Settings } from "../pool/settings";
@@ -19,17 +19,15 @@ import { duration } from "../protocol/option";
 import { SEEK_FAILED, seekAllocate } from "../protocol/seek";
 import { diskError, nextNumber, now, sessionCommit } from "../protocol/session";
 import {
-  C_DUE,
   cellByte,
   cellHead,
   headAt,
   KIND_OTHER,
   NAME_MAX,
-  STATE_COOLING,
-  STATE_RESERVATION,
+  STATE_ALLOCATION,
 } from "../records/cell";
 import { CAUSE_OPERATOR, eventCause } from "../records/event";
-import { recordByName, recordByOwner } from "../records/record";
+import { olderOfName, recordByName, recordByOwner } from "../records/record";
 import { scratchTake } from "../scratch";
 import { imageGrow } from "../store/files";
 import { askAt, askBytes, askOption, askWords } from "./ask";
@@ -83,14 +81,17 @@ export function reserveAccepts(): bool {
   return askWords == 1 && readTime() && readAddresses();
 }
 
-// Does the name hold something, or is something reserved for it?
+// Does the name hold something, or is something reserved for it? Not only its newest record: an
+// older container may live on, or a reservation for another interface.
 function hasAlready(): bool {
-  const cell = recordByName(targetAt, <u32>targetBytes);
-  if (cell == 0) return false;
-  const head = headAt(cellHead(cell));
-  const state = cellByte(head, 5);
-  if (state == STATE_COOLING) return false;
-  return state != STATE_RESERVATION || half(head + C_DUE) > now();
+  let name = recordByName(targetAt, <u32>targetBytes);
+  for (let step: u32 = 0; step < NAMES_MAX && name != 0; step++) {
+    const head = headAt(cellHead(name));
+    const state = cellByte(head, 5);
+    if (state == STATE_ALLOCATION || isReserved(head, now())) return true;
+    name = olderOfName(name);
+  }
+  return false;
 }
 
 function isWanted(set: usize): bool {

@@ -1,20 +1,23 @@
-// `berth release`: an operator lets go what an address, a name or a container has, in one commit,
-// under the network's lock, and the recorder says that it was an operator.
+// `berth release`: an operator lets go what an address, a name or a container has, under the
+// network's lock, in one commit (in parts, where a name has many records or long ones), and the
+// recorder says that it was an operator.
 //
 //   ADDRESS           the record that has the address: held, reserved or cooling
-//   NAME              every record of the name
+//   NAME              every record of the name, NAMES_MAX at most
 //   --container ID    the allocation of a container and its --ifname (default eth0)
 //
 // What was held cools down as after a DEL; what was reserved or cooling is free at once. Releasing
 // what a running container uses is for after damage: the verb does what it is told, and says it.
 
+import { journalCount, journalMust } from "../image/image";
 import { EXIT_ERROR, EXIT_OK } from "../numbers";
 import { configured } from "../pool/configured";
 import { release } from "../pool/leave";
+import { NAMES_MAX } from "../pool/named";
 import { Settings } from "../pool/settings";
 import { close, item, member, open, valuePlain } from "../protocol/document";
 import { ERROR_PLUGIN, errorBegin, errorBytes, errorText } from "../protocol/errors";
-import { nextNumber, now, sessionCommit } from "../protocol/session";
+import { nextNumber, now, sessionCommit, sessionPart } from "../protocol/session";
 import {
   cellByte,
   cellHasFamily,
@@ -33,6 +36,7 @@ import { CHAIN_MAX, nextOfKind } from "../records/key";
 import { olderOfName, recordByAddress, recordByName, recordByOwner } from "../records/record";
 import { reservationEnd } from "../records/reservations";
 import { scratchTake } from "../scratch";
+import { PART_WORDS } from "../store/notes";
 import { askAt, askBytes, askOption, askWords } from "./ask";
 import { holdingOf, stateWord } from "./holding";
 import { isJson, printHere, say, sayAddress, sayQuoted } from "./print";
@@ -45,8 +49,6 @@ import {
   targetLo,
   targetRead,
 } from "./target";
-
-const RECORDS_MAX: i32 = 16;
 
 /** Is there exactly one thing to release: a word, or --container? */
 export function releaseAccepts(): bool {
@@ -65,7 +67,7 @@ function add(head: u32): void {
 
 function findNamed(): void {
   let name = recordByName(targetAt, <u32>targetBytes);
-  for (let step = 0; step < RECORDS_MAX && name != 0; step++) {
+  for (let step = 0; step < <i32>NAMES_MAX && name != 0; step++) {
     add(headAt(cellHead(name)));
     name = olderOfName(name);
   }
@@ -83,7 +85,7 @@ function findContainer(): void {
 }
 
 function find(): void {
-  list = scratchTake(<usize>RECORDS_MAX * 4);
+  list = scratchTake(<usize>NAMES_MAX * 4);
   heads = 0;
   targetRead();
   if (askOption("container")) findContainer();
@@ -142,6 +144,8 @@ function cooldown(): u32 {
 function letGo(head: u32): void {
   const state = cellByte(head, 5);
   const number = nextNumber();
+  // On disk before the answer: no power cut brings back what an operator has ended.
+  journalMust();
   if (state == STATE_ALLOCATION) {
     release(head, cooldown(), now(), number);
     return;
@@ -170,6 +174,9 @@ export function loose(): i32 {
   for (let i = 0; i < heads; i++) tell(load<u32>(list + ((<usize>i) << 2)));
   if (isJson) close(93);
   eventCause(CAUSE_OPERATOR);
-  for (let i = 0; i < heads; i++) letGo(load<u32>(list + ((<usize>i) << 2)));
+  for (let i = 0; i < heads; i++) {
+    if (journalCount() > PART_WORDS && !sessionPart()) return EXIT_ERROR;
+    letGo(load<u32>(list + ((<usize>i) << 2)));
+  }
   return sessionCommit() ? EXIT_OK : EXIT_ERROR;
 }

@@ -10,7 +10,7 @@
 
 import type { Family, RangeSpec, SetSpec } from "../support/ledger.ts";
 import { resultOf, text, type Variant } from "./network.ts";
-import { endReservations, reserveTime } from "./reserve.ts";
+import { endReservations, reserveTime, type Said, suits } from "./reserve.ts";
 
 /** All addresses of one owner, in the order of its range sets. */
 export interface Allocation {
@@ -20,6 +20,7 @@ export interface Allocation {
   keys: string[];
   /** Seconds for which its name is reserved when it goes, as it was when it came; 0 = it isn't. */
   reserveFor: number;
+  said: Said;
   /** The order in which allocations were made, and that in which they changed last. */
   serial: number;
   changed: number;
@@ -39,6 +40,8 @@ export interface Place {
 export interface Wanted {
   family: Family;
   value: bigint;
+  /** In whose place it comes, and whose prefix length and gateway the result tells with it. */
+  fixed?: { set: SetSpec; range: RangeSpec };
 }
 
 /** What the plugin answered. */
@@ -56,6 +59,9 @@ export interface Ask {
   name: string;
   wanted: Wanted[];
   config: Variant;
+  said: Said;
+  /** An operator's: it is kept for the name for so many seconds, and nobody holds it. */
+  keep?: number;
 }
 
 /** A fault of the plugin, in words. */
@@ -69,6 +75,8 @@ interface Choice {
   only?: bigint;
   /** It comes back to its name: that is no part of the round. */
   claim?: boolean;
+  /** It was fixed: that is no part of the round, either. */
+  fixed?: RangeSpec;
   /** Why none is given; `must`: none may be given. */
   error?: RegExp;
   must: boolean;
@@ -98,11 +106,11 @@ export function rangeOf(set: SetSpec, value: bigint): RangeSpec | undefined {
   return set.ranges.find(({ start, end }) => value >= start && value <= end);
 }
 
-function isGateway(range: RangeSpec, family: Family, value: bigint): boolean {
+export function isGateway(range: RangeSpec, family: Family, value: bigint): boolean {
   return range.gateway?.[1] === family && range.gateway[0] === value;
 }
 
-function isExcluded(range: RangeSpec, value: bigint): boolean {
+export function isExcluded(range: RangeSpec, value: bigint): boolean {
   return range.excludes.some(([from, to]) => value >= from && value <= to);
 }
 
@@ -216,7 +224,7 @@ export class Model {
         !this.expired(p) &&
         p.family === set.family &&
         p.whose.name === ask.name &&
-        p.whose.ifname === ask.ifname &&
+        suits(p.whose, ask) &&
         usable(set, p.value),
     );
     const reserved = own.filter((p) => p.state === "reserved");
@@ -241,7 +249,9 @@ export class Model {
   }
 
   /** What a request in one of the set's ranges gets. */
-  #wanted(set: SetSpec, { value }: Wanted, name: string): Choice {
+  #wanted(set: SetSpec, { value, fixed }: Wanted, ask: Ask): Choice {
+    if (fixed) return this.#fixed(set, value, fixed.range, ask);
+    const { name } = ask;
     const range = rangeOf(set, value)!;
     const never = { allows: () => false, must: true };
     if (isGateway(range, set.family, value))
@@ -255,31 +265,53 @@ export class Model {
     return this.expired(place) ? mine : { ...never, error: taken };
   }
 
+  /** What an address that is fixed for the asker gets. */
+  #fixed(set: SetSpec, only: bigint, fixed: RangeSpec, { name, ifname }: Ask): Choice {
+    const place = this.places.get(keyOf(set.family, only));
+    const mine = { allows: (v: bigint) => v === only, fixed, must: false };
+    if (!place || this.expired(place)) return mine;
+    const own = name !== "" && place.whose.name === name;
+    const never = { allows: () => false, must: true };
+    if (place.state !== "held")
+      return own ? mine : { ...never, error: /^111 .* (is reserved|cools down) for / };
+    if (own && suits(place.whose, { ifname })) return { ...never, error: /^11 try again later: / };
+    return { ...never, error: /^111 .* is held by / };
+  }
+
   #choose(set: SetSpec, ask: Ask, unused: Wanted[]): Choice {
-    const hit = unused.findIndex((w) => w.family === set.family && rangeOf(set, w.value));
+    const hit = unused.findIndex((w) =>
+      w.fixed ? w.fixed.set === set : w.family === set.family && rangeOf(set, w.value),
+    );
     if (hit < 0) return this.#claim(set, ask) ?? this.#pick(set, ask.config.policy);
     const [wanted] = unused.splice(hit, 1);
-    return this.#wanted(set, wanted!, ask.name);
+    return this.#wanted(set, wanted!, ask);
   }
 
   /** Answers whether the commit is one that `"sync": "named"` syncs. */
   #give(ask: Ask, answer: Answer): boolean {
     const keys = answer.ips.map(({ family, value }) => keyOf(family, value));
-    const reserveFor = reserveTime(ask.config.reserve, ask.name, this.node);
+    const { owner, ifname, name, said, keep } = ask;
+    const reserveFor = keep ?? reserveTime(ask.config.reserve, name, this.node, said);
     const serial = ++this.changes;
-    const { owner, ifname, name } = ask;
-    const whose = { owner, ifname, name, keys, reserveFor, serial, changed: serial };
-    let named = reserveFor > 0;
+    const whose = { owner, ifname, name, keys, reserveFor, said, serial, changed: serial };
+    let named = reserveFor > 0 || said.fixed || said.asked > 0;
     for (const [n, set] of ask.config.sets.entries()) {
       const { family, value } = answer.ips[n]!;
       const was = this.places.get(keys[n]!);
-      if (was?.state === "reserved" && !this.expired(was)) named = true;
-      const place = { family, value, set: set.index, state: "held" as const, whose };
-      this.put(keys[n]!, { ...place, since: this.now, due: 0 });
+      if (was?.state === "reserved" && !this.expired(was)) {
+        named = true;
+        // What an operator kept for the name is kept for it on.
+        if (was.whose.ifname === "") whose.reserveFor = Math.max(reserveFor, was.whose.reserveFor);
+      }
+      const place = { family, value, set: set.index, whose, since: this.now };
+      const held = { ...place, state: "held" as const, due: 0 };
+      const kept = { ...place, state: "reserved" as const, due: this.now + (keep ?? 0) };
+      this.put(keys[n]!, keep === undefined ? held : kept);
     }
-    this.owners.set(owner, whose);
     // A name has one reservation: what of it wasn't taken back is given up.
     if (endReservations(this, whose)) named = true;
+    if (keep !== undefined) return named;
+    this.owners.set(owner, whose);
     this.pastKeep.push(...this.keep);
     this.keep = [ask.config.reboot === "keep"];
     return named;
@@ -292,6 +324,18 @@ export class Model {
         `${show(keyOf(p.family, p.value))} ${p.state} by ${p.whose.owner.slice(0, 9)} in ${p.set} until ${p.due}`,
     );
     return `now ${this.now}, taken ${all.join(", ")}`;
+  }
+
+  /** Is it the error that is due? host-local's texts name the range set, those of ours the code. */
+  #isError({ error }: Choice, n: number, { code, msg }: Answer): boolean {
+    if (error?.source.startsWith("^1")) return error.test(`${code} ${msg}`);
+    return (error?.test(msg) ?? false) && msg.includes(`for range ${n}:`);
+  }
+
+  /** The range sets go on where the call has left them; what an operator couldn't keep is undone. */
+  #move({ keep }: Ask, { ok }: Answer, moved: Map<number, Cursor>): void {
+    if (keep !== undefined && !ok) return;
+    for (const [index, cursor] of moved) this.#cursors.set(index, cursor);
   }
 
   /** An ADD and its answer. Answers whether the commit is one that `"sync": "named"` syncs. */
@@ -309,9 +353,8 @@ export class Model {
       throw new Fault(`${sets.length} range sets, ${answer.ips.length} addresses`);
     for (const [n, set] of sets.entries()) {
       const choice = this.#choose(set, ask, unused);
-      const range = `for range ${n}:`;
-      if (!answer.ok && choice.error?.test(answer.msg) && answer.msg.includes(range)) {
-        for (const [index, cursor] of moved) this.#cursors.set(index, cursor);
+      if (!answer.ok && this.#isError(choice, n, answer)) {
+        this.#move(ask, answer, moved);
         return false;
       }
       if (choice.must) throw new Fault(`range set ${n}: ${choice.error} is due, not ${said}`);
@@ -320,11 +363,11 @@ export class Model {
         const shown = text(given.family, given.value);
         if (given.family !== set.family || !choice.allows(given.value))
           throw new Fault(`range set ${n}: ${shown} may not be given; ${this.#told(set)}`);
-        const right = resultOf(set.family, rangeOf(set, given.value)!);
+        const right = resultOf(set.family, choice.fixed ?? rangeOf(set, given.value)!);
         if (given.length !== right.length || given.gateway !== right.gateway)
           throw new Fault(`${shown}: prefix /${given.length} and gateway ${given.gateway}`);
       }
-      if (choice.claim) continue;
+      if (choice.claim || choice.fixed) continue;
       const value = given?.value ?? choice.only;
       moved.set(set.index, value === undefined ? "unknown" : { family: set.family, value });
     }
@@ -332,7 +375,7 @@ export class Model {
       if (answer.ok || !answer.msg.startsWith("failed to allocate all requested IPs:"))
         throw new Fault(`requests that fit no range set were answered ${said}`);
     } else if (!answer.ok) throw new Fault(`an ADD that can be served was answered ${said}`);
-    for (const [index, cursor] of moved) this.#cursors.set(index, cursor);
+    this.#move(ask, answer, moved);
     return answer.ok && this.#give(ask, answer);
   }
 

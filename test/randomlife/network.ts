@@ -34,7 +34,8 @@ export function text(family: Family, value: bigint): string {
   return format({ v6: family === 6, value });
 }
 
-function subnetOf(family: Family, r: RangeSpec): { base: bigint; length: number } {
+/** The subnet in which a range of these lives lies. */
+export function subnetOf(family: Family, r: RangeSpec): { base: bigint; length: number } {
   if (family === 4) return { base: r.start & ~63n, length: 26 };
   return r.start >= TOP
     ? { base: TOP, length: 122 }
@@ -45,6 +46,30 @@ function subnetOf(family: Family, r: RangeSpec): { base: bigint; length: number 
 export function resultOf(family: Family, r: RangeSpec): { length: number; gateway: string } {
   const { length } = subnetOf(family, r);
   return { length, gateway: text(r.gateway![1], r.gateway![0]) };
+}
+
+/** Prefix length and gateway of mode static's addresses: those of the subnets of these lives. */
+function staticRange({ family, value }: { family: Family; value: bigint }): RangeSpec {
+  const range = { start: value, end: value, excludes: [] };
+  return { ...range, gateway: [subnetOf(family, range).base + 1n, family] };
+}
+
+/** The same config in mode static, with these addresses. */
+export function staticVariant(
+  one: Variant,
+  addresses: readonly { family: Family; value: bigint }[],
+): Variant {
+  const sets = addresses.map((address, index) => ({
+    index,
+    family: address.family,
+    ranges: [staticRange(address)],
+  }));
+  const list = sets.map(({ family, ranges: [range] }) => {
+    const { length, gateway } = resultOf(family, range!);
+    return { address: `${text(family, range!.start)}/${length}`, gateway };
+  });
+  const ipam = { ...one.json.ipam, mode: "static", addresses: list };
+  return { ...one, sets, json: { ...one.json, ipam } };
 }
 
 function rangeJson(family: Family, r: RangeSpec): object {

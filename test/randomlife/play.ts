@@ -1,87 +1,32 @@
 // Plays the steps of a life: the plugin on one side, the model on the other. After a step that was
 // killed or met an error the files tell how far it came; the model checks that it could.
 
-import { bare, parse } from "../plugin/support/address.ts";
 import { Copy } from "../support/check.ts";
+import type { RangeSpec, SetSpec } from "../support/ledger.ts";
 import { call, Disk, freshMemory, type Outcome } from "../support/memoryhost.ts";
 import { randomFrom } from "../support/world.ts";
+import { answerOf, askOf, configOf, environment, variantOf, wanted } from "./calls.ts";
 import { adopt, compare, type Dump, dumpOf, type Gap, heldIn } from "./compare.ts";
-import {
-  type Allocation,
-  type Answer,
-  type Ask,
-  Fault,
-  keyOf,
-  Model,
-  rangeOf,
-  type Wanted,
-} from "./model.ts";
+import { type Allocation, type Ask, Fault, keyOf, Model, rangeOf } from "./model.ts";
 import { resultOf, type Variant } from "./network.ts";
-import { leave, type Manner } from "./reserve.ts";
-import { ownerOf, type Step, type Trouble, wantedOf } from "./steps.ts";
+import { releaseVerb, reserveVerb } from "./operator.ts";
+import { inOrder, leave, type Manner } from "./reserve.ts";
+import { ownerOf, type Step, type Trouble } from "./steps.ts";
 
 type Verb = "ADD" | "DEL" | "CHECK" | "GC" | "STATUS";
 type Of<K extends Step["do"]> = Extract<Step, { do: K }>;
-
-function wanted(ip: string): Wanted {
-  const { v6, value } = parse(bare(ip))!;
-  return { family: v6 ? 6 : 4, value };
-}
-
-/** The container's variables of a step. */
-export function environment(step: Of<"add"> | Of<"del"> | Of<"check">): Record<string, string> {
-  const env: Record<string, string> = {
-    CNI_CONTAINERID: step.id,
-    CNI_IFNAME: step.ifname,
-    CNI_NETNS: "/x",
-  };
-  const args = ["IgnoreUnknown=1"];
-  if ("pod" in step && step.pod !== "")
-    args.push("K8S_POD_NAMESPACE=ns", `K8S_POD_NAME=${step.pod}`);
-  const ip = step.do === "add" ? step.ips.find(([source]) => source === "CNI_ARGS") : undefined;
-  if (ip) args.push(`IP=${ip[1]}`);
-  return { ...env, CNI_ARGS: args.join(";") };
-}
-
-/** The config of a step as the runtime hands it over. */
-export function configOf(step: Step, { json }: Variant): object {
-  if (step.do === "gc")
-    return {
-      ...json,
-      [step.key]: step.keep.map(({ id, ifname }) => ({ containerID: id, ifname })),
-    };
-  if (step.do === "check" && step.previous)
-    return {
-      ...json,
-      prevResult: {
-        cniVersion: "1.1.0",
-        ips: step.previous.map((ip) => ({ address: `${ip}/${ip.includes(":") ? 64 : 26}` })),
-      },
-    };
-  if (step.do === "del" && step.fault === "bare")
-    return { cniVersion: json.cniVersion, name: json.name };
-  if (step.do === "del" && step.fault === "broken")
-    return { ...json, ipam: { ...json.ipam, ranges: "none" } };
-  if (step.do !== "add") return json;
-  const ips = (source: string) => step.ips.filter(([s]) => s === source).map(([, ip]) => ip);
-  return { ...json, args: { cni: { ips: ips("args") } }, runtimeConfig: { ips: ips("runtime") } };
-}
-
-/** An outcome as the model reads it. */
-export function answerOf({ status, json }: Pick<Outcome, "status" | "json">): Answer {
-  const ips = ((json?.ips ?? []) as { address: string; gateway: string }[]).map((one) => ({
-    ...wanted(one.address),
-    length: Number(one.address.split("/")[1]),
-    gateway: one.gateway,
-  }));
-  return { ok: status === 0, code: json?.code ?? 0, msg: json?.msg ?? "", ips };
-}
 
 /** 2026: a wall clock before isn't believed. */
 const RELEASED = 1_767_225_600;
 
 /** How a call lets containers go, and whether it syncs that. */
 type How = Manner & Pick<Variant, "sync">;
+
+/** The range that decides prefix length and gateway of an address. */
+function rangeFor({ wanted: all }: Ask, set: SetSpec, value: bigint): RangeSpec {
+  const fixed = all.find((one) => one.fixed?.set === set && one.value === value)?.fixed;
+  return fixed?.range ?? rangeOf(set, value)!;
+}
 
 /** A life on files in memory. */
 export class Life {
@@ -95,6 +40,10 @@ export class Life {
   #boots = 0;
   /** What the last call answered. */
   said: Outcome | undefined;
+  /** The config of the last ADD that gave something: what the verbs go by. Unknown after trouble. */
+  #settings: Variant | undefined;
+  /** The step never came to opening the files. */
+  #unopened = false;
   /** How far the wall clock was ahead of the other in this boot, and in the last call that wrote. */
   #offsets: number[];
   #seen: number;
@@ -158,6 +107,7 @@ export class Life {
   play(step: Step): void {
     const config = this.#configs[step.config]!;
     if (this.#opener) this.#open(step, config);
+    this.#unopened = false;
     if (step.do === "time") {
       this.disk.now += step.seconds;
       this.model.now += step.seconds;
@@ -165,18 +115,21 @@ export class Life {
       this.disk.wall += step.seconds;
       this.#offsets.push(this.disk.wall);
     } else if (step.do === "reboot") this.#reboot(step, config);
-    else if (step.do === "add") this.#add(step, config);
+    else if (step.do === "add") this.#add(step, variantOf(step, config));
     else if (step.do === "del") this.#del(step, config);
     else if (step.do === "gc") this.#gc(step, config);
-    else this.#look(step, config);
-    if (this.#isPlain(step) && step.do !== "reboot") this.#opener = undefined;
+    else if (step.do === "check" || step.do === "status") this.#look(step, config);
+    else this.#operate(step);
+    if (this.#isPlain(step) && step.do !== "reboot" && !this.#unopened) this.#opener = undefined;
   }
 
   // The model took over what the first opening of the boot finds now and with this config: where
   // the step would open the files later or with another `reboot`, it is done before. So it is
   // where a file operation is to fail: the next call would be the first opening.
   #open(step: Step, config: Variant): void {
-    const reboot = step.do === "del" && step.fault === "bare" ? "release" : config.reboot;
+    const bare = step.do === "release" || step.do === "let go" || step.do === "reserve";
+    const without = bare || (step.do === "del" && step.fault === "bare");
+    const reboot = without ? "release" : config.reboot;
     const fails = step.trouble?.errno !== undefined;
     const other = reboot !== this.#opener!.reboot;
     if (step.do !== "time" && step.do !== "wall" && !other && !fails) return;
@@ -188,6 +141,7 @@ export class Life {
     const { disk, model } = this;
     const real = disk.wall + disk.now;
     const gap = this.#gap(step);
+    if (gap.cut) this.#settings = undefined;
     if (step.cut === undefined) disk.flush();
     else disk.cut(randomFrom(step.cut));
     disk.boot = `bbbbbbbb-cccc-dddd-eeee-${String(++this.#boots).padStart(12, "0")}`;
@@ -242,16 +196,15 @@ export class Life {
   #add(step: Of<"add">, config: Variant): void {
     const { model } = this;
     const owner = ownerOf(step);
-    const name = step.pod === "" ? "" : `ns/${step.pod}`;
-    const ask: Ask = {
-      owner,
-      ifname: step.ifname,
-      name,
-      wanted: wantedOf(step.ips).map(wanted),
-      config,
-    };
+    const ask = askOf(step, config);
     const noted = this.#noted();
     const outcome = this.#call("ADD", environment(step), configOf(step, config), step.trouble);
+    if (ask instanceof RegExp) {
+      this.#unopened = true;
+      const { code, msg } = outcome.json ?? {};
+      if (code === 110 && /^annotation \S*: /.test(msg) && ask.test(msg)) return;
+      throw new Fault(`${ask} is due, an ADD was answered ${code} ${msg}`);
+    }
     if (step.trouble?.lock) {
       if (outcome.json?.code !== 11) throw new Fault("an ADD without the lock isn't error 11");
       return;
@@ -262,8 +215,10 @@ export class Life {
       const named = model.add(ask, answer);
       if (this.#noted().length > 0) throw new Fault("notes are left after an ADD");
       this.#promise(config, answer.ok, named);
+      if (answer.ok && !step.statics) this.#settings = config;
       return;
     }
+    this.#settings = undefined;
     const dump = this.dump();
     this.#applyNotes(noted, config, dump);
     const held = heldIn(dump, owner);
@@ -276,7 +231,7 @@ export class Life {
         return {
           family: p.family,
           value: p.value,
-          ...resultOf(set.family, rangeOf(set, p.value)!),
+          ...resultOf(set.family, rangeFor(ask, set, p.value)),
         };
       });
       named = model.add(ask, { ok: true, code: 0, msg: "", ips });
@@ -342,10 +297,8 @@ export class Life {
     const gone = (owner: string) => heldIn(dump, owner).length === 0;
     if (!step.trouble?.lock) this.#applyNotes(noted, config, plain ? undefined : dump);
     const before = new Map([...model.past].map(([key, states]) => [key, states.length]));
-    const leaving = [...model.owners.values()].filter(({ owner }) => !keep.has(owner));
-    // `perNamespace` bounds how many are reserved; which of them, the order decides.
-    const first = ({ keys }: Allocation) => (dump.get(keys[0]!)?.state === "reserved" ? 0 : 1);
-    leaving.sort((a, b) => first(a) - first(b));
+    const all = [...model.owners.values()].filter(({ owner }) => !keep.has(owner));
+    const leaving = inOrder(all, ({ keys }) => dump.get(keys[0]!)?.state === "reserved");
     const reserved: Allocation[] = [];
     const said = outcome.status === 0 && !outcome.killed;
     for (const whose of leaving) {
@@ -370,6 +323,30 @@ export class Life {
     for (const key of reserved.flatMap(({ keys }) => keys)) past.delete(key);
     for (const [key, states] of past) if (states.length === 0) past.delete(key);
     this.model.pastKeep = [];
+  }
+
+  /** What an operator does; without the config of the last ADD nobody knows what is right. */
+  #operate(step: Of<"release"> | Of<"let go"> | Of<"reserve">): void {
+    const { disk, model } = this;
+    this.#unopened = true;
+    const settings = this.#settings;
+    if (!settings) return;
+    this.#unopened = false;
+    const noted = this.#noted();
+    const verb = (...argv: string[]): Outcome => {
+      disk.argv = [...argv, "--network", "life", "--json"];
+      this.said = call(disk, {}, "");
+      disk.argv = [];
+      return this.said;
+    };
+    const how = { cooldown: 0, reserve: "remembered" as const, sync: "named" as const };
+    const applied = () => this.#applyNotes(noted, how);
+    const named =
+      step.do === "reserve"
+        ? reserveVerb(model, settings, step, verb, applied)
+        : releaseVerb(model, settings, step, verb, applied);
+    this.#promise(how, named !== undefined, named ?? false);
+    compare(model, this.dump());
   }
 
   #look(step: Of<"check"> | Of<"status">, config: Variant): void {

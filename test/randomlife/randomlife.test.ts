@@ -1,5 +1,7 @@
-// A random life against the golden model: ADDs, DELs (late, twice, lost in notes), collections,
-// reboots, power cuts, kills, errors, clock jumps and changes of the config, on files in memory.
+// A random life against the golden model: ADDs (with addresses fixed by annotation, times asked for
+// by annotation, in mode static), DELs (late, twice, lost in notes), collections, reboots, power
+// cuts, kills, errors, clock jumps, changes of the config, and what an operator releases and
+// reserves by hand, on files in memory.
 //
 // BERTH_SEED plays other lives, BERTH_LIFE_STEPS says how many steps in all (default 100,000),
 // BERTH_LIFE plays only the life of that number. A failure prints the steps that lead to it, as few

@@ -3,8 +3,9 @@
 // present state.
 
 import { owner as ownerNumber } from "../support/world.ts";
+import { CALICO, OURS } from "./fixed.ts";
 import { type Model, rangeOf, type Wanted } from "./model.ts";
-import { text, type Variant } from "./network.ts";
+import { subnetOf, text, type Variant } from "./network.ts";
 
 /** A file operation at which the process is killed or gets an error, or a lock that isn't given. */
 export interface Trouble {
@@ -19,7 +20,16 @@ export interface Who {
 }
 
 export type Step = { config: number; trouble?: Trouble } & (
-  | ({ do: "add"; pod: string; ips: [source: "CNI_ARGS" | "args" | "runtime", ip: string][] } & Who)
+  | ({
+      do: "add";
+      pod: string;
+      ips: [source: "CNI_ARGS" | "args" | "runtime", ip: string][];
+      /** Addresses that an annotation fixes; a time that one asks for. */
+      fix?: { by: string; addresses: string[] };
+      asked?: { text: string; seconds: number };
+      /** Mode static, with these addresses. */
+      statics?: string[];
+    } & Who)
   | ({ do: "del"; pod: string; fault?: "bare" | "broken" } & Who)
   | ({ do: "check"; previous?: string[] } & Who)
   | { do: "status" }
@@ -27,6 +37,9 @@ export type Step = { config: number; trouble?: Trouble } & (
   | { do: "time"; seconds: number }
   | { do: "wall"; seconds: number }
   | { do: "reboot"; cut?: number; now: number; down: number; kills: number[] }
+  | { do: "release"; word: string }
+  | ({ do: "let go" } & Who)
+  | { do: "reserve"; name: string; seconds: number; addresses: string[] }
 );
 
 /** Which kinds of steps a life may have. */
@@ -42,7 +55,16 @@ export function ownerOf({ id, ifname }: Who): string {
 }
 
 const NAMES = ["web-0", "web-1", "web-2", "db-0", "api-7c9d4b-x2x9z", "job-24569", "x-24560"];
-const PODS = [...NAMES, "etcd-node-1", "static-2-node-1", "n".repeat(60), "m".repeat(253)];
+const MORE = ["etcd-node-1", "static-2-node-1", "n".repeat(60), "m".repeat(253)];
+/** namespace/name. */
+const PODS = [...[...NAMES, ...MORE].map((name) => `ns/${name}`), "shop/web-0", "shop/db-0"];
+const ASKED = [
+  { text: "10", seconds: 10 },
+  { text: "90s", seconds: 90 },
+  { text: " 5m ", seconds: 300 },
+  { text: "24h", seconds: 86_400 },
+  { text: "200h", seconds: 720_000 },
+];
 
 const TIMES = [1, 1, 2, 5, 30, 60, 600, 4000, 100_000];
 const DOWN = [0, 10, 30, 300, 4000, 90_000, -5000];
@@ -101,6 +123,33 @@ export class Steps {
     return { family: set.family, value: this.#random(12) === 0 ? value + 70n : value };
   }
 
+  /** What an annotation may name, rightly or not: near the ranges, in their subnets, outside. */
+  #subnetAddress(config: Variant, name: string): Wanted {
+    if (this.#random(2) === 0) return this.#address(config, name);
+    const { family, ranges } = this.#pick(config.sets);
+    const { base } = subnetOf(family, this.#pick(ranges));
+    const last = this.#random(12) === 0 ? this.#pick([63, 64, -1]) : this.#random(64);
+    return { family, value: base + BigInt(last) };
+  }
+
+  /** Annotations, or mode static. */
+  #fixed(config: Variant, name: string): Partial<Extract<Step, { do: "add" }>> {
+    const dice = this.#random(30);
+    const addresses = (count: number) => {
+      const all = Array.from({ length: count }, () => this.#subnetAddress(config, name));
+      return [...new Set(all.map(({ family, value }) => text(family, value)))];
+    };
+    if (dice === 0) return { statics: addresses(1 + this.#random(3)), ips: [] };
+    const asked = this.#random(12) === 0 ? { asked: this.#pick(ASKED) } : {};
+    if (dice > 4) return asked;
+    const by = this.#pick([OURS, CALICO]);
+    const all = addresses(1 + this.#random(by === OURS ? 3 : 2));
+    // Calico's has one address of each family.
+    const isSix = (one: string) => one.includes(":");
+    const first = (one: string, n: number) => n === all.findIndex((x) => isSix(x) === isSix(one));
+    return { ...asked, fix: { by, addresses: by === OURS ? all : all.filter(first) } };
+  }
+
   #ips(config: Variant, name: string): ["CNI_ARGS" | "args" | "runtime", string][] {
     if (this.#random(6) > 0) return [];
     const count = 1 + this.#random(2);
@@ -116,10 +165,11 @@ export class Steps {
     const pod = this.#random(4) === 0 ? "" : this.#pick(PODS);
     this.#recent.push({ id, ifname, pod, config });
     if (this.#recent.length > 60) this.#recent.shift();
-    const ips = this.#ips(this.#configs[config]!, pod === "" ? "" : `ns/${pod}`);
+    const ips = this.#ips(this.#configs[config]!, pod);
     // CNI_ARGS has one place for an address.
     const one = ips.filter(([source], n) => source !== "CNI_ARGS" || n === 0);
-    return { do: "add", config, id, ifname, pod, ips: one, ...this.#trouble() };
+    const fixed = this.#fixed(this.#configs[config]!, pod);
+    return { do: "add", config, id, ifname, pod, ips: one, ...fixed, ...this.#trouble() };
   }
 
   #del(config: number): Step {
@@ -166,6 +216,23 @@ export class Steps {
     return { do: "gc", config, keep, key, ...this.#trouble() };
   }
 
+  /** What an operator does by hand. */
+  #operator(config: number): Step {
+    const places = [...this.#model.places.values()];
+    const one = places.length > 0 && this.#random(8) > 0 ? this.#pick(places) : undefined;
+    const { family, value } = one ?? this.#address(this.#configs[config]!, "");
+    const dice = this.#random(6);
+    const { id, ifname } = this.#pick(this.#recent);
+    if (dice === 0) return { do: "let go", config, id, ifname };
+    if (dice === 1) return { do: "release", config, word: this.#pick(PODS) };
+    if (dice < 4) return { do: "release", config, word: text(family, value) };
+    const count = this.#pick([0, 0, 1, 2]);
+    const near = Array.from({ length: count }, () => this.#address(this.#configs[config]!, ""));
+    const addresses = near.map((it) => text(it.family, it.value));
+    const seconds = this.#pick([5, 60, 3600, 90_000]);
+    return { do: "reserve", config, name: this.#pick(PODS), seconds, addresses };
+  }
+
   #reboot(config: number): Step {
     const down = this.#pick(this.#scope.trouble ? DOWN : COARSE);
     const now = this.#scope.trouble ? 20 + this.#random(100) : 30;
@@ -184,6 +251,7 @@ export class Steps {
     if (dice < 4) return this.#reboot(config);
     if (dice < 20) return this.#collect(config);
     if (dice < 80) return this.#look(config);
+    if (dice < 90 && this.#scope.trouble) return this.#operator(config);
     if (dice < 130) {
       const seconds = this.#pick(this.#scope.trouble ? TIMES : COARSE);
       return { do: "time", config, seconds };

@@ -1,0 +1,169 @@
+// What an operator does by hand in a random life: `berth release` and `berth reserve`, and what
+// they have to answer. They go by the config of the last ADD.
+
+import type { Outcome } from "../support/memoryhost.ts";
+import { wanted } from "./calls.ts";
+import {
+  type Allocation,
+  type Answer,
+  type Ask,
+  Fault,
+  keyOf,
+  type Model,
+  rangeOf,
+} from "./model.ts";
+import { resultOf, text, type Variant } from "./network.ts";
+import { isSaid } from "./reserve.ts";
+import { ownerOf, type Step } from "./steps.ts";
+
+type Of<K extends Step["do"]> = Extract<Step, { do: K }>;
+
+/** What a verb came to: undefined = nothing has changed; else whether that must be on disk. */
+export type Done = boolean | undefined;
+
+/** Runs the verb: `berth` and these words. */
+export type Verb = (...words: string[]) => Outcome;
+
+/** Records of one name that one call lets go. */
+const RECORDS = 256;
+
+/** The network's part of the answer. */
+// biome-ignore lint/suspicious/noExplicitAny: each verb knows which.
+function part({ status, json }: Outcome): { error: string; one: any } {
+  const one = json?.networks?.[0] ?? json;
+  if (status === 0) return { error: "", one };
+  const error = one?.error?.msg ?? one?.msg ?? `exit status ${status}`;
+  return { error, one };
+}
+
+/** The records that are meant, newest first. */
+function meant(model: Model, step: Of<"release"> | Of<"let go">): Allocation[] {
+  if (step.do === "let go") {
+    const whose = model.owners.get(ownerOf(step));
+    return whose ? [whose] : [];
+  }
+  const isName = step.word.includes("/");
+  const { family, value } = isName ? { family: 4 as const, value: -1n } : wanted(step.word);
+  const mine = [...model.places].filter(([key, { whose }]) =>
+    isName ? whose.name === step.word : key === keyOf(family, value),
+  );
+  return [...new Set(mine.map(([, { whose }]) => whose))].sort((a, b) => b.serial - a.serial);
+}
+
+/** Every record that is meant goes: held addresses cool down, others are free. */
+export function releaseVerb(
+  model: Model,
+  settings: Variant,
+  step: Of<"release"> | Of<"let go">,
+  verb: Verb,
+  applied: () => void,
+): Done {
+  const words =
+    step.do === "release" ? [step.word] : ["--container", step.id, "--ifname", step.ifname];
+  const { error, one } = part(verb("release", ...words));
+  applied();
+  const records = meant(model, step);
+  const mine = records.flatMap((whose) =>
+    whose.keys.filter((key) => model.places.get(key)?.whose === whose),
+  );
+  const live = mine.filter((key) => !model.expired(model.places.get(key)!));
+  if (error !== "") {
+    if (/^nothing is held, reserved or cooling for /.test(error) && live.length === 0)
+      return undefined;
+    throw new Fault(`release ${words}: ${error}`);
+  }
+  const told = new Map<string, string>();
+  for (const { address, was } of one.released) {
+    const { family, value } = wanted(address);
+    told.set(keyOf(family, value), was);
+  }
+  for (const key of told.keys())
+    if (!mine.includes(key)) throw new Fault(`release ${words} let ${key} go, of somebody else`);
+  const missed = live.find((key) => !told.has(key));
+  if (missed && records.length <= RECORDS) throw new Fault(`release ${words} left ${missed}`);
+  let named = false;
+  for (const whose of records) {
+    const keys = whose.keys.filter((k) => told.has(k) && model.places.get(k)?.whose === whose);
+    if (keys.length === 0) continue;
+    if (whose.reserveFor > 0 || isSaid(whose)) named = true;
+    model.owners.delete(whose.owner);
+    whose.changed = ++model.changes;
+    for (const key of keys) {
+      const place = model.places.get(key)!;
+      const was = model.expired(place) ? "free" : place.state;
+      if (was !== told.get(key))
+        throw new Fault(`${key} was ${was}, release says ${told.get(key)}`);
+      if (was === "reserved") named = true;
+      const { cooldown } = settings;
+      const cools = place.state === "held" && cooldown > 0;
+      const due = model.now + cooldown;
+      const next = { ...place, state: "cooling" as const, since: model.now, due };
+      model.put(key, cools ? next : undefined);
+    }
+  }
+  return named;
+}
+
+/** The answer in the words of an ADD, as it may be meant: the verb doesn't name the range set. */
+function* readings(error: string, sets: number): Generator<Answer> {
+  const failed = (msg: string) => ({ ok: false, code: 999, msg, ips: [] });
+  if (/^an address lies in no range set/.test(error))
+    yield failed("failed to allocate all requested IPs:");
+  for (let n = 0; n < sets; n++) {
+    const range = `failed to allocate for range ${n}:`;
+    if (/^nothing is free/.test(error))
+      yield failed(`${range} no IP addresses available in range set`);
+    if (!/isn't free/.test(error)) continue;
+    yield failed(`${range} requested IP address x is not available in range set`);
+    yield failed(`${range} requested ip x is subnet's gateway`);
+    yield failed(`${range} requested ip x is excluded`);
+  }
+}
+
+/** Addresses are kept for a name that has none. */
+export function reserveVerb(
+  model: Model,
+  settings: Variant,
+  step: Of<"reserve">,
+  verb: Verb,
+  applied: () => void,
+): Done {
+  const { name, seconds } = step;
+  const list = step.addresses.length > 0 ? ["--addresses", step.addresses.join()] : [];
+  const { error, one } = part(verb("reserve", name, "--for", `${seconds}`, ...list));
+  applied();
+  const has = [...model.places.values()].some(
+    (p) => p.whose.name === name && p.state !== "cooling" && !model.expired(p),
+  );
+  if (has || /^there are addresses held by or reserved for /.test(error)) {
+    if (has && /^there are addresses held/.test(error)) return undefined;
+    throw new Fault(`reserve ${name}, which has ${has ? "" : "no "}addresses: ${error || "done"}`);
+  }
+  const asked = step.addresses.map(wanted);
+  const isWanted = (set: Variant["sets"][0]) =>
+    asked.some((w) => w.family === set.family && rangeOf(set, w.value));
+  const sets = asked.length > 0 ? settings.sets.filter(isWanted) : settings.sets;
+  const config = { ...settings, sets };
+  const said = { fixed: false, asked: 0 };
+  const ask: Ask = { owner: "/", ifname: "", name, wanted: asked, config, said, keep: seconds };
+  if (error === "") {
+    const ips = (one.reserved as string[]).map((ip, n) => {
+      const { family, value } = wanted(ip);
+      const range = sets[n] && rangeOf(sets[n], value);
+      if (!range || sets[n]!.family !== family) throw new Fault(`reserve gave ${ip} in set ${n}`);
+      return { family, value, ...resultOf(family, range) };
+    });
+    return model.add(ask, { ok: true, code: 0, msg: "", ips });
+  }
+  const faults: unknown[] = [];
+  for (const answer of readings(error, sets.length)) {
+    try {
+      model.add(ask, answer);
+      return undefined;
+    } catch (fault) {
+      faults.push(fault);
+    }
+  }
+  const told = asked.map(({ family, value }) => text(family, value));
+  throw new Fault(`reserve ${name} ${told}: ${error}; ${faults[0]}`);
+}

@@ -1,0 +1,86 @@
+// What an operator keeps and lets go, on files in memory: a power cut takes nothing of it back, and
+// every record of a name counts, not only the newest.
+import { expect, it } from "vitest";
+import { call, Disk } from "../support/memoryhost.ts";
+
+const IPAM = { type: "berth", ranges: [[{ subnet: "10.1.0.0/25" }], [{ subnet: "fd00:1::/64" }]] };
+
+function node(more: object) {
+  const disk = new Disk();
+  const config = { cniVersion: "1.1.0", name: "net", ipam: { ...IPAM, ...more } };
+  const cni = (command: string, id: string, pod: string) => {
+    const args = `IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=${pod}`;
+    const env = { CNI_CONTAINERID: id, CNI_IFNAME: "eth0", CNI_NETNS: "/x", CNI_ARGS: args };
+    const done = call(disk, { ...env, CNI_COMMAND: command, CNI_PATH: "/x" }, config);
+    expect([command, id, done.status]).toEqual([command, id, 0]);
+    return done.json?.ips.map(({ address }: { address: string }) => address.split("/")[0]);
+  };
+  const verb = (...words: string[]) => {
+    disk.argv = [...words, "--network", "net", "--json"];
+    const { status, json } = call(disk, {}, "");
+    disk.argv = [];
+    return { status, ...json.networks[0] };
+  };
+  /** Power goes, and with it every page that wasn't synced. */
+  const cut = () => disk.cut((n) => n - 1);
+  return { disk, cni, verb, cut };
+}
+
+const ALL = { reserve: { for: "24h", pods: "all" } };
+
+it("a power cut brings back no reservation that an operator has released", () => {
+  for (const word of ["shop/web-0", "10.1.0.2"]) {
+    const { cni, verb, cut } = node(ALL);
+    cni("ADD", "a", "web-0");
+    cni("DEL", "a", "web-0");
+    expect(verb("explain", "10.1.0.2").state).toBe("reserved");
+    expect(verb("release", word).released).toHaveLength(2);
+    cut();
+    expect(cni("ADD", "b", "web-1")).toEqual(["10.1.0.3", "fd00:1::3"]);
+    expect(verb("explain", "10.1.0.2").state).toBe("free");
+  }
+});
+
+it("a power cut makes no reservation of a named container that an operator has released", () => {
+  const { cni, verb, cut } = node(ALL);
+  cni("ADD", "a", "web-0");
+  expect(verb("release", "--container", "a").released).toHaveLength(2);
+  cut();
+  cni("ADD", "b", "web-1");
+  expect(verb("explain", "10.1.0.2").state).toBe("free");
+});
+
+it("a reservation that an operator has made is there after a power cut", () => {
+  const { cni, verb, cut } = node({});
+  cni("ADD", "a", "web-1");
+  const { reserved } = verb("reserve", "shop/web-0", "--for", "2h");
+  cut();
+  expect(cni("ADD", "b", "web-0")).toEqual(reserved);
+});
+
+it("reserve refuses a name of which an older container lives, whatever its newest record is", () => {
+  const { disk, cni, verb } = node({ cooldown: 600 });
+  cni("ADD", "old", "web-0");
+  cni("ADD", "new", "web-0");
+  cni("DEL", "new", "web-0");
+  const refused = verb("reserve", "shop/web-0", "--for", "2h");
+  expect([refused.status, refused.error?.msg]).toEqual([
+    1,
+    "there are addresses held by or reserved for shop/web-0",
+  ]);
+  cni("DEL", "old", "web-0");
+  disk.now += 1;
+  expect(verb("reserve", "shop/web-0", "--for", "2h").reserved).toHaveLength(2);
+});
+
+it("release lets go every record of a name, however many and long they are", () => {
+  const { cni, verb } = node({});
+  const count = 40;
+  for (let n = 0; n < count; n++) {
+    const id = `c${n}`.padEnd(4096, "x");
+    cni("ADD", id, "web-0");
+  }
+  expect(verb("release", "shop/web-0").released).toHaveLength(2 * count);
+  expect(verb("show").held).toBe(0);
+  expect(verb("check").faults).toEqual([]);
+});
