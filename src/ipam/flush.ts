@@ -1,18 +1,23 @@
 // Group commit: what one fdatasync can promise to many callers. Calls queue their entries in
-// memory; a flush appends them with one pwrite and syncs the log off this thread. Who comes while
-// one is under way shares the next, which takes everything that was queued by then.
+// memory; a turn appends them with one pwrite and syncs the log off this thread. Who comes while
+// turns are under way shares the next, which takes everything that was queued by then.
 //
-//   flush() flush() flush() | begin: pwrite, fdatasync ........ done |
-//                                  flush() flush()  -> begin: ...
+//   begin: pwrite, fdatasync ............. done: this turn and all that began before it
+//             begin: pwrite, fdatasync ............. done
 //
-// On a disk whose syncs take long, a turn begins behind the running microtasks, so that all callers
-// which the last one woke are in it together. Where they take no longer than the callers' own work,
-// a turn begins with half of them: the others work while it is under way, and the next begins as
-// soon as it is done.
+// On a disk whose syncs take long, a turn begins when no other is under way, behind the running
+// microtasks, so that all callers which the last one woke are in it together. Where syncs take no
+// longer than the callers' own work, two turns of half the callers each are under way, so that the
+// disk works for one half while the other half's calls are computed.
+//
+// A sync promises what was written before it began, so the end of a turn is the end of all that
+// began before it, never of a later one. Each way has an open file description of its own: Linux
+// tells a failed write-back once per description, and a sync that shared one with a failing sync
+// would end well.
 //
 // The pwrite is synchronous: an entry that were still on its way while a checkpoint starts the log
 // anew would be written over a new one.
-import { fdatasync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 import { constants } from "node:os";
 import { IpamError } from "../errors.ts";
 import type { Core } from "./core.ts";
@@ -20,10 +25,19 @@ import type { Core } from "./core.ts";
 /** Syncs up to this long are short. */
 const SHORT_MS = 0.4;
 
+/** Syncs that may be under way at the same time. */
+const WAYS = 2;
+
+/** What a turn's sync is: node:fs's, or a test's. */
+export type SyncFile = (fd: number, done: (error: NodeJS.ErrnoException | null) => void) => void;
+
 /** Callers that share one flush. */
 class Turn {
   readonly promise: Promise<void>;
   callers = 0;
+  // Up to where of which generation's log it reaches, once it has begun.
+  tail = 0;
+  generation = 0;
   resolve!: () => void;
   reject!: (error: IpamError) => void;
 
@@ -40,10 +54,15 @@ class Turn {
 /** The log of an exclusive Ipam, from the flushing side. */
 export class Flusher {
   readonly #core: Core;
-  readonly #sync: boolean;
+  readonly #sync: SyncFile | undefined;
   readonly #broken: (error: IpamError) => void;
-  #running: Turn | undefined;
+  // Turns that aren't known to be on disk, oldest first; syncs under way may be fewer or more.
+  readonly #begun: Turn[] = [];
   #next: Turn | undefined;
+  // Descriptors for syncs; those on which none is under way.
+  readonly #own: number[] = [];
+  readonly #ways: number[];
+  #syncs = 0;
   #closed = false;
   #idle: (() => void) | undefined;
   // The log is on disk up to this tail of this generation.
@@ -52,11 +71,16 @@ export class Flusher {
   #isShort = false;
   #half = 1;
 
-  /** `broken` hears of a write or sync that failed. */
-  constructor(core: Core, sync: boolean, broken: (error: IpamError) => void) {
+  /**
+   * `sync` is what syncs the log; undefined: what is written counts as flushed. `broken` hears of a
+   * write or sync that failed.
+   */
+  constructor(core: Core, sync: SyncFile | undefined, broken: (error: IpamError) => void) {
     this.#core = core;
     this.#sync = sync;
     this.#broken = broken;
+    if (sync) this.#own = openAgain(logFd(core));
+    this.#ways = this.#own.length > 0 ? [...this.#own] : [logFd(core)];
     [this.#safeTail, this.#safeGeneration] = this.#mark();
   }
 
@@ -69,25 +93,34 @@ export class Flusher {
   /** Resolves when everything that was committed before this call is on disk. */
   flush(): Promise<void> {
     const turn = this.#next ?? this.#join();
-    if (!turn) return this.#running?.promise ?? Promise.resolve();
+    if (!(turn instanceof Turn)) return turn;
     turn.callers++;
-    if (this.#isShort && !this.#running && turn.callers >= this.#half) this.#begin(turn);
+    if (this.#isShort && turn.callers >= this.#half && this.#ways.length > 0) this.#begin(turn);
     return turn.promise;
   }
 
   // A new turn, unless there is nothing to promise but what is under way.
-  #join(): Turn | undefined {
+  #join(): Turn | Promise<void> {
     const [tail, generation] = this.#mark();
-    if (tail === this.#safeTail && generation === this.#safeGeneration) return undefined;
+    const last = this.#begun.at(-1);
+    if (last?.tail === tail && last.generation === generation) return last.promise;
+    if (!last && tail === this.#safeTail && generation === this.#safeGeneration)
+      return Promise.resolve();
     this.#next = new Turn();
-    if (!this.#running) this.#soon(this.#next);
+    if (this.#mayBegin()) this.#soon(this.#next);
     return this.#next;
   }
 
+  #mayBegin(): boolean {
+    return this.#isShort ? this.#ways.length > 0 : this.#syncs === 0;
+  }
+
+  // Behind the callers that are awake or being woken. (A tick alone would come before them.)
   #soon(turn: Turn): void {
-    process.nextTick(() => {
-      if (this.#next === turn && !this.#running) this.#begin(turn);
-    });
+    const begin = () => {
+      if (this.#next === turn && this.#mayBegin()) this.#begin(turn);
+    };
+    queueMicrotask(() => process.nextTick(begin));
   }
 
   #begin(turn: Turn): void {
@@ -97,9 +130,11 @@ export class Flusher {
       return;
     }
     const status = this.#write();
-    if (status < 0) this.#fail(turn, failed("written", -status));
-    else if (this.#sync) this.#syncFor(turn, this.#mark());
-    else this.#done(turn, this.#mark(), 0);
+    this.#begun.push(turn);
+    [turn.tail, turn.generation] = this.#mark();
+    if (status < 0) this.#fail(failed("written", -status));
+    else if (this.#sync) this.#syncFor(turn, this.#sync);
+    else this.#done(turn);
   }
 
   // Nobody is above us to catch what a host function may throw.
@@ -111,36 +146,52 @@ export class Flusher {
     }
   }
 
-  #syncFor(turn: Turn, mark: [number, number]): void {
-    this.#running = turn;
+  #syncFor(turn: Turn, sync: SyncFile): void {
+    const fd = this.#ways.pop()!;
+    this.#syncs++;
     const begun = performance.now();
-    fdatasync(logFd(this.#core), (error) => {
-      this.#running = undefined;
-      if (error) this.#fail(turn, failed("synced", -(error.errno ?? -5)));
-      else this.#done(turn, mark, performance.now() - begun);
-      this.#idle?.();
+    sync(fd, (error) => {
+      this.#ways.push(fd);
+      this.#syncs--;
+      if (error) this.#fail(failed("synced", -(error.errno ?? -5)));
+      else this.#synced(turn, performance.now() - begun);
+      if (this.#syncs === 0) this.#idle?.();
     });
   }
 
-  #done(turn: Turn, [tail, generation]: [number, number], ms: number): void {
-    turn.resolve();
-    if (this.#closed) return;
-    // A checkpoint in between has begun another log, and synced all of this one.
-    if (generation === this.#mark()[1]) this.#core.exports.queueSafe!(tail);
-    [this.#safeTail, this.#safeGeneration] = [tail, generation];
-    const next = this.#next;
+  #synced(turn: Turn, ms: number): void {
     this.#isShort = ms < SHORT_MS;
-    this.#half = Math.max(1, (turn.callers + (next?.callers ?? 0)) >> 1);
-    if (next && this.#isShort) this.#begin(next);
-    else if (next) this.#soon(next);
+    // Of a turn that a later one has overtaken, or that was given up, nothing is left to say.
+    if (this.#begun.includes(turn)) this.#done(turn);
+    const next = this.#next;
+    if (!next || !this.#mayBegin()) return;
+    if (this.#isShort && next.callers >= this.#half) this.#begin(next);
+    else this.#soon(next);
   }
 
-  #fail(turn: Turn, error: IpamError): void {
+  // This turn is on disk, and so are those that began before it.
+  #done(turn: Turn): void {
+    let callers = this.#next?.callers ?? 0;
+    for (const one of this.#begun) callers += one.callers;
+    this.#half = Math.max(1, callers >> 1);
+    for (let one: Turn | undefined; one !== turn; one.resolve()) one = this.#begun.shift()!;
+    if (this.#closed) return;
+    // A checkpoint in between has begun another log, and synced all of this one.
+    if (turn.generation === this.#mark()[1]) this.#core.exports.queueSafe!(turn.tail);
+    [this.#safeTail, this.#safeGeneration] = [turn.tail, turn.generation];
+  }
+
+  // What is under way may reach the disk or not: none of it is promised any more.
+  #fail(error: IpamError): void {
     if (!this.#closed) {
       this.#core.exports.queueVoid!();
       this.#broken(error);
     }
-    turn.reject(error);
+    this.#giveUp(error);
+  }
+
+  #giveUp(error: IpamError): void {
+    for (const turn of this.#begun.splice(0)) turn.reject(error);
     this.#next?.reject(error);
     this.#next = undefined;
   }
@@ -149,22 +200,33 @@ export class Flusher {
    * The Ipam has written everything itself, or failed to. Resolves when no sync is under way any
    * more.
    */
-  close(error?: IpamError): Promise<void> {
+  async close(error?: IpamError): Promise<void> {
     this.#closed = true;
-    if (error) this.#running?.reject(error);
-    if (error) this.#next?.reject(error);
+    if (error) this.#giveUp(error);
     else this.#next?.resolve();
     this.#next = undefined;
-    if (!this.#running) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.#idle = resolve;
-    });
+    if (this.#syncs > 0)
+      await new Promise<void>((resolve) => {
+        this.#idle = resolve;
+      });
+    for (const fd of this.#own) closeSync(fd);
   }
 
   /** Is a sync under way? */
   get busy(): boolean {
-    return this.#running !== undefined;
+    return this.#syncs > 0;
   }
+}
+
+// The same file in descriptions of its own; none where the system refuses.
+function openAgain(fd: number): number[] {
+  const opened: number[] = [];
+  try {
+    while (opened.length < WAYS) opened.push(openSync(`/proc/self/fd/${fd}`, "r+"));
+  } catch {
+    // One way less.
+  }
+  return opened;
 }
 
 function logFd(core: Core): number {

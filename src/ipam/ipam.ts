@@ -6,6 +6,7 @@
 //   per call    every call: lock | look what others did | work | commit | unlock
 //
 // Cost: an exclusive call 3 to 6 us; opening reads the whole image (no walk over it).
+import { fdatasync } from "node:fs";
 import {
   MODE_EXCLUSIVE,
   MODE_PER_CALL,
@@ -87,7 +88,7 @@ export class Ipam extends IpamView {
       this.#held = DirectoryLock.take(core.host, this.path, this.#timeout, this.#patient);
       this.#held.sign();
       this.#openFiles(core, MODE_EXCLUSIVE);
-      this.#flusher = new Flusher(core, this.#sync, (error) => {
+      this.#flusher = new Flusher(core, this.#sync ? fdatasync : undefined, (error) => {
         this.#broken ??= error;
       });
     } catch (error) {
