@@ -13,6 +13,7 @@ import {
   cellHi,
   cellLo,
   headAt,
+  ownerHash,
   STATE_ALLOCATION,
   STATE_RESERVATION,
 } from "../records/cell";
@@ -20,13 +21,14 @@ import {
 import { collectMore, isAnyOver, isOver } from "../records/due";
 
 import { EVENT_GIVEN, eventBack, eventOf } from "../records/event";
+import { digest0, digest1, ownerDigests } from "../records/key";
 import { SET_POOL } from "../records/poolcell";
 import {
   recordAddAddress,
   recordByAddress,
-  recordByOwner,
+  recordByDigest,
   recordHasName,
-  recordMake,
+  recordMakeOf,
   recordPutName,
   recordReserveFor,
   recordSeal,
@@ -254,9 +256,12 @@ function keepCursors(o: Order, sets: i32): void {
  */
 export function allocate(order: usize): i32 {
   const o = changetype<Order>(order);
-  failCell = recordByOwner(o.kind, o.id, o.idBytes, o.ifname, o.ifBytes);
+  ownerDigests(o.kind, o.id, o.idBytes, o.ifname, o.ifBytes);
+  const owner = ownerHash(digest0, digest1);
+  failCell = recordByDigest(digest0, digest1);
   if (failCell != 0) return FAIL_DUPLICATE;
-  const head = recordMake(
+  const head = recordMakeOf(
+    owner,
     o.kind,
     STATE_ALLOCATION,
     o.id,

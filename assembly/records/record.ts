@@ -168,6 +168,23 @@ export function recordMake(
   since: u32,
   number: u64,
 ): u32 {
+  ownerDigests(kind, id, idBytes, ifname, ifBytes);
+  const owner = ownerHash(digest0, digest1);
+  return recordMakeOf(owner, kind, state, id, idBytes, ifname, ifBytes, since, number);
+}
+
+/** The same for who knows the owner's key in the index already. */
+export function recordMakeOf(
+  owner: u64,
+  kind: u32,
+  state: u32,
+  id: usize,
+  idBytes: u32,
+  ifname: usize,
+  ifBytes: u32,
+  since: u32,
+  number: u64,
+): u32 {
   const head = arenaTake(CELL_BYTES);
   if (head == 0) return 0;
   cellPutByte(head, 4, kind);
@@ -181,8 +198,7 @@ export function recordMake(
     const rest = idBytes - ID_HEAD_BYTES;
     if (chainText(head, KIND_TEXT, id + ID_HEAD_BYTES, rest, idBytes, number) == 0) return 0;
   }
-  ownerDigests(kind, id, idBytes, ifname, ifBytes);
-  return trieAdd(INDEX_OWNER, BY_OWNER, ownerHash(digest0, digest1), head) ? head : 0;
+  return trieAdd(INDEX_OWNER, BY_OWNER, owner, head) ? head : 0;
 }
 
 // Behind which records of the name a record of commit `number` belongs: the oldest of those that

@@ -60,7 +60,12 @@ export function bucketRoom(tag: u32): u32 {
 export function bucketCount(bucket: u32, tag: u32): u32 {
   const room = bucketRoom(tag);
   let n: u32 = 0;
-  while (n < room && half(bucket + n * 4) != 0) n++;
+  for (; n < room; n += 2) {
+    const pair = word(bucket + n * 4);
+    if (pair >> 32 != 0) continue;
+    if (<u32>pair != 0) n++;
+    break;
+  }
   if (n == 0) damaged("a bucket of an index is empty");
   return n;
 }

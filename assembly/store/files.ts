@@ -16,11 +16,20 @@ import {
 } from "../image/header";
 import { imageAttach, imageBase, imageLength, putWord } from "../image/image";
 import { WINDOW_BASE, WINDOW_END } from "../numbers";
-import { entryBuffer, LOG_BYTES, LOG_HEADER_BYTES, logGrow, logHeaderMake } from "./log";
+import {
+  entryBuffer,
+  LOG_BYTES,
+  LOG_HEADER_BYTES,
+  logGrow,
+  logHeaderMake,
+  logIsDeferred,
+} from "./log";
 import { fileName, nameAt, nameBytes } from "./names";
 
 /** First size of an image, and the least step by which it grows (bytes). */
 export const GROWTH_STEP: u32 = 262144;
+/** The least step of a library that alone has the image open: its callers wait for each growth. */
+const AMPLE_STEP: u32 = 1048576;
 const ENOSPC: i32 = -28;
 
 /** Opens a file by its literal name (modes as host.open). A handle or -errno. */
@@ -93,29 +102,37 @@ export function nameSync(): i32 {
  */
 export function imageGrow(bytes: u32): i32 {
   if (arenaRoom() >= bytes) return 0;
-  const step = growthStep(bytes);
-  if (step == 0) return ENOSPC;
-  const status = logGrow(imageLength() + step);
-  return status < 0 ? status : imageRoom(bytes);
+  let step = logIsDeferred() ? growthStep(bytes, AMPLE_STEP, 4) : 0;
+  // On a disk that is nearly full the small step may fit.
+  if (step == 0 || logGrow(imageLength() + step) < 0) {
+    step = growthStep(bytes, GROWTH_STEP, 8);
+    if (step == 0) return ENOSPC;
+    const status = logGrow(imageLength() + step);
+    if (status < 0) return status;
+  }
+  return extend(step);
 }
 
-// By how much the image grows next: an eighth, as far as the window reaches; 0 = not at all.
-function growthStep(bytes: u32): u32 {
+// By how much the image grows next: a part of it, as far as the window reaches; 0 = not at all.
+function growthStep(bytes: u32, least: u32, part: u32): u32 {
   const left = <u32>WINDOW_END - <u32>imageBase() - imageLength();
-  const wish = max<u32>(GROWTH_STEP, (max<u32>(imageLength() / 8, bytes) + 65535) & ~65535);
+  const wish = max<u32>(least, (max<u32>(imageLength() / part, bytes) + 65535) & ~65535);
   return min<u32>(wish, left) & ~65535;
 }
 
-/** The same in memory only: for an image that has no file yet. */
-export function imageRoom(bytes: u32): i32 {
-  if (arenaRoom() >= bytes) return 0;
+function extend(step: u32): i32 {
   const length = imageLength();
-  const step = growthStep(bytes);
-  if (step == 0) return ENOSPC;
   const status = host.extend(imageBase() + length, step);
   if (status < 0) return status;
   imageAttach(imageBase(), length + step);
   putWord(H_LENGTH, <u64>(length + step));
   arenaGrow(length + step);
   return 0;
+}
+
+/** The same in memory only: for an image that has no file yet. */
+export function imageRoom(bytes: u32): i32 {
+  if (arenaRoom() >= bytes) return 0;
+  const step = growthStep(bytes, GROWTH_STEP, 8);
+  return step == 0 ? ENOSPC : extend(step);
 }

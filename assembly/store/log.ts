@@ -106,6 +106,11 @@ export function logDefer(at: usize): void {
   dirty = at;
 }
 
+/** Do commits change the view only? */
+export function logIsDeferred(): bool {
+  return dirty != 0;
+}
+
 /** Tells how many bytes of the state file are reserved on disk. */
 export function stateHas(bytes: u32): void {
   stateBytes = bytes;
@@ -176,9 +181,8 @@ export function entryValue(at: usize, n: u32): u64 {
   return load<u64>(at + ENTRY_HEADER_BYTES + <usize>(n * WORD_BYTES), 4);
 }
 
-/** Writes the noted words down as an entry in the buffer. Answers its bytes. */
-export function entryMake(number: u64): u32 {
-  const at = entryBuffer();
+/** Writes the noted words down as an entry at `at` in memory. Answers its bytes. */
+export function entryMake(at: usize, number: u64): u32 {
   const words = journalCount();
   const bytes = (ENTRY_HEADER_BYTES + words * WORD_BYTES + 7) & ~7;
   store<u64>(at + bytes - 8, 0);
@@ -296,6 +300,14 @@ export function entryApply(entry: usize, number: u64, at: u32, tail: u32, flags:
   return host.write(stateFile, APPLIED, base + APPLIED, headerEnd - APPLIED);
 }
 
+/** The noted words are number `number`, an entry from `at` to `tail`: a checkpoint writes them. */
+export function entryDefer(number: u64, at: u32, tail: u32, flags: u32): void {
+  const words = journalCount();
+  for (let n: u32 = 0; n < words; n++) dirtyTouch(journalOffset(n));
+  appliedSet(number, appliedGeneration(), tail, at, flags);
+  journalClear();
+}
+
 function dirtyTouch(offset: u32): void {
   const p = dirty + <usize>(offset >> (PAGE_SHIFT + 3));
   store<u8>(p, load<u8>(p) | ((<u8>1) << (<u8>(offset >> PAGE_SHIFT) & 7)));
@@ -407,12 +419,12 @@ export function logCommit(always: bool, durable: bool): i32 {
   const number = appliedNumber() + 1;
   let status = logMakeRoom(synced);
   if (status < 0) return status;
-  let bytes = entryMake(number);
+  let bytes = entryMake(entryBuffer(), number);
   if (headerField(A_TAIL) + bytes > logBytes) {
     // The view holds this commit's words, the file doesn't: the checkpoint is of the last commit.
     status = checkpoint(durable);
     if (status < 0) return status;
-    bytes = entryMake(number);
+    bytes = entryMake(entryBuffer(), number);
   }
   const tail = headerField(A_TAIL);
   status = host.write(logFile, tail, entryBuffer(), bytes);

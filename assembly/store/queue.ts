@@ -22,14 +22,15 @@ import {
   headerPut,
   headerSeal,
 } from "../image/header";
-import { imageBase, journalClear, journalCount } from "../image/image";
+import { imageBase, journalCount } from "../image/image";
 import { scratchTake } from "../scratch";
 import {
   checkpoint,
   DIRTY_BYTES,
+  ENTRY_HEADER_BYTES,
   ENTRY_MAX,
-  entryApply,
   entryBuffer,
+  entryDefer,
   entryMake,
   flagsAfter,
   LOG_BYTES_MAX,
@@ -151,16 +152,14 @@ export function queueCommit(synced: bool): i32 {
   const number = appliedNumber() + 1;
   let status = logMakeRoom(synced);
   if (status < 0) return status;
-  const bytes = entryMake(number);
-  const tail = headerField(A_TAIL);
-  if (used + bytes > QUEUE_BYTES) {
+  if (used + ENTRY_MAX + ENTRY_HEADER_BYTES > QUEUE_BYTES) {
     status = queueWrite();
     if (status < 0) return status;
   }
+  const tail = headerField(A_TAIL);
   if (used == 0) queueAt = tail;
-  memory.copy(queue + used, entryBuffer(), bytes);
+  const bytes = entryMake(queue + used, number);
   used += bytes;
-  entryApply(entryBuffer(), number, tail, tail + bytes, flagsAfter(synced));
-  journalClear();
+  entryDefer(number, tail, tail + bytes, flagsAfter(synced));
   return 0;
 }

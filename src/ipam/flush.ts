@@ -22,8 +22,9 @@ import { constants } from "node:os";
 import { IpamError } from "../errors.ts";
 import type { Core } from "./core.ts";
 
-/** Syncs up to this long are short. */
+/** Syncs that usually take up to this long are short; the usual time follows the median. */
 const SHORT_MS = 0.4;
+const FOLLOW = 1.15;
 
 /** Syncs that may be under way at the same time. */
 const WAYS = 2;
@@ -68,8 +69,8 @@ export class Flusher {
   // The log is on disk up to this tail of this generation.
   #safeTail = 0;
   #safeGeneration = 0;
-  #isShort = false;
-  #half = 1;
+  #usualMs = SHORT_MS / 2;
+  #share = 1;
 
   /**
    * `sync` is what syncs the log; undefined: what is written counts as flushed. `broken` hears of a
@@ -95,7 +96,7 @@ export class Flusher {
     const turn = this.#next ?? this.#join();
     if (!(turn instanceof Turn)) return turn;
     turn.callers++;
-    if (this.#isShort && turn.callers >= this.#half && this.#ways.length > 0) this.#begin(turn);
+    if (this.#isShort() && turn.callers >= this.#share && this.#ways.length > 0) this.#begin(turn);
     return turn.promise;
   }
 
@@ -111,8 +112,12 @@ export class Flusher {
     return this.#next;
   }
 
+  #isShort(): boolean {
+    return this.#usualMs < SHORT_MS;
+  }
+
   #mayBegin(): boolean {
-    return this.#isShort ? this.#ways.length > 0 : this.#syncs === 0;
+    return this.#isShort() ? this.#ways.length > 0 : this.#syncs === 0;
   }
 
   // Behind the callers that are awake or being woken. (A tick alone would come before them.)
@@ -160,12 +165,12 @@ export class Flusher {
   }
 
   #synced(turn: Turn, ms: number): void {
-    this.#isShort = ms < SHORT_MS;
+    this.#usualMs *= ms > this.#usualMs ? FOLLOW : 1 / FOLLOW;
     // Of a turn that a later one has overtaken, or that was given up, nothing is left to say.
     if (this.#begun.includes(turn)) this.#done(turn);
     const next = this.#next;
     if (!next || !this.#mayBegin()) return;
-    if (this.#isShort && next.callers >= this.#half) this.#begin(next);
+    if (this.#isShort() && next.callers >= this.#share) this.#begin(next);
     else this.#soon(next);
   }
 
@@ -173,7 +178,7 @@ export class Flusher {
   #done(turn: Turn): void {
     let callers = this.#next?.callers ?? 0;
     for (const one of this.#begun) callers += one.callers;
-    this.#half = Math.max(1, callers >> 1);
+    this.#share = Math.max(1, Math.floor(callers / WAYS));
     for (let one: Turn | undefined; one !== turn; one.resolve()) one = this.#begun.shift()!;
     if (this.#closed) return;
     // A checkpoint in between has begun another log, and synced all of this one.
