@@ -14,6 +14,7 @@
 import { slurp } from "../host";
 import { RESERVE_NOTHING, RESERVE_REMEMBERED, RESERVE_RULE } from "../pool/leave";
 import { PODS_ALL, PODS_ANNOTATED, PODS_ORDINAL, ReserveRule, reserveTime } from "../pool/podname";
+import { Settings } from "../pool/settings";
 import { scratchTake } from "../scratch";
 import { fileName, nameAt, nameBytes } from "../store/names";
 import { call } from "./call";
@@ -94,6 +95,23 @@ export function reserveRead(ipam: i32): bool {
   }
   call.reserve = RESERVE_RULE;
   return true;
+}
+
+/**
+ * For a verb, which has no config: its DEL notes and what it lets go are treated as by a DEL with
+ * the config of the last ADD, a Settings at `at`; 0 = none is kept, so the records decide.
+ */
+export function reserveFrom(at: usize): void {
+  reserveRead(0);
+  call.cooldown = 0;
+  if (at == 0) return;
+  const s = changetype<Settings>(at);
+  call.cooldown = s.cooldown;
+  call.reserve = s.reserveFor != 0 ? RESERVE_RULE : RESERVE_NOTHING;
+  call.reserveFor = s.reserveFor;
+  call.reserveMax = s.reserveMax;
+  call.reservePods = <i32>s.reservePods;
+  call.reservePerNamespace = s.reservePerNamespace;
 }
 
 /** The rule of the call's config. Looks the node's name up where the rule needs it. */

@@ -4,8 +4,11 @@
 //
 //   begin -> enter network 0 -> NEED_LOCK
 //   next(lock) -> open the store, DEL notes -> the verb -> unlock -> enter network 1 -> NEED_LOCK
+//
+// Verbs have no config: what goes here goes as by a DEL under the config of the last ADD.
 import { journalUndo } from "../image/image";
 import { EXIT_OK, NEED_LOCK } from "../numbers";
+import { configured } from "../pool/configured";
 import { call } from "../protocol/call";
 import { coexistMirrored, coexistUnlock } from "../protocol/coexist";
 import {
@@ -15,6 +18,7 @@ import {
   errorBytes,
   errorText,
 } from "../protocol/errors";
+import { reserveFrom } from "../protocol/reserve";
 import { lockError, sessionCatchUp, sessionOpen } from "../protocol/session";
 import { scratchMark, scratchRewind } from "../scratch";
 import { STORE_NONE } from "../store/store";
@@ -62,7 +66,10 @@ function ready(lock: i32): bool {
   if (verbKind(verb) == KIND_FILES) return true;
   const opened = sessionOpen(false);
   if (opened < 0) return false;
-  if (opened != STORE_NONE) return coexistMirrored() && sessionCatchUp();
+  if (opened != STORE_NONE) {
+    reserveFrom(configured());
+    return coexistMirrored() && sessionCatchUp();
+  }
   errorBegin(ERROR_DISK);
   errorText("there is no state in ");
   errorBytes(call.directory.at, call.directory.bytes);

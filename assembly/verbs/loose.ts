@@ -11,10 +11,9 @@
 
 import { journalCount, journalMust } from "../image/image";
 import { EXIT_ERROR, EXIT_OK } from "../numbers";
-import { configured } from "../pool/configured";
 import { release } from "../pool/leave";
 import { NAMES_MAX } from "../pool/named";
-import { Settings } from "../pool/settings";
+import { call } from "../protocol/call";
 import { close, item, member, open, valuePlain } from "../protocol/document";
 import { ERROR_PLUGIN, errorBegin, errorBytes, errorText } from "../protocol/errors";
 import { nextNumber, now, sessionCommit, sessionPart } from "../protocol/session";
@@ -135,19 +134,13 @@ function warm(head: u32, number: u64): void {
   }
 }
 
-// The cool-down of the last ADD's config; 0 = none, or not known.
-function cooldown(): u32 {
-  const at = configured();
-  return at == 0 ? 0 : changetype<Settings>(at).cooldown;
-}
-
 function letGo(head: u32): void {
   const state = cellByte(head, 5);
   const number = nextNumber();
   // On disk before the answer: no power cut brings back what an operator has ended.
   journalMust();
   if (state == STATE_ALLOCATION) {
-    release(head, cooldown(), now(), number);
+    release(head, call.cooldown, now(), number);
     return;
   }
   eventOf(EVENT_RELEASED, head, 0, now(), number);

@@ -1,6 +1,7 @@
-// What an operator keeps and lets go, on files in memory: a power cut takes nothing of it back, and
-// every record of a name counts, not only the newest.
+// What an operator keeps and lets go, on files in memory: a power cut takes nothing of it back,
+// every record of a name counts, not only the newest, and what goes goes as by DEL.
 import { expect, it } from "vitest";
+import { Machine } from "../support/machine.ts";
 import { call, Disk } from "../support/memoryhost.ts";
 
 const IPAM = { type: "berth", ranges: [[{ subnet: "10.1.0.0/25" }], [{ subnet: "fd00:1::/64" }]] };
@@ -8,10 +9,23 @@ const IPAM = { type: "berth", ranges: [[{ subnet: "10.1.0.0/25" }], [{ subnet: "
 function node(more: object) {
   const disk = new Disk();
   const config = { cniVersion: "1.1.0", name: "net", ipam: { ...IPAM, ...more } };
-  const cni = (command: string, id: string, pod: string) => {
+  disk.machine = new Machine();
+  const cni = (command: string, id: string, pod: string, lock = 0) => {
+    disk.machine!.names.set("/run/netns", new Map([["n", 5000]]));
     const args = `IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=${pod}`;
-    const env = { CNI_CONTAINERID: id, CNI_IFNAME: "eth0", CNI_NETNS: "/x", CNI_ARGS: args };
-    const done = call(disk, { ...env, CNI_COMMAND: command, CNI_PATH: "/x" }, config);
+    const env = {
+      CNI_CONTAINERID: id,
+      CNI_IFNAME: "eth0",
+      CNI_NETNS: "/run/netns/n",
+      CNI_ARGS: args,
+    };
+    const done = call(
+      disk,
+      { ...env, CNI_COMMAND: command, CNI_PATH: "/x" },
+      config,
+      undefined,
+      lock,
+    );
     expect([command, id, done.status]).toEqual([command, id, 0]);
     return done.json?.ips.map(({ address }: { address: string }) => address.split("/")[0]);
   };
@@ -83,4 +97,40 @@ it("release lets go every record of a name, however many and long they are", () 
   expect(verb("release", "shop/web-0").released).toHaveLength(2 * count);
   expect(verb("show").held).toBe(0);
   expect(verb("check").faults).toEqual([]);
+});
+
+/** Two looks, a grace apart, at a machine on which none of these pods is any more. */
+function gcTwice({ disk, verb }: ReturnType<typeof node>): number[] {
+  disk.machine = new Machine();
+  const freed = [1, 2].map(() => {
+    const { freed: count } = verb("gc");
+    disk.now += 900;
+    return count;
+  });
+  return freed;
+}
+
+it("gc lets go as a DEL does: what has no name to be kept for cools down", () => {
+  const one = node({ cooldown: 3600, reserve: { for: "24h" } });
+  one.cni("ADD", "a", "web-0");
+  expect(gcTwice(one)).toEqual([0, 1]);
+  expect(one.verb("explain", "10.1.0.2").state).toBe("cooling");
+});
+
+it("gc keeps no more names of a namespace than perNamespace says", () => {
+  const one = node({ reserve: { for: "24h", pods: "all", perNamespace: 2 } });
+  for (let n = 0; n < 5; n++) one.cni("ADD", `c${n}`, `web-${n}`);
+  expect(gcTwice(one)).toEqual([0, 5]);
+  const states = [2, 3, 4, 5, 6].map((n) => one.verb("explain", `10.1.0.${n}`).state);
+  expect(states.sort()).toEqual(["free", "free", "free", "reserved", "reserved"]);
+});
+
+it("a DEL note that a verb finds is done as the DEL would have been", () => {
+  const { disk, cni, verb } = node({ cooldown: 3600 });
+  cni("ADD", "a", "web-0");
+  cni("ADD", "b", "web-1");
+  cni("DEL", "a", "web-0", -11); // the lock isn't given
+  expect([...disk.names.keys()].some((name) => name.startsWith("del-"))).toBe(true);
+  verb("release", "10.1.0.3");
+  expect(verb("explain", "10.1.0.2").state).toBe("cooling");
 });
