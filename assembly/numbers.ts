@@ -16,6 +16,8 @@ export const EXIT_ERROR = 1;
 /** Of an operator's verb: its arguments are wrong. */
 export const EXIT_USAGE = 2;
 export const NEED_LOCK = 256;
+/** `fault`: call finish again, without a lock: there is more to be done. */
+export const NEED_CALL = 257;
 
 /** How long a caller waits for the lock of a network (milliseconds). */
 export const LOCK_TIMEOUT_MS = 60000;

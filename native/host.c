@@ -248,13 +248,18 @@ int main(int count, char **all) {
   catchFaults();
   if (berthStatic != memory(WINDOW_END) || berthScratchEnd != berthStatic + SCRATCH_BYTES)
     internalFault();  // linked in another way than scripts/native.mjs does
-  static int faults;
+  static int begun, faulting;
+  static u32 status;
   if (_setjmp(retreat)) {
-    if (faults++) internalFault();
-    _exit((int)w2c_cni_fault(&core));
+    if (faulting++) internalFault();
+    status = w2c_cni_fault(&core);
+    faulting = 0;
   }
-  wasm2c_cni_instantiate(&core, NULL, NULL);
-  u32 status = w2c_cni_begin(&core);
-  while (status == NEED_LOCK) status = w2c_cni_finish(&core, (u32)lockDirectory());
+  if (!begun++) {
+    wasm2c_cni_instantiate(&core, NULL, NULL);
+    status = w2c_cni_begin(&core);
+  }
+  while (status == NEED_LOCK || status == NEED_CALL)
+    status = w2c_cni_finish(&core, status == NEED_LOCK ? (u32)lockDirectory() : 0);
   _exit((int)status);
 }

@@ -5,11 +5,36 @@ import { textByte, textJson, textNumber, textString } from "./text";
 
 let depth: i32 = 0;
 let items: bool = false;
+// What is open: a bit for each level, the innermost lowest, 1 = an object.
+let objects: u64 = 0;
+let keptDepth: i32 = 0;
+let keptItems: bool = false;
+let keptObjects: u64 = 0;
+
+/** Remembers how far the document is: a place where an item or a member has ended. */
+export function documentKeep(): void {
+  keptDepth = depth;
+  keptItems = items;
+  keptObjects = objects;
+}
+
+/** Goes back to that place; whoever wrote takes back the text, too. */
+export function documentBack(): void {
+  depth = keptDepth;
+  items = keptItems;
+  objects = keptObjects;
+}
+
+/** Closes what is open until `levels` levels are left. */
+export function documentClose(levels: i32): void {
+  while (depth > levels) close(objects & 1 ? 125 : 93);
+}
 
 /** Begins a document. */
 export function documentBegin(): void {
   depth = 0;
   items = false;
+  objects = 0;
 }
 
 function line(): void {
@@ -37,12 +62,14 @@ export function member(name: string): void {
 export function open(bracket: u32): void {
   textByte(bracket);
   depth++;
+  objects = (objects << 1) | (bracket == 123 ? 1 : 0);
   items = false;
 }
 
 /** Closes what was opened last. */
 export function close(bracket: u32): void {
   depth--;
+  objects >>= 1;
   if (items) line();
   textByte(bracket);
   items = true;

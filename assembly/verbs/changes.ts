@@ -4,6 +4,7 @@
 //
 //   begin -> enter network 0 -> NEED_LOCK
 //   next(lock) -> open the store, DEL notes -> the verb -> unlock -> enter network 1 -> NEED_LOCK
+//   broken()  after a trap: tells it -> unlock -> enter network 1 -> NEED_LOCK
 //
 // Verbs have no config: what goes here goes as by a DEL under the config of the last ADD.
 import { journalUndo } from "../image/image";
@@ -22,7 +23,14 @@ import { reserveFrom } from "../protocol/reserve";
 import { lockError, sessionCatchUp, sessionOpen } from "../protocol/session";
 import { scratchMark, scratchRewind } from "../scratch";
 import { STORE_NONE } from "../store/store";
-import { answerBegin, answerEnd, answerFailed, answerNetwork, answerNetworkEnd } from "./answer";
+import {
+  answerBegin,
+  answerBroken,
+  answerEnd,
+  answerFailed,
+  answerNetwork,
+  answerNetworkEnd,
+} from "./answer";
 import { askOption } from "./ask";
 import { placeCount, placeEnter, placeNone, placeOnly, placesFind } from "./place";
 import { failed } from "./print";
@@ -34,7 +42,7 @@ let place: i32 = 0;
 let status: i32 = EXIT_OK;
 let mark: usize = 0;
 
-// Finds the networks, all of them for KIND_EACH, and enters the first. false: an error began.
+// Finds the networks, all of them for KIND_EACH. false: an error began.
 function findPlaces(): bool {
   if (verbKind(verb) != KIND_EACH) return placeOnly();
   if (askOption("state")) {
@@ -43,7 +51,7 @@ function findPlaces(): bool {
     return false;
   }
   if (!placesFind()) return false;
-  return placeCount == 0 ? placeNone() : placeEnter(0);
+  return placeCount == 0 ? placeNone() : true;
 }
 
 /** Begins with the first network: NEED_LOCK, or EXIT_ERROR. */
@@ -54,7 +62,7 @@ export function changesBegin(which: i32): i32 {
   if (!findPlaces()) return failed(verbName(verb));
   answerBegin();
   mark = scratchMark();
-  return NEED_LOCK;
+  return enterNext();
 }
 
 // Opens the store and applies DEL notes. false: an error began.
@@ -96,11 +104,26 @@ export function changesFault(): i32 {
 
 /** Does the verb's work on the network whose lock was asked for, and goes to the next. */
 export function changesNext(lock: i32): i32 {
-  status = max<i32>(status, work(lock));
+  return goOn(work(lock));
+}
+
+/** The network's state is damaged, which an error that began says: goes to the next. */
+export function changesBroken(): i32 {
+  return goOn(answerBroken(place, verbName(verb)));
+}
+
+function goOn(done: i32): i32 {
+  status = max<i32>(status, done);
   journalUndo(); // what a verb didn't commit
   coexistUnlock();
   scratchRewind(mark);
-  for (place++; place < placeCount; place++) {
+  place++;
+  return enterNext();
+}
+
+// Enters the next network that can be entered.
+function enterNext(): i32 {
+  for (; place < placeCount; place++) {
     if (placeEnter(place)) return NEED_LOCK;
     status = answerFailed(place, verbName(verb));
   }

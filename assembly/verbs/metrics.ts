@@ -34,6 +34,8 @@ class Counted {
   nameBytes: i32;
   first: i32;
   count: i32;
+  /** Could its state be read to the end? */
+  readable: bool;
   /** Are its range sets known? */
   known: bool;
   allocations: u64;
@@ -82,13 +84,12 @@ export function metrics(): i32 {
     tooMany = true;
     return EXIT_ERROR;
   }
-  const n = network(networkCount++);
-  n.name = call.network.at;
-  n.nameBytes = call.network.bytes;
+  const n = networkAdd();
   n.known = settings != 0;
   n.first = censusCount;
+  for (let i = 0; i < count; i++) censusOf(i, census(n.first + i));
   n.count = count;
-  for (let i = 0; i < count; i++) censusOf(i, census(censusCount++));
+  censusCount += count;
   n.allocations = allocations();
   n.reservations = word(H_RESERVED);
   n.cooling = word(H_COOLING);
@@ -98,7 +99,26 @@ export function metrics(): i32 {
   n.yields = word(H_YIELDS);
   n.refused = refusals + <usize>(networkCount - 1) * REFUSALS_BYTES;
   readRefusals(n.refused);
+  n.readable = true;
   return EXIT_OK;
+}
+
+// One more network, of which nothing is known yet.
+function networkAdd(): Counted {
+  const n = network(networkCount++);
+  n.name = call.network.at;
+  n.nameBytes = call.network.bytes;
+  n.readable = false;
+  n.count = 0;
+  return n;
+}
+
+/** The network at hand can't be read: only that is told of it. */
+export function metricsMissing(): void {
+  // Its figures may have been begun.
+  if (networkCount > 0 && network(networkCount - 1).name == call.network.at) return;
+  if (networkCount < NETWORKS_MAX) networkAdd();
+  else tooMany = true;
 }
 
 // HELP and TYPE of a metric.
@@ -142,8 +162,9 @@ const COOLING: i32 = 2;
 const OLDEST: i32 = 3;
 const BYTES: i32 = 4;
 const KNOWN: i32 = 5;
-const EVENTS_SEEN: i32 = 6;
-const YIELDS: i32 = 7;
+const READABLE: i32 = 6;
+const EVENTS_SEEN: i32 = 7;
+const YIELDS: i32 = 8;
 
 function field(n: Counted, which: i32): u64 {
   if (which == ALLOCATIONS) return n.allocations;
@@ -151,6 +172,7 @@ function field(n: Counted, which: i32): u64 {
   if (which == COOLING) return n.cooling;
   if (which == OLDEST) return n.oldest;
   if (which == BYTES) return n.bytes;
+  if (which == READABLE) return n.readable ? 1 : 0;
   if (which == EVENTS_SEEN) return n.events;
   if (which == YIELDS) return n.yields;
   return n.known ? 1 : 0;
@@ -159,6 +181,7 @@ function field(n: Counted, which: i32): u64 {
 function perNetwork(name: string, which: i32, help: string): void {
   head(name, which >= EVENTS_SEEN ? "counter" : "gauge", help);
   for (let i = 0; i < networkCount; i++) {
+    if (!network(i).readable && which != READABLE) continue;
     sample(name, network(i));
     value(field(network(i), which));
   }
@@ -191,7 +214,7 @@ function perRefusal(): void {
   head("berth_refused_total", "counter", "ADDs that were refused, by the code of the error.");
   for (let i = 0; i < networkCount; i++) {
     const n = network(i);
-    for (let why: u32 = 1; why <= REFUSALS; why++) {
+    for (let why: u32 = 1; why <= REFUSALS && n.readable; why++) {
       const times = timesOf(n.refused, why);
       if (times == 0) continue;
       sample("berth_refused_total", n);
@@ -260,6 +283,8 @@ export function metricsEnd(): i32 {
   }
   if (askOption("output") && !outputBegin(askAt, askBytes)) return failed("metrics");
   printHere();
+  const readable = "berth_network_readable";
+  perNetwork(readable, READABLE, "0 if the network's state is damaged or can't be read.");
   perNetwork("berth_allocations", ALLOCATIONS, "Owners that hold addresses.");
   perNetwork("berth_reservations", RESERVATIONS, "Names for which addresses are reserved.");
   perNetwork("berth_cooling", COOLING, "Addresses that were let go and cool down.");

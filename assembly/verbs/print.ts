@@ -5,6 +5,7 @@
 import { ADDRESS_BYTES, formatAddress } from "../address";
 import { output, write } from "../host";
 import { EXIT_ERROR, EXIT_OK } from "../numbers";
+import { documentBack, documentKeep } from "../protocol/document";
 import { errorPlain, errorPrint } from "../protocol/errors";
 import {
   Text,
@@ -29,6 +30,8 @@ let begun: bool = false;
 let into: i32 = -1;
 let written: u32 = 0;
 let status: i32 = 0;
+// What of the buffer stays if the verb ends in the middle of a row.
+let whole: i32 = 0;
 
 /** Is the answer to be JSON? */
 export let isJson: bool = false;
@@ -41,6 +44,7 @@ export function printReserve(json: bool): void {
   failedToWrite = false;
   begun = false;
   into = -1;
+  whole = 0;
   textTo(out);
 }
 
@@ -64,6 +68,7 @@ export function printIntoFailed(): i32 {
 
 /** Writes out what is in the buffer. */
 export function printFlush(): void {
+  whole = 0;
   if (out.length == 0) return;
   if (into >= 0) {
     if (status >= 0) status = write(into, written, out.at, <u32>out.length);
@@ -79,6 +84,20 @@ export function printFlush(): void {
 /** Writes out if the buffer is half full: to be called after each row. */
 export function printRoom(): void {
   if (out.length > BUFFER_BYTES / 2) printFlush();
+  whole = out.length;
+  documentKeep();
+}
+
+/** Is something of the answer out already? */
+export function printBegun(): bool {
+  return begun;
+}
+
+/** Takes back what was printed since the last `printRoom`. */
+export function printBack(): void {
+  out.length = min(out.length, whole);
+  textTo(out);
+  documentBack();
 }
 
 /** The end of a verb that has done its work: EXIT_ERROR where nobody could be told. */

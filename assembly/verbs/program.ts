@@ -1,18 +1,19 @@
 // The program: what cni.wasm exports. With CNI_COMMAND it is the plugin (protocol/plugin.ts), with
 // an argument instead one of the operator's verbs (registry.ts). The hosts call `begin`; while it
 // or `finish` answers NEED_LOCK they lock the entered directory and call `finish`; after a trap
-// `fault`.
+// `fault`, which may answer the same, or NEED_CALL: a damaged network doesn't end a verb on several.
 //
 //   reads    for each network: copy image and log -> the verb     no lock, nothing is written
 //   writes   one network or each in turn -> NEED_LOCK -> the store is opened -> the verb
 import { faultText } from "../fault";
-import { EXIT_ERROR, EXIT_OK, EXIT_USAGE, NEED_LOCK } from "../numbers";
+import { EXIT_ERROR, EXIT_OK, EXIT_USAGE, NEED_CALL, NEED_LOCK } from "../numbers";
 import { checkReserve } from "../pool/check";
 import {
   ERROR_ENVIRONMENT,
   ERROR_PLUGIN,
   errorBegin,
   errorBytes,
+  errorClear,
   errorPlain,
   errorText,
 } from "../protocol/errors";
@@ -20,9 +21,16 @@ import { damageText } from "../protocol/failure";
 import * as plugin from "../protocol/plugin";
 import { scratchMark, scratchRewind } from "../scratch";
 import { copyReserve } from "../store/copy";
-import { answerBegin, answerEnd, answerFailed, answerNetwork, answerNetworkEnd } from "./answer";
+import {
+  answerBegin,
+  answerBroken,
+  answerEnd,
+  answerFailed,
+  answerNetwork,
+  answerNetworkEnd,
+} from "./answer";
 import { askArgument, askAt, askBytes, askOption, askRead, askReserve, askWords } from "./ask";
-import { changesBegin, changesFault, changesNext } from "./changes";
+import { changesBegin, changesBroken, changesFault, changesNext } from "./changes";
 import { helpEnd } from "./help";
 import { placeCopy, placeCount, placeNone, placeReserve, placesFind } from "./place";
 import { failed, printEnd, printHere, printReserve, say } from "./print";
@@ -44,6 +52,7 @@ import {
   verbGathers,
   verbHelp,
   verbKind,
+  verbMissing,
   verbName,
   verbNumber,
   verbOptions,
@@ -59,6 +68,10 @@ import { timesRead } from "./times";
 let verb: i32 = VERB_NONE;
 let isVerb: bool = false;
 let entered: bool = false;
+// The network that is read, what the verb has come to so far, and where its scratch memory begins.
+let place: i32 = 0;
+let worst: i32 = EXIT_OK;
+let mark: usize = 0;
 
 function usage(): i32 {
   errorPlain(verbName(verb));
@@ -151,21 +164,28 @@ function verbBegin(): i32 {
 }
 
 // One network of several in one answer without headings.
-function gatherOne(i: i32): i32 {
+function gatherOne(): i32 {
   entered = true;
-  if (!placeCopy(i)) return failed(verbName(verb));
+  if (!placeCopy(place)) return gatherBroken();
   printHere();
   return verbRun(verb);
 }
 
-// All networks, then what the verb says of them together.
-function gatherAll(): i32 {
-  const mark = scratchMark();
-  for (let i = 0; i < placeCount; i++) {
-    if (gatherOne(i) != EXIT_OK) return printEnd(EXIT_ERROR);
+// The pending error of a network: the others are told all the same.
+function gatherBroken(): i32 {
+  failed(verbName(verb));
+  errorClear();
+  verbMissing(verb);
+  return EXIT_ERROR;
+}
+
+// All networks that are left, then what the verb says of them together.
+function gatherRest(): i32 {
+  for (; place < placeCount; place++) {
+    worst = max<i32>(worst, gatherOne());
     scratchRewind(mark);
   }
-  return printEnd(verbGathered(verb));
+  return printEnd(max<i32>(worst, verbGathered(verb)));
 }
 
 function several(): i32 {
@@ -174,10 +194,10 @@ function several(): i32 {
   return failed(verbName(verb));
 }
 
-function readOne(i: i32): i32 {
+function readOne(): i32 {
   entered = true;
-  if (!placeCopy(i)) return answerFailed(i, verbName(verb));
-  answerNetwork(i);
+  if (!placeCopy(place)) return answerFailed(place, verbName(verb));
+  answerNetwork(place);
   const status = verbRun(verb);
   answerNetworkEnd(verbName(verb));
   return status;
@@ -191,15 +211,32 @@ function readAll(): i32 {
   }
   const gathers = verbGathers(verb);
   if (gathers == GATHERS_ONE && placeCount > 1) return several();
-  if (gathers != GATHERS_NOT) return gatherAll();
-  answerBegin();
-  let status = EXIT_OK;
-  const mark = scratchMark();
-  for (let i = 0; i < placeCount; i++) {
-    status = max<i32>(status, readOne(i));
+  if (gathers == GATHERS_NOT) answerBegin();
+  place = 0;
+  worst = EXIT_OK;
+  mark = scratchMark();
+  return readRest();
+}
+
+function readRest(): i32 {
+  if (verbGathers(verb) != GATHERS_NOT) return gatherRest();
+  for (; place < placeCount; place++) {
+    worst = max<i32>(worst, readOne());
     scratchRewind(mark);
   }
-  return answerEnd(status);
+  return answerEnd(worst);
+}
+
+// The network that was read is damaged, which an error that began says: goes on behind it.
+function readBroken(): i32 {
+  const gathers = verbGathers(verb);
+  const name = verbName(verb);
+  if (gathers == GATHERS_ONE) return failed(name);
+  const alone = gathers == GATHERS_NOT;
+  worst = max<i32>(worst, alone ? answerBroken(place, name) : gatherBroken());
+  scratchRewind(mark);
+  place++;
+  return NEED_CALL;
 }
 
 /** Reads and checks what is asked. EXIT_..., or NEED_LOCK: take the lock and call finish. */
@@ -215,10 +252,11 @@ export function begin(): i32 {
 export function finish(lock: i32): i32 {
   if (!isVerb) return plugin.finish(lock);
   entered = true;
+  if (verbKind(verb) == KIND_READS) return readRest();
   return verbKind(verb) == KIND_OWN ? printEnd(verbFinish(verb, lock)) : changesNext(lock);
 }
 
-/** Answers after a trap, without reading the state. */
+/** Answers after a trap, without reading the state; NEED_LOCK or NEED_CALL as `finish`. */
 export function fault(): i32 {
   if (!isVerb) return plugin.fault();
   if (verbCatches(verb)) return printEnd(verbCaught(verb));
@@ -228,6 +266,8 @@ export function fault(): i32 {
     errorBegin(ERROR_PLUGIN);
     errorText("internal fault: ");
     errorText(faultText.length > 0 ? faultText : "memory fault");
+    return failed(verbName(verb));
   }
-  return failed(verbName(verb));
+  if (verbKind(verb) == KIND_READS) return readBroken();
+  return verbKind(verb) == KIND_OWN ? failed(verbName(verb)) : changesBroken();
 }

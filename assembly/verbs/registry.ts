@@ -16,7 +16,7 @@ import { install, installAccepts } from "./install";
 import { keeping, reserveAccepts } from "./keeping";
 import { loose, releaseAccepts } from "./loose";
 import { map, mapAccepts, mapIsSvg } from "./map";
-import { metrics, metricsAccepts, metricsEnd } from "./metrics";
+import { metrics, metricsAccepts, metricsEnd, metricsMissing } from "./metrics";
 import { isJson } from "./print";
 import { reset } from "./reset";
 import { show, showAccepts } from "./show";
@@ -209,6 +209,11 @@ export function verbKind(n: i32): i32 {
 export function verbGathers(n: i32): i32 {
   if (n == METRICS && !isJson) return GATHERS_ALL;
   return n == MAP && mapIsSvg() ? GATHERS_ONE : GATHERS_NOT;
+}
+
+/** The network that was to be gathered can't be read. */
+export function verbMissing(n: i32): void {
+  if (n == METRICS) metricsMissing();
 }
 
 /** Says what was gathered of all networks. Answers the exit status. */

@@ -1,16 +1,17 @@
 // One call of the plugin in Node: the flow that main() of native/host.c has, with the same answers.
 //
 //   begin -> NEED_LOCK -> lock berth.lock -> finish         a trap anywhere -> fault
+//   fault -> NEED_LOCK, NEED_CALL -> finish                 a trap in fault -> the last word
 //
 // The lock is the native host's: an open-file-description lock on berth.lock, one try, then one
 // wait in the kernel's line. It ends when its descriptor is closed.
 import { closeSync, constants, fstatSync } from "node:fs";
 import { createRequire } from "node:module";
 import { constants as os } from "node:os";
-import { EXIT_ERROR, NEED_LOCK } from "../../assembly/numbers.ts";
+import { EXIT_ERROR, NEED_CALL, NEED_LOCK } from "../../assembly/numbers.ts";
 import { errnoOf } from "../errno.ts";
 import { type Host, makeHost, type Surroundings } from "../host.ts";
-import { type CniExports, loadCni } from "../wasm.ts";
+import { loadCni } from "../wasm.ts";
 
 const { O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDWR } = constants;
 const { EAGAIN, EINVAL, ENOSYS } = os.errno;
@@ -110,22 +111,26 @@ function internalFault(around: Surroundings): number {
  */
 export async function runPlugin(around: Surroundings, wasm?: string): Promise<number> {
   const host = makeHost(around);
-  let core: CniExports | undefined;
   try {
-    core = loadCni(host, wasm).exports;
-    let status = core.begin();
-    while (status === NEED_LOCK) {
+    const { begin, finish, fault } = loadCni(host, wasm).exports;
+    const guarded = async (step: () => number | Promise<number>): Promise<number> => {
+      try {
+        return await step();
+      } catch {
+        return fault();
+      }
+    };
+    const lockAndFinish = async () => {
       const locked = await lockDirectory(host, around);
       host.keepLock(locked.fd);
-      status = core.finish(locked.status);
-    }
+      return finish(locked.status);
+    };
+    let status = await guarded(begin);
+    while (status === NEED_LOCK || status === NEED_CALL)
+      status = await guarded(status === NEED_LOCK ? lockAndFinish : () => finish(0));
     return status;
   } catch {
-    try {
-      return core ? core.fault() : internalFault(around);
-    } catch {
-      return internalFault(around);
-    }
+    return internalFault(around);
   } finally {
     host.closeAll();
   }

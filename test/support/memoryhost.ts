@@ -11,7 +11,7 @@
 // Cost: about 0.2 ms a call. All calls of a process share one memory of 1 GiB, whose scratch part
 // is zeroed before each of them; a memory of its own would cost 5 ms.
 import { readFileSync } from "node:fs";
-import { EXIT_ERROR, NEED_LOCK, WINDOW_END } from "../../assembly/numbers.ts";
+import { EXIT_ERROR, NEED_CALL, NEED_LOCK, WINDOW_END } from "../../assembly/numbers.ts";
 import { buildPath, type CniExports, MEMORY_PAGES } from "../../src/wasm.ts";
 import type { Machine } from "./machine.ts";
 
@@ -348,13 +348,17 @@ export function call(
   let status = EXIT_ERROR;
   let killed = false;
   try {
-    try {
-      status = core.begin();
-      while (status === NEED_LOCK) status = core.finish(lock);
-    } catch (error) {
-      if (error instanceof Killed) throw error;
-      status = core.fault();
-    }
+    const guarded = (step: () => number): number => {
+      try {
+        return step();
+      } catch (error) {
+        if (error instanceof Killed) throw error;
+        return core.fault();
+      }
+    };
+    status = guarded(() => core.begin());
+    while (status === NEED_LOCK || status === NEED_CALL)
+      status = guarded(() => core.finish(status === NEED_LOCK ? lock : 0));
   } catch (error) {
     if (!(error instanceof Killed)) throw error;
     killed = true;
