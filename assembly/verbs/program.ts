@@ -1,7 +1,7 @@
 // The program: what cni.wasm exports. With CNI_COMMAND it is the plugin (protocol/plugin.ts), with
 // an argument instead one of the operator's verbs (registry.ts). The hosts call `begin`; while it
 // or `finish` answers NEED_LOCK they lock the entered directory and call `finish`; after a trap
-// `fault`, which may answer the same, or NEED_CALL: a damaged network doesn't end a verb on several.
+// `fault`, which may answer the same, or NEED_CALL: a damaged network ends no verb on several.
 //
 //   reads    for each network: copy image and log -> the verb     no lock, nothing is written
 //   writes   one network or each in turn -> NEED_LOCK -> the store is opened -> the verb
