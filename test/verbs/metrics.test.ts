@@ -189,7 +189,10 @@ describe.each(berths)("$name: metrics", (binary) => {
     fs.writeFileSync(file, "old\n");
     fs.writeFileSync(path.join(homeOf(n), "berth.state"), "");
     expect(berth(binary, "metrics", "--data-dir", dir, "--output", file).status).toBe(1);
-    expect(fs.readFileSync(file, "utf8")).toBe("old\n");
+    // What can't be read is told; what isn't known isn't.
+    expect(parse(fs.readFileSync(file, "utf8"))).toEqual([
+      { name: "berth_network_readable", labels: { network: "net" }, value: "0" },
+    ]);
     expect(fs.readdirSync(out)).toEqual(["berth.prom"]);
     const nowhere = berth(binary, "metrics", "--data-dir", dir, "--output", `${out}/no/x`);
     expect([nowhere.status, nowhere.out]).toEqual([1, ""]);
