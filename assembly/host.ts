@@ -121,6 +121,14 @@ export declare function touched(handle: i32): i64;
 /** Sets that time (seconds since 1970). 0 or -errno. */
 export declare function touch(handle: i32, seconds: u32): i32;
 
+/**
+ * Time of the last change of the entered directory's names (nanoseconds since 1970), if whatever
+ * changes from now on gets another time: it must lie back longer than a clock's grain (0.2 s), and
+ * a file system that keeps whole seconds tells nothing. 0 where it can't be told. `high`, `low`:
+ * halves of what an earlier call answered; if it still is that, no clock is asked.
+ */
+export declare function settled(high: u32, low: u32): i64;
+
 /** From here on nobody waits for a lock longer than this (milliseconds). */
 export declare function patience(ms: i32): void;
 

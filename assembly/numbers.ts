@@ -22,5 +22,8 @@ export const NEED_CALL = 257;
 /** How long a caller waits for the lock of a network (milliseconds). */
 export const LOCK_TIMEOUT_MS = 60000;
 
+/** How long a directory must be unchanged until its time of change tells the next change (ns). */
+export const SETTLED_NS = 200000000;
+
 /** Largest network configuration on stdin (bytes). */
 export const STDIN_MAX = 1048576;

@@ -7,13 +7,13 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 /**
  * Zeros for file systems without fallocate; never written, so they cost neither memory nor file.
- * Common: the linker puts them behind the variables in use, which so stay on one page.
  */
-char zeros[65536] __attribute__((common));
+static char zeros[65536] RARE;
 
 int terminated(char *into, u32 capacity, u32 from, u32 length) {
   if (length >= capacity) return -ENAMETOOLONG;
@@ -42,7 +42,7 @@ static int makeDirectories(char *path) {
 
 u32 w2c_host_enter(struct w2c_host *host, u32 at, u32 length, u32 create) {
   (void)host;
-  char path[PATH_BYTES];
+  char path[ROOM(length)];
   int status = terminated(path, sizeof path, at, length);
   if (status == 0) status = openDirectory(path);
   if (status == -ENOENT && create && length) {
@@ -176,6 +176,18 @@ u64 w2c_host_touched(struct w2c_host *host, u32 handle) {
   return (u64)st.st_mtim.tv_sec * 1000000000u + (u64)st.st_mtim.tv_nsec;
 }
 
+u64 w2c_host_settled(struct w2c_host *host, u32 high, u32 low) {
+  (void)host;
+  struct stat st;
+  struct timespec now;
+  if (fstat(directory, &st) < 0 || st.st_mtim.tv_nsec == 0) return 0;
+  const s64 then = (s64)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+  if ((u64)then == ((u64)high << 32 | low)) return (u64)then;
+  syscall(SYS_clock_gettime, CLOCK_REALTIME, &now);
+  const s64 age = (s64)now.tv_sec * 1000000000 + now.tv_nsec - then;
+  return age > SETTLED_NS ? (u64)then : 0;
+}
+
 u32 w2c_host_touch(struct w2c_host *host, u32 handle, u32 seconds) {
   (void)host;
   const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = seconds}};
@@ -251,7 +263,7 @@ u32 w2c_host_list(struct w2c_host *host, u32 prefix, u32 prefixLen, u32 into, u3
 
 u32 w2c_host_listAt(struct w2c_host *host, u32 at, u32 length, u32 into, u32 cap) {
   (void)host;
-  char path[PATH_BYTES];
+  char path[ROOM(length)];
   int all, fd = terminated(path, sizeof path, at, length);
   if (fd < 0) return (u32)fd;
   fd = openDirectory(path);

@@ -52,8 +52,7 @@ static wasm_rt_memory_t linear = {
     .size = WINDOW_END + SCRATCH_BYTES,
 };
 static jmp_buf retreat;
-/** Common: the linker puts it behind everything else, so that it parts no two variables in use. */
-char faultStack[32768] __attribute__((common));
+static char faultStack[32768] RARE;
 static volatile sig_atomic_t expired;
 
 wasm_rt_memory_t *w2c_env_memory(struct w2c_env *env) {

@@ -32,11 +32,17 @@ extern int argumentCount;
 #define PATH_BYTES 4096
 #define NAME_BYTES 256
 
+/** Bytes for a text of `length` with its NUL: an array of just that touches no more stack. */
+#define ROOM(length) ((length) < PATH_BYTES ? (length) + 1 : 1)
+
 /** The byte at a WebAssembly address. */
 static inline char *memory(u32 address) { return (char *)((uintptr_t)WASM_RT_BASE + address); }
 
 /** What the ABI answers for a system call's result: itself, or -errno. */
 static inline s64 answer(s64 result) { return result < 0 ? -errno : result; }
+
+/** Puts a variable behind scratch, so that those in use stay on one page (scripts/layout.mjs). */
+#define RARE __attribute__((section(".sbss.rare")))
 
 /** Repeats a system call that a signal cut short. */
 #define AGAIN(result, call)                          \

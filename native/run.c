@@ -16,20 +16,22 @@ extern char **environ;
 #define VARIABLES_MAX 4096
 #define MARK "BERTH_SHADOW=1"
 
+/** What a program is given; rare: 32 KiB that few calls touch. */
+static char *given[VARIABLES_MAX + 2] RARE;
+
 /** The end of the child before exec: its streams, the signals as a program expects them. */
 static _Noreturn void become(const char *path, int in, int out, int tell) {
-  static char *env[VARIABLES_MAX + 2];
   char *argv[] = {(char *)path, NULL};
   const struct sigaction usual = {.sa_handler = SIG_DFL};
   int n = 0, failed;
-  for (; environ[n] && n < VARIABLES_MAX; n++) env[n] = environ[n];
+  for (; environ[n] && n < VARIABLES_MAX; n++) given[n] = environ[n];
   failed = environ[n] ? E2BIG : 0;
-  env[n] = (char *)MARK;
+  given[n] = (char *)MARK;
   sigaction(SIGPIPE, &usual, NULL);
   sigaction(SIGXFSZ, &usual, NULL);
   if (!failed && (dup2(in, 0) < 0 || dup2(out, 1) < 0)) failed = errno;
   if (!failed) {
-    execve(path, argv, env);
+    execve(path, argv, given);
     failed = errno;
   }
   ssize_t told;
@@ -89,7 +91,7 @@ static u32 converse(int in, int out, const char *from, u32 length, char *into, u
 u64 w2c_host_run(struct w2c_host *host, u32 at, u32 pathLength, u32 from, u32 length, u32 into,
                  u32 cap) {
   (void)host;
-  char path[PATH_BYTES];
+  char path[ROOM(pathLength)];
   int in[2] = {-1, -1}, out[2] = {-1, -1}, tell[2] = {-1, -1};
   int failed = -terminated(path, sizeof path, at, pathLength);
   if (!failed && (pipe2(in, O_CLOEXEC) < 0 || pipe2(out, O_CLOEXEC) < 0 ||

@@ -17,8 +17,11 @@
 extern char **environ;
 
 const char *variable(const char *name, u32 length) {
-  for (char **e = environ; *e; e++)
-    if (!strncmp(*e, name, length) && (*e)[length] == '=') return *e + length + 1;
+  for (char **e = environ; *e; e++) {
+    u32 same = 0;  // by hand: most names differ in their first bytes
+    while (same < length && (*e)[same] == name[same]) same++;
+    if (same == length && (*e)[length] == '=') return *e + length + 1;
+  }
   return NULL;
 }
 
@@ -126,7 +129,7 @@ u32 w2c_host_random(struct w2c_host *host, u32 into, u32 length) {
 
 u32 w2c_host_slurp(struct w2c_host *host, u32 at, u32 length, u32 into, u32 cap) {
   (void)host;
-  char path[PATH_BYTES];
+  char path[ROOM(length)];
   struct stat st;
   int fd = terminated(path, sizeof path, at, length);
   if (fd < 0) return (u32)fd;
@@ -147,7 +150,7 @@ u32 w2c_host_slurp(struct w2c_host *host, u32 at, u32 length, u32 into, u32 cap)
 
 u64 w2c_host_netns(struct w2c_host *host, u32 at, u32 length) {
   (void)host;
-  char path[PATH_BYTES];
+  char path[ROOM(length)];
   struct stat named, own;
   if (terminated(path, sizeof path, at, length) < 0) return 0;
   // No file elsewhere shares nsfs's device: what has it is a namespace.
@@ -159,7 +162,7 @@ u64 w2c_host_netns(struct w2c_host *host, u32 at, u32 length) {
 
 u64 w2c_host_inode(struct w2c_host *host, u32 at, u32 length) {
   (void)host;
-  char path[PATH_BYTES];
+  char path[ROOM(length)];
   struct stat named;
   const int status = terminated(path, sizeof path, at, length);
   if (status < 0) return (u64)(s64)status;

@@ -70,6 +70,8 @@ function module(target) {
   return step("asc", out, ["assembly", "asconfig.json"], async () => {
     const temporary = `${out}.${process.pid}`;
     const options = ["--config", "asconfig.json", "--target", target, "--outFile", temporary];
+    // Names of functions: scripts/layout.mjs tells rare code by them.
+    if (target === "cni") options.push("--debug");
     await run(process.execPath, [tool, entry, ...options], { cwd: root });
     renameSync(join(root, temporary), join(root, out));
   });
@@ -103,7 +105,8 @@ function scripts() {
 
 function plugin() {
   const out = "build/bin/berth";
-  const inputs = ["build/cni.wasm", "native", "scripts/native.mjs", "assembly/numbers.ts"];
+  const inputs = ["build/cni.wasm", "native", "assembly/numbers.ts"];
+  inputs.push("scripts/native.mjs", "scripts/layout.mjs");
   if (!findCompiler()) {
     console.log(`${out}: no C compiler (musl-gcc, cc, gcc, clang): build/bin/berth-node serves`);
     return;

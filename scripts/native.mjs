@@ -10,6 +10,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { layoutFlags, markRare, place } from "./layout.mjs";
 
 const run = promisify(execFile);
 
@@ -37,6 +38,9 @@ const LINK = [
 /** Where the host wants its memory: WASM_RT_BASE of native/wasm-rt.h. */
 const MEMORY_BASE = 0x10000000;
 const MACRO = "#define MEM_ADDR(mem, addr, n) &((mem)->data[addr])";
+
+// Without a processor's own instruction gcc counts bits by a call into a table.
+const COUNTS = "#define I64_POPCNT(x) (__builtin_popcountll(x))";
 
 const LOADS = "  init_memories(instance);\n";
 
@@ -127,9 +131,13 @@ function placeStatics(name, dir) {
   ];
   const source = join(dir, `${name}_data.S`);
   replaceFile(source, `${lines.join("\n")}\n`);
-  const place = (section, address) =>
-    `-Wl,--section-start=.berth_${section}=0x${address.toString(16)}`;
-  return [source, place("static", at), place("scratch", at + data.length)];
+  const end = at + constant("SCRATCH_BYTES");
+  return [
+    source,
+    place(".berth_static", at),
+    place(".berth_scratch", at + data.length),
+    ...layoutFlags(root, end),
+  ];
 }
 
 /** Writes a file whole or not at all: others may be building at the same time. */
@@ -154,9 +162,10 @@ export async function translate({ wasm, name, dir = join(root, "build/native") }
     if (!text.includes(MACRO)) throw new Error("wasm2c writes another MEM_ADDR than we know");
     if (!text.includes(LOADS)) throw new Error("wasm2c loads static data in another way");
     const patched = text
+      .replace(COUNTS, "#define I64_POPCNT(x) wasm_rt_popcount(x)")
       .replace(MACRO, "#define MEM_ADDR(mem, addr, n) WASM_RT_ADDRESS(mem, addr)")
       .replace(LOADS, `#if !WASM_RT_FIXED\n${LOADS}#endif\n`);
-    replaceFile(join(dir, `${name}.c`), patched);
+    replaceFile(join(dir, `${name}.c`), markRare(patched));
     renameSync(join(work, `${name}.h`), join(dir, `${name}.h`));
     replaceFile(join(dir, "numbers.h"), numbersHeader());
   } finally {

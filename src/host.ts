@@ -11,7 +11,7 @@
 import { randomFillSync } from "node:crypto";
 import * as fs from "node:fs";
 import { constants } from "node:os";
-import { WINDOW_BASE, WINDOW_END } from "../assembly/numbers.ts";
+import { SETTLED_NS, WINDOW_BASE, WINDOW_END } from "../assembly/numbers.ts";
 import { errnoOf } from "./errno.ts";
 import { flockFile, lockTimeout, runProgram } from "./foreign.ts";
 import { lookFunctions } from "./look.ts";
@@ -265,6 +265,18 @@ export function makeHost(around: Surroundings): Host {
         return fs.fstatSync(handle, { bigint: true }).mtimeNs;
       } catch (error) {
         return BigInt(errnoOf(error));
+      }
+    },
+    settled(high: number, low: number): bigint {
+      try {
+        const { mtimeNs } = fs.statSync(inside(Buffer.alloc(0)), { bigint: true });
+        const known = (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
+        if (mtimeNs % 1_000_000_000n === 0n) return 0n;
+        if (mtimeNs === known) return mtimeNs;
+        const age = BigInt(Date.now()) * 1_000_000n - mtimeNs;
+        return age > BigInt(SETTLED_NS) ? mtimeNs : 0n;
+      } catch {
+        return 0n;
       }
     },
     touch: (handle: number, seconds: number) =>

@@ -132,6 +132,27 @@ describe.each(hosts)("$name: files", ({ run }) => {
     expect(fs.readFileSync(join(dir, "del-1"), "utf8")).toBe("x");
   });
 
+  test("settled tells when the names last changed, once another change would tell", async () => {
+    const changed = () => fs.statSync(dir, { bigint: true }).mtimeNs;
+    fs.writeFileSync(join(dir, "a"), "");
+    expect(await answers("settled 0")).toEqual(["0"]);
+    await pause(260);
+    fs.writeFileSync(join(dir, "a"), "other bytes, the same names");
+    const known = changed();
+    expect(await answers("settled 0", `settled ${known}`)).toEqual([`${known}`, `${known}`]);
+    fs.writeFileSync(join(dir, "b"), "");
+    expect(await answers(`settled ${known}`, `settled ${changed()}`)).toEqual([
+      "0",
+      `${changed()}`,
+    ]);
+    // Whole seconds: a change within the same one would show nothing.
+    fs.utimesSync(dir, 1_700_000_000, 1_700_000_000);
+    expect(await answers("settled 0", `settled ${changed()}`)).toEqual(["0", "0"]);
+    // From the future, as after a clock was set back.
+    fs.utimesSync(dir, 1_700_000_000, Date.now() / 1000 + 3600.5);
+    expect(await answers("settled 0")).toEqual(["0"]);
+  });
+
   test("list with an empty prefix leaves out . and ..", async () => {
     fs.writeFileSync(join(dir, "a"), "");
     expect(await answers("list 99")).toEqual(["2 a."]);

@@ -19,6 +19,7 @@
 //    920  counters: yields, refusals 1 to 9                (records/event.ts)
 //    904  settings: first cell of the last ADD's   912  their hash (pool/settings.ts)
 //   1000  inode of the PID namespace in which the image was made for this boot; 0 = not known
+//   1008  when the directory's names had last changed as it held no DEL note; 0 = not known
 //    896  host-local's directory: 0 not taken over, 1 taken over, 2 mirrored
 //   1024  cursors of 32 range sets: hi u64 | lo u64 | family u64 (0 = none), 24 B each
 //
@@ -91,6 +92,7 @@ export const H_SETTINGS: u32 = 904;
 export const H_SETTINGS_HASH: u32 = 912;
 export const H_PIDNS: u32 = 1000;
 export const H_ADOPTED: u32 = 896;
+export const H_QUIET: u32 = 1008;
 export const CURSORS: u32 = 1024;
 export const CURSOR_BYTES: u32 = 24;
 /** Range sets of one network, a limit of the cursor table (docs/ARCHITECTURE.md, limits). */

@@ -9,13 +9,13 @@
 // first, so that a commit can write the new words down and a failing call can be undone:
 //
 //   notes   | offset u32 | its slot u32 | old word u64 |  x notesCount        16 bytes each
-//   seen    hash of offset -> note number + 1, u16, open addressing; 1,024 slots on one page for
-//           the usual call, 16,384 once half of them are full
+//   seen    hash of offset -> note number + 1, u16, open addressing: 1,024 slots for the usual
+//           call; 16,384 elsewhere once half of them are full
 //
 // Cost: a load or store, one comparison; with an open journal about 3 ns more for each new word.
 import { damaged } from "../fault";
 import { WINDOW_BASE } from "../numbers";
-import { scratchTake } from "../scratch";
+import { scratchTake, scratchTakeFar } from "../scratch";
 
 /** Words that one commit may change: an entry of the log is at most 64 KiB, 12 bytes a word. */
 export const NOTES_MAX: u32 = 5400;
@@ -27,6 +27,8 @@ let base: usize = <usize>WINDOW_BASE;
 let length: u32 = 0;
 let notes: usize = 0;
 let seen: usize = 0;
+let seenFew: usize = 0;
+let seenMany: usize = 0;
 let seenMask: u32 = SEEN_SLOTS_FIRST - 1;
 let open: bool = false;
 let count: u32 = 0;
@@ -108,7 +110,8 @@ function seenSlot(at: u32): usize {
 
 // Many words: every note gets its slot in the large table.
 function seenWiden(): void {
-  memory.fill(seen, 0, (<usize>SEEN_SLOTS_FIRST) << 1);
+  memory.fill(seenFew, 0, (<usize>SEEN_SLOTS_FIRST) << 1);
+  seen = seenMany;
   seenMask = SEEN_SLOTS - 1;
   for (let n: u32 = 0; n < count; n++) {
     const p = seenSlot(journalOffset(n));
@@ -124,18 +127,24 @@ function seenWiden(): void {
 export function journalReserve(words: u32 = NOTES_MAX): void {
   if (notes != 0) return;
   most = words;
+  // The small table beside the first notes: the usual call touches no more.
+  seenFew = scratchTake(<usize>(SEEN_SLOTS_FIRST << 1));
   notes = scratchTake(<usize>(words * NOTE_BYTES));
-  seen = scratchTake(<usize>(SEEN_SLOTS << 1));
+  seenMany = scratchTakeFar(<usize>(SEEN_SLOTS << 1));
+  seen = seenFew;
 }
 
 /** Clears the table of a journal whose scratch memory somebody else has used before. */
 export function journalWipe(): void {
-  memory.fill(seen, 0, (<usize>SEEN_SLOTS) << 1);
+  memory.fill(seenFew, 0, (<usize>SEEN_SLOTS_FIRST) << 1);
+  memory.fill(seenMany, 0, (<usize>SEEN_SLOTS) << 1);
 }
 
 /** Opens the journal: from here on every changed word is noted. */
 export function journalOpen(): void {
   journalReserve();
+  // Written to before it is read: a page that is read first is faulted in twice.
+  if (count == 0) store<u16>(seen, 0);
   open = true;
 }
 
@@ -174,6 +183,7 @@ export function journalClear(): void {
   }
   count = 0;
   must = false;
+  seen = seenFew;
   seenMask = SEEN_SLOTS_FIRST - 1;
   if (mirror != 0) store<u32>(mirror, 0);
 }

@@ -189,10 +189,10 @@ function readCommas(name: string): bool {
 
 // Reads a value as a list into `entries`. False with a pending error; absent: no entries.
 function readList(name: string, value: i32, commas: bool): bool {
-  entries = scratchTake(<usize>ENTRIES_MAX * offsetof<Span>());
   entryCount = 0;
   if (!readText(name, value)) return false;
   if (textBytes == 0) return true;
+  entries = scratchTake(<usize>ENTRIES_MAX * offsetof<Span>());
   if (commas && load<u8>(textFrom) != 91) return readCommas(name);
   const good = jsonEnter(textFrom, textBytes) ? readInner(name) : notList(name);
   jsonLeave();

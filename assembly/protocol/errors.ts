@@ -17,11 +17,11 @@ import {
   textByte,
   textBytes,
   textClear,
+  textFar,
   textHead,
   textNumber,
   textQuote,
   textQuoteRune,
-  textRoom,
   textString,
   textTo,
 } from "./text";
@@ -65,9 +65,9 @@ export function errorPrepare(): void {
   details = textHead();
   printed = textHead();
   word = scratchTake(ADDRESS_BYTES);
-  textRoom(message, MESSAGE_BYTES);
-  textRoom(details, MESSAGE_BYTES);
-  textRoom(printed, OUTPUT_BYTES);
+  textFar(message, MESSAGE_BYTES);
+  textFar(details, MESSAGE_BYTES);
+  textFar(printed, OUTPUT_BYTES);
   current = message;
   code = 0;
 }

@@ -14,7 +14,7 @@
 // Cost: linear in the text, 8 bytes of scratch for each of its bytes at most. Refuses: what Go
 // refuses, with Go's words; nesting goes to 10,000 as there. What strings and members mean:
 // jsonvalue.ts.
-import { scratchTake } from "../scratch";
+import { scratchRewind, scratchTake } from "../scratch";
 
 export const JSON_NULL: i32 = 0;
 export const JSON_FALSE: i32 = 1;
@@ -249,7 +249,9 @@ export function jsonRead(from: usize, bytes: i32): bool {
   while (true) {
     p = blanks(p);
     if (want == AFTER_VALUE && parent < 0) {
-      return p == end || fail(p, " after top-level value");
+      if (p != end) return fail(p, " after top-level value");
+      scratchRewind(nodes + <usize>count * NODE_BYTES);
+      return true;
     }
     if (p >= end) return cutOff();
     const c = <u32>load<u8>(p);

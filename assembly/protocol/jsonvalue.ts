@@ -97,15 +97,23 @@ export function jsonText(node: i32): void {
 
 // Does the key fold to `name` (written in any case, ASCII)?
 function sameKey(key: i32, name: string): bool {
+  if (!jsonPlain(key)) return sameRunes(key, name);
+  return jsonBytes(key) == name.length && sameBytes(jsonAt(key), name);
+}
+
+function sameBytes(p: usize, name: string): bool {
   const w = changetype<usize>(name);
-  if (jsonPlain(key)) {
-    const bytes = jsonBytes(key);
-    if (bytes != name.length) return false;
-    const p = jsonAt(key);
-    for (let i = 0; i < bytes; i++)
-      if (fold(load<u8>(p + i)) != fold(load<u16>(w + ((<usize>i) << 1)))) return false;
-    return true;
+  for (let i = 0; i < name.length; i++) {
+    const c = <u32>load<u8>(p + i);
+    const d = <u32>load<u16>(w + ((<usize>i) << 1));
+    // Most keys are alike or differ by more than case, which no folding mends.
+    if (c != d && (((c ^ d) & ~32) != 0 || fold(c) != fold(d))) return false;
   }
+  return true;
+}
+
+function sameRunes(key: i32, name: string): bool {
+  const w = changetype<usize>(name);
   const last = jsonAt(key) + jsonBytes(key);
   let p = jsonAt(key);
   for (let i = 0; i < name.length; i++) {

@@ -4,7 +4,7 @@
 //   Text  | at | length | cap | full |      one buffer; writing goes to the one chosen by textTo
 //
 // A full buffer takes nothing more and says so (`full`); nothing traps. Linear in what is written.
-import { scratchTake } from "../scratch";
+import { scratchTake, scratchTakeFar } from "../scratch";
 
 /** A buffer: `length` of `cap` bytes at `at` are written. */
 @unmanaged
@@ -30,7 +30,16 @@ export function textTake(cap: i32): Text {
 
 /** Reserves the `cap` bytes of a buffer whose record is there. */
 export function textRoom(text: Text, cap: i32): Text {
-  text.at = scratchTake(<usize>cap);
+  return textAt(text, scratchTake(<usize>cap), cap);
+}
+
+/** The same where the usual call doesn't go (scratchTakeFar). */
+export function textFar(text: Text, cap: i32): Text {
+  return textAt(text, scratchTakeFar(<usize>cap), cap);
+}
+
+function textAt(text: Text, at: usize, cap: i32): Text {
+  text.at = at;
   text.length = 0;
   text.cap = cap;
   text.full = false;
@@ -94,7 +103,19 @@ export function textRune(rune: u32): void {
 /** Writes a literal of the program (no characters above U+FFFF). */
 export function textString(s: string): void {
   const p = changetype<usize>(s);
-  for (let i = 0; i < s.length; i++) textRune(load<u16>(p + ((<usize>i) << 1)));
+  const t = sink;
+  let i = 0;
+  if (s.length <= t.cap - t.length) {
+    // ASCII, as nearly all of them are: straight into the buffer.
+    const into = t.at + t.length;
+    for (; i < s.length; i++) {
+      const c = load<u16>(p + ((<usize>i) << 1));
+      if (c >= 0x80) break;
+      store<u8>(into + i, <u8>c);
+    }
+    t.length += i;
+  }
+  for (; i < s.length; i++) textRune(load<u16>(p + ((<usize>i) << 1)));
 }
 
 /** Writes a number in decimal. */

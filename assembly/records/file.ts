@@ -11,7 +11,7 @@
 
 import { ADDRESS_BYTES, formatAddress } from "../address";
 import * as host from "../host";
-import { scratchTake } from "../scratch";
+import { scratchTakeFar } from "../scratch";
 import {
   cellByte,
   cellHasFamily,
@@ -55,8 +55,8 @@ export let fileIfBytes: i32 = 0;
 /** Takes the buffers from scratch memory, before any rewind. */
 export function fileReserve(): void {
   if (names != 0) return;
-  names = scratchTake(<usize>ADDRESS_BYTES + 19);
-  content = scratchTake(<usize>CONTENT_MAX + 1);
+  names = scratchTakeFar(<usize>ADDRESS_BYTES + 19);
+  content = scratchTakeFar(<usize>CONTENT_MAX + 1);
 }
 
 /** Does host-local's directory speak for this record? */

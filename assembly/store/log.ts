@@ -41,7 +41,7 @@ import {
   journalOffset,
   word,
 } from "../image/image";
-import { scratchTake } from "../scratch";
+import { scratchTake, scratchTakeFar } from "../scratch";
 import { sipHash } from "../siphash";
 import { anchorTouch } from "./carry";
 
@@ -60,6 +60,8 @@ const WORD_BYTES: u32 = 12;
 const PAGE_SHIFT: u32 = 12;
 const PAGE_SLOTS: u32 = 8192;
 const PAGES_FEW: u32 = 32;
+/** Bytes of a run: page, first and last offset. */
+const PAGE_BYTES: u32 = 12;
 /** Pages that a checkpoint writes together at most. */
 const RUN_PAGES: u32 = 256;
 const EINVAL: i32 = -22;
@@ -81,6 +83,8 @@ let dirty: usize = 0;
 
 let buffer: usize = 0;
 let pages: usize = 0;
+let pagesFew: usize = 0;
+let pagesMany: usize = 0;
 let pageSlots: usize = 0;
 let pageCount: u32 = 0;
 
@@ -212,20 +216,26 @@ function pageTouch(offset: u32): void {
 }
 
 function pageAdd(page: u32): usize {
-  const run = pages + <usize>(pageCount * 12);
+  const run = pages + <usize>(pageCount * PAGE_BYTES);
   store<u32>(run, page);
   store<u32>(run, u32.MAX_VALUE, 4);
   store<u32>(run, 0, 8);
   pageCount++;
-  if (pageCount == PAGES_FEW) {
-    for (let i: u32 = 0; i < pageCount; i++) pageBySlot(load<u32>(pages + <usize>(i * 12)), i + 1);
-  }
-  return run;
+  return pageCount == PAGES_FEW ? pagesWiden() : run;
+}
+
+// Many pages: the runs move to the large table, each gets its slot. The newest one.
+function pagesWiden(): usize {
+  pages = pagesMany;
+  memory.copy(pagesMany, pagesFew, <usize>(PAGES_FEW * PAGE_BYTES));
+  for (let i: u32 = 0; i < pageCount; i++)
+    pageBySlot(load<u32>(pages + <usize>(i * PAGE_BYTES)), i + 1);
+  return pages + <usize>((pageCount - 1) * PAGE_BYTES);
 }
 
 function pageAmongFew(page: u32): usize {
   for (let i = pageCount; i > 0; i--) {
-    const run = pages + <usize>((i - 1) * 12);
+    const run = pages + <usize>((i - 1) * PAGE_BYTES);
     if (load<u32>(run) == page) return run;
   }
   return pageAdd(page);
@@ -242,7 +252,7 @@ function pageBySlot(page: u32, known: u32 = 0): usize {
       store<u16>(p, <u16>(known == 0 ? pageCount : known));
       return run;
     }
-    const run = pages + <usize>((number - 1) * 12);
+    const run = pages + <usize>((number - 1) * PAGE_BYTES);
     if (load<u32>(run) == page) return run;
     slot = (slot + 1) & (PAGE_SLOTS - 1);
   }
@@ -254,8 +264,10 @@ function pageBySlot(page: u32, known: u32 = 0): usize {
  */
 export function logReserve(): void {
   if (pages != 0) return;
-  pages = scratchTake(65536);
-  pageSlots = scratchTake(<usize>(PAGE_SLOTS << 1));
+  pagesFew = scratchTake(<usize>(PAGES_FEW * PAGE_BYTES));
+  pagesMany = scratchTakeFar(65536);
+  pageSlots = scratchTakeFar(<usize>(PAGE_SLOTS << 1));
+  pages = pagesFew;
 }
 
 /**
@@ -283,7 +295,7 @@ export function entryApply(entry: usize, number: u64, at: u32, tail: u32, flags:
   let failed = 0;
   let headerEnd = APPLIED + APPLIED_BYTES;
   for (let i: u32 = 0; i < pageCount; i++) {
-    const run = pages + <usize>(i * 12);
+    const run = pages + <usize>(i * PAGE_BYTES);
     const from = load<u32>(run, 4);
     const end = load<u32>(run, 8) + 8;
     if (load<u32>(run) == 0) {
@@ -295,6 +307,7 @@ export function entryApply(entry: usize, number: u64, at: u32, tail: u32, flags:
   }
   if (pageCount >= PAGES_FEW) memory.fill(pageSlots, 0, (<usize>PAGE_SLOTS) << 1);
   pageCount = 0;
+  pages = pagesFew;
   if (failed < 0) return failed;
   appliedSet(number, appliedGeneration(), tail, at, flags);
   return host.write(stateFile, APPLIED, base + APPLIED, headerEnd - APPLIED);

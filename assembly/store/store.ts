@@ -52,7 +52,7 @@ import { WINDOW_BASE, WINDOW_END } from "../numbers";
 import { eventReserve } from "../records/event";
 import { fileReserve } from "../records/file";
 import { keyReserve } from "../records/key";
-import { scratchTake } from "../scratch";
+import { scratchTake, scratchTurnPage } from "../scratch";
 import {
   GROWTH_STEP,
   imageFormat,
@@ -333,10 +333,13 @@ function sameBoot(): bool {
  * Reserves the tables that must be zero at first use, before anything else takes scratch memory.
  */
 export function storeReserve(): void {
-  journalReserve();
+  // In this order, what a usual call touches of them lies on three pages.
+  eventReserve();
   logReserve();
   keyReserve();
-  fileReserve();
-  eventReserve();
+  journalReserve();
+  scratchTurnPage();
   entryBuffer();
+  scratchTurnPage();
+  fileReserve();
 }

@@ -1,6 +1,6 @@
 // Many calls at once: every address unique, nothing lost, and waiting costs nothing.
 
-import { mkdirSync, readdirSync, renameSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, renameSync, statSync } from "node:fs";
 import path from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { allOf, bare } from "./support/address.ts";
@@ -177,6 +177,29 @@ describe.each(berths)("$name and a lock that is held", (binary) => {
     await p.gone(n, "pod-1");
     await p.given(n, "new");
     await caller.close();
+  });
+
+  it("a directory known to hold no note is looked at again when one comes", async () => {
+    const { n, caller, p, lock } = await setUp(5, 4);
+    const held = new Map<string, string[]>();
+    for (const id of ids(4)) held.set(id, await p.given(n, id));
+    await sleep(300);
+    held.set("pod-4", await p.given(n, "pod-4"));
+    // What the header remembers is the directory's time of change: nobody lists it from here on.
+    const known = readFileSync(path.join(homeOf(n), "berth.state")).readBigUInt64LE(1008);
+    expect(known).toBe(statSync(homeOf(n), { bigint: true }).mtimeNs);
+    expect((await p.add(n, "more")).error.msg).toContain("no IP addresses available");
+    const release = holdLock(lock);
+    await p.gone(n, "pod-1", impatient);
+    await p.gone(n, "pod-3", impatient);
+    release();
+    expect(await p.given(n, "pod-1")).toHaveLength(2);
+    await p.given(n, "new");
+    expect(notes(n)).toEqual([]);
+    expect((await p.check(n, "pod-1")).ok).toBe(true);
+    expect((await p.check(n, "pod-3")).ok).toBe(false);
+    await caller.close();
+    expect(await faultsOf(n, binary)).toEqual([]);
   });
 
   it("many notes are all applied, some with each call", { timeout: 30_000 }, async () => {

@@ -246,6 +246,7 @@ export function call(
       return failed;
     },
     touched: () => 0n,
+    settled: () => 0n,
     touch: () => 0,
     sync(handle: number): number {
       const failed = step();
