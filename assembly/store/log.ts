@@ -41,9 +41,10 @@ import {
   journalOffset,
   word,
 } from "../image/image";
-import { scratchTake, scratchTakeFar } from "../scratch";
+import { scratchTake } from "../scratch";
 import { sipHash } from "../siphash";
 import { anchorTouch } from "./carry";
+import { runCount, runFrom, runLast, runPage, runsClear, runsReserve, runTouch } from "./runs";
 
 /** Size of a new berth.log (bytes), and how large the library makes it. */
 export const LOG_BYTES: u32 = 1048576;
@@ -58,10 +59,6 @@ const ENTRY_MAGIC: u32 = 0x52544e45;
 const LOG_VERSION: u32 = 1;
 const WORD_BYTES: u32 = 12;
 const PAGE_SHIFT: u32 = 12;
-const PAGE_SLOTS: u32 = 8192;
-const PAGES_FEW: u32 = 32;
-/** Bytes of a run: page, first and last offset. */
-const PAGE_BYTES: u32 = 12;
 /** Pages that a checkpoint writes together at most. */
 const RUN_PAGES: u32 = 256;
 const EINVAL: i32 = -22;
@@ -82,11 +79,6 @@ export let logBytes: u32 = LOG_BYTES;
 let dirty: usize = 0;
 
 let buffer: usize = 0;
-let pages: usize = 0;
-let pagesFew: usize = 0;
-let pagesMany: usize = 0;
-let pageSlots: usize = 0;
-let pageCount: u32 = 0;
 
 /** Bytes that berth.state is known to have on disk. */
 let stateBytes: u32 = 0;
@@ -206,70 +198,6 @@ export function entryMake(at: usize, number: u64): u32 {
   return bytes;
 }
 
-// Pages that the words touch: | page u32 | first offset u32 | last offset u32 |. The usual commit
-// has a dozen, found by looking through; from PAGES_FEW on a small hash finds them.
-function pageTouch(offset: u32): void {
-  const page = offset >> PAGE_SHIFT;
-  const run = pageCount < PAGES_FEW ? pageAmongFew(page) : pageBySlot(page);
-  if (offset < load<u32>(run, 4)) store<u32>(run, offset, 4);
-  if (offset > load<u32>(run, 8)) store<u32>(run, offset, 8);
-}
-
-function pageAdd(page: u32): usize {
-  const run = pages + <usize>(pageCount * PAGE_BYTES);
-  store<u32>(run, page);
-  store<u32>(run, u32.MAX_VALUE, 4);
-  store<u32>(run, 0, 8);
-  pageCount++;
-  return pageCount == PAGES_FEW ? pagesWiden() : run;
-}
-
-// Many pages: the runs move to the large table, each gets its slot. The newest one.
-function pagesWiden(): usize {
-  pages = pagesMany;
-  memory.copy(pagesMany, pagesFew, <usize>(PAGES_FEW * PAGE_BYTES));
-  for (let i: u32 = 0; i < pageCount; i++)
-    pageBySlot(load<u32>(pages + <usize>(i * PAGE_BYTES)), i + 1);
-  return pages + <usize>((pageCount - 1) * PAGE_BYTES);
-}
-
-function pageAmongFew(page: u32): usize {
-  for (let i = pageCount; i > 0; i--) {
-    const run = pages + <usize>((i - 1) * PAGE_BYTES);
-    if (load<u32>(run) == page) return run;
-  }
-  return pageAdd(page);
-}
-
-// The run of a page by its slot; `known` enters a run that has none yet.
-function pageBySlot(page: u32, known: u32 = 0): usize {
-  let slot = page & (PAGE_SLOTS - 1);
-  for (let step: u32 = 0; step < PAGE_SLOTS; step++) {
-    const p = pageSlots + ((<usize>slot) << 1);
-    const number = <u32>load<u16>(p);
-    if (number == 0) {
-      const run = known == 0 ? pageAdd(page) : 0;
-      store<u16>(p, <u16>(known == 0 ? pageCount : known));
-      return run;
-    }
-    const run = pages + <usize>((number - 1) * PAGE_BYTES);
-    if (load<u32>(run) == page) return run;
-    slot = (slot + 1) & (PAGE_SLOTS - 1);
-  }
-  return pages; // never: there are more slots than words in an entry
-}
-
-/**
- * Takes the tables of `entryApply` from scratch memory; they must be zero, so before any rewind.
- */
-export function logReserve(): void {
-  if (pages != 0) return;
-  pagesFew = scratchTake(<usize>(PAGES_FEW * PAGE_BYTES));
-  pagesMany = scratchTakeFar(65536);
-  pageSlots = scratchTakeFar(<usize>(PAGE_SLOTS << 1));
-  pages = pagesFew;
-}
-
 /**
  * Writes an entry's words into the view (they may be there already) and the state file, page by
  * page, and last, in one pwrite with the header's words behind it, APPLIED: the entry at `at` of
@@ -277,7 +205,7 @@ export function logReserve(): void {
  * the next opening does it again. Deferred: into the view only.
  */
 export function entryApply(entry: usize, number: u64, at: u32, tail: u32, flags: u32): i32 {
-  logReserve();
+  runsReserve();
   const base = imageBase();
   const words = entryWords(entry);
   const limit = imageLength() - 8;
@@ -286,7 +214,7 @@ export function entryApply(entry: usize, number: u64, at: u32, tail: u32, flags:
     if (offset > limit || offset & 7) return EINVAL;
     store<u64>(base + offset, entryValue(entry, n));
     if (dirty != 0) dirtyTouch(offset);
-    else pageTouch(offset);
+    else runTouch(offset);
   }
   if (dirty != 0) {
     appliedSet(number, appliedGeneration(), tail, at, flags);
@@ -294,20 +222,17 @@ export function entryApply(entry: usize, number: u64, at: u32, tail: u32, flags:
   }
   let failed = 0;
   let headerEnd = APPLIED + APPLIED_BYTES;
-  for (let i: u32 = 0; i < pageCount; i++) {
-    const run = pages + <usize>(i * PAGE_BYTES);
-    const from = load<u32>(run, 4);
-    const end = load<u32>(run, 8) + 8;
-    if (load<u32>(run) == 0) {
+  for (let i: u32 = 0; i < runCount; i++) {
+    const from = runFrom(i);
+    const end = runLast(i) + 8;
+    if (runPage(i) == 0) {
       headerEnd = end;
       continue;
     }
     const status = host.write(stateFile, from, base + from, end - from);
     if (status < 0) failed = status;
   }
-  if (pageCount >= PAGES_FEW) memory.fill(pageSlots, 0, (<usize>PAGE_SLOTS) << 1);
-  pageCount = 0;
-  pages = pagesFew;
+  runsClear();
   if (failed < 0) return failed;
   appliedSet(number, appliedGeneration(), tail, at, flags);
   return host.write(stateFile, APPLIED, base + APPLIED, headerEnd - APPLIED);

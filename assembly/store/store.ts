@@ -82,13 +82,13 @@ import {
   logHas,
   logHeaderIsOurs,
   logHeaderIsSound,
-  logReserve,
   logRestart,
   stateFile,
   stateHas,
 } from "./log";
 import { fileName, nameAt, nameBytes } from "./names";
 import { pidNamespace, rebuild } from "./rebuild";
+import { runsReserve } from "./runs";
 
 /** Answers of `storeOpen`; anything negative is -errno. */
 export const STORE_OPEN: i32 = 0;
@@ -335,7 +335,7 @@ function sameBoot(): bool {
 export function storeReserve(): void {
   // In this order, what a usual call touches of them lies on three pages.
   eventReserve();
-  logReserve();
+  runsReserve();
   keyReserve();
   journalReserve();
   scratchTurnPage();
