@@ -123,6 +123,21 @@ describe("notes of DELs", () => {
     }
   });
 
+  it("a log that can't be read ends the call: what is committed in it alone isn't written over", () => {
+    const config = network(BOTH);
+    const disk = new Disk();
+    must(disk, "ADD", "x", config);
+    for (const [half, first, where] of atEvery(disk, "a", config, EIO))
+      for (const [twice, second, again] of atEvery(half, "b", config, EIO)) {
+        const what = `${where}, then ${again}`;
+        must(twice, "ADD", "c", config, what);
+        const all = ["a", "b", "c", "x"].filter(
+          (id) => (id !== "a" || first.status === 0) && (id !== "b" || second.status === 0),
+        );
+        expect(holders(twice, what), what).toEqual(all);
+      }
+  });
+
   it("an ADD whose own DEL note can't be removed gives nothing: error 106", () => {
     // Fault A2: the note stayed and freed the new allocation at the next call.
     const config = network(ONE);

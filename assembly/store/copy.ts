@@ -99,7 +99,7 @@ function checkHeader(): i32 {
   return 0;
 }
 
-// Lays the entries above APPLIED over the copy. 0 or AGAIN.
+// Lays the entries above APPLIED over the copy. 0, AGAIN or -errno.
 function layEntries(log: i32): i32 {
   const end = <u32>min<i64>(max<i64>(host.size(log), 0), <i64>LOG_BYTES_MAX);
   const buffer = entryBuffer();
@@ -109,8 +109,9 @@ function layEntries(log: i32): i32 {
   if (headerField(A_TAIL) > end) return again("berth.log is shorter than its applied mark says");
   if (last != 0) {
     const room = min<u32>(ENTRY_MAX, end - min<u32>(last, end));
-    const have = <u32>max(0, host.read(log, last, buffer, room));
-    if (entrySound(buffer, have, appliedGeneration(), appliedNumber()) == 0) {
+    const have = host.read(log, last, buffer, room);
+    if (have < 0) return have;
+    if (entrySound(buffer, <u32>have, appliedGeneration(), appliedNumber()) == 0) {
       return again("berth.log has lost the last commit of berth.state");
     }
   }
@@ -119,7 +120,8 @@ function layEntries(log: i32): i32 {
     const number = appliedNumber() + 1;
     if (at >= end) return 0;
     const have = host.read(log, at, buffer, min<u32>(ENTRY_MAX, end - at));
-    const bytes = entrySound(buffer, <u32>max(have, 0), appliedGeneration(), number);
+    if (have < 0) return have;
+    const bytes = entrySound(buffer, <u32>have, appliedGeneration(), number);
     if (bytes == 0) return 0;
     const length = lengthAfter(buffer);
     // The file grew behind what was read: there is nothing but this commit's words.

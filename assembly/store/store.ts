@@ -252,7 +252,9 @@ export function replay(): i32 {
     // The last applied entry must still be there: else the log isn't what it was. One read takes
     // the header of what may follow along.
     const bytes = min<u32>(tail - last, ENTRY_MAX);
-    const have = <u32>max(0, host.read(logFile, last, buffer, bytes + ENTRY_HEADER_BYTES));
+    const got = host.read(logFile, last, buffer, bytes + ENTRY_HEADER_BYTES);
+    if (got < 0) return got;
+    const have = <u32>got;
     if (entrySound(buffer, min(have, bytes), appliedGeneration(), appliedNumber()) == 0) {
       damaged("berth.log has lost the last commit of berth.state");
     }
@@ -263,7 +265,9 @@ export function replay(): i32 {
     const at = headerField(A_TAIL);
     const number = appliedNumber() + 1;
     const have = host.read(logFile, at, buffer, min<u32>(ENTRY_MAX, logBytes - at));
-    const bytes = entrySound(buffer, <u32>max(have, 0), appliedGeneration(), number);
+    // Not the end of the log: a commit that may stand here would be written over.
+    if (have < 0) return have;
+    const bytes = entrySound(buffer, <u32>have, appliedGeneration(), number);
     if (bytes == 0) return 0;
     imageAttach(imageBase(), lengthAfter(buffer));
     // Whether it was synced it doesn't tell.

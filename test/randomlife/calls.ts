@@ -20,7 +20,7 @@ export function environment(step: Of<"add"> | Of<"del"> | Of<"check">): Record<s
   const env: Record<string, string> = {
     CNI_CONTAINERID: step.id,
     CNI_IFNAME: step.ifname,
-    CNI_NETNS: "/x",
+    CNI_NETNS: "netns" in step ? `/run/netns/n${step.netns}` : "/x",
   };
   const args = ["IgnoreUnknown=1"];
   const [space, pod] = "pod" in step ? step.pod.split("/") : [];

@@ -3,6 +3,7 @@
 
 import type { Outcome } from "../support/memoryhost.ts";
 import { wanted } from "./calls.ts";
+import type { Dump } from "./compare.ts";
 import {
   type Allocation,
   type Answer,
@@ -12,7 +13,7 @@ import {
   type Model,
   rangeOf,
 } from "./model.ts";
-import { resultOf, text, type Variant } from "./network.ts";
+import { resultOf, type Variant } from "./network.ts";
 import { isSaid } from "./reserve.ts";
 import { ownerOf, type Step } from "./steps.ts";
 
@@ -50,7 +51,40 @@ function meant(model: Model, step: Of<"release"> | Of<"let go">): Allocation[] {
   return [...new Set(mine.map(([, { whose }]) => whose))].sort((a, b) => b.serial - a.serial);
 }
 
-/** Every record that is meant goes: held addresses cool down, others are free. */
+/** The words behind `berth`. */
+export function wordsOf(step: Of<"release"> | Of<"let go"> | Of<"reserve">): string[] {
+  if (step.do === "release") return ["release", step.word];
+  if (step.do === "let go") return ["release", "--container", step.id, "--ifname", step.ifname];
+  const list = step.addresses.length > 0 ? ["--addresses", step.addresses.join()] : [];
+  return ["reserve", step.name, "--for", `${step.seconds}`, ...list];
+}
+
+/** The addresses that a record has still. */
+function keysOf(model: Model, whose: Allocation): string[] {
+  return whose.keys.filter((key) => model.places.get(key)?.whose === whose);
+}
+
+/**
+ * Addresses of a record go: what was held cools down, others are free. Answers whether that must be
+ * on disk.
+ */
+function letGo(model: Model, settings: Variant, whose: Allocation, keys: string[]): boolean {
+  let named = whose.reserveFor > 0 || isSaid(whose);
+  model.owners.delete(whose.owner);
+  whose.changed = ++model.changes;
+  for (const key of keys) {
+    const place = model.places.get(key)!;
+    if (place.state === "reserved" && !model.expired(place)) named = true;
+    const { cooldown } = settings;
+    const cools = place.state === "held" && cooldown > 0;
+    const due = model.now + cooldown;
+    const next = { ...place, state: "cooling" as const, since: model.now, due };
+    model.put(key, cools ? next : undefined);
+  }
+  return named;
+}
+
+/** Every record that is meant goes. */
 export function releaseVerb(
   model: Model,
   settings: Variant,
@@ -58,50 +92,94 @@ export function releaseVerb(
   verb: Verb,
   applied: () => void,
 ): Done {
-  const words =
-    step.do === "release" ? [step.word] : ["--container", step.id, "--ifname", step.ifname];
-  const { error, one } = part(verb("release", ...words));
+  const words = wordsOf(step);
+  const { error, one } = part(verb(...words));
   applied();
   const records = meant(model, step);
-  const mine = records.flatMap((whose) =>
-    whose.keys.filter((key) => model.places.get(key)?.whose === whose),
-  );
+  const mine = records.flatMap((whose) => keysOf(model, whose));
   const live = mine.filter((key) => !model.expired(model.places.get(key)!));
   if (error !== "") {
     if (/^nothing is held, reserved or cooling for /.test(error) && live.length === 0)
       return undefined;
-    throw new Fault(`release ${words}: ${error}`);
+    throw new Fault(`${words}: ${error}`);
   }
   const told = new Map<string, string>();
   for (const { address, was } of one.released) {
     const { family, value } = wanted(address);
     told.set(keyOf(family, value), was);
   }
-  for (const key of told.keys())
-    if (!mine.includes(key)) throw new Fault(`release ${words} let ${key} go, of somebody else`);
+  for (const [key, was] of told) {
+    if (!mine.includes(key)) throw new Fault(`${words} let ${key} go, of somebody else`);
+    const place = model.places.get(key)!;
+    const state = model.expired(place) ? "free" : place.state;
+    if (was !== state) throw new Fault(`${key} was ${state}, ${words} says ${was}`);
+  }
   const missed = live.find((key) => !told.has(key));
-  if (missed && records.length <= RECORDS) throw new Fault(`release ${words} left ${missed}`);
+  if (missed && records.length <= RECORDS) throw new Fault(`${words} left ${missed}`);
   let named = false;
   for (const whose of records) {
-    const keys = whose.keys.filter((k) => told.has(k) && model.places.get(k)?.whose === whose);
-    if (keys.length === 0) continue;
-    if (whose.reserveFor > 0 || isSaid(whose)) named = true;
-    model.owners.delete(whose.owner);
-    whose.changed = ++model.changes;
-    for (const key of keys) {
-      const place = model.places.get(key)!;
-      const was = model.expired(place) ? "free" : place.state;
-      if (was !== told.get(key))
-        throw new Fault(`${key} was ${was}, release says ${told.get(key)}`);
-      if (was === "reserved") named = true;
-      const { cooldown } = settings;
-      const cools = place.state === "held" && cooldown > 0;
-      const due = model.now + cooldown;
-      const next = { ...place, state: "cooling" as const, since: model.now, due };
-      model.put(key, cools ? next : undefined);
-    }
+    const keys = keysOf(model, whose).filter((key) => told.has(key));
+    if (keys.length > 0 && letGo(model, settings, whose, keys)) named = true;
   }
   return named;
+}
+
+/** The same where something failed: the files tell which records are gone, each whole or not. */
+export function releasePart(
+  model: Model,
+  settings: Variant,
+  step: Of<"release"> | Of<"let go">,
+  dump: Dump,
+  said: boolean,
+): boolean {
+  let named = false;
+  for (const whose of meant(model, step)) {
+    const keys = keysOf(model, whose);
+    const stays = (key: string) => dump.get(key)?.state === model.places.get(key)!.state;
+    const live = keys.filter((key) => !model.expired(model.places.get(key)!));
+    if (live.some(stays) || live.length === 0) {
+      if (said && live.length > 0) throw new Fault(`${wordsOf(step)} said that all has gone`);
+      continue;
+    }
+    if (letGo(model, settings, whose, keys)) named = true;
+  }
+  return named;
+}
+
+/** Addresses kept for a name, where something failed: the files tell. */
+export function reservePart(
+  model: Model,
+  settings: Variant,
+  step: Of<"reserve">,
+  dump: Dump,
+  said: boolean,
+): boolean {
+  const due = model.now + step.seconds;
+  const all = [...dump].filter(([key, p]) => {
+    const before = model.places.get(key);
+    if (before?.state === "reserved" && before.due === due) return false;
+    return p.state === "reserved" && p.name === step.name && p.due === due;
+  });
+  if (said && all.length === 0) throw new Fault(`${wordsOf(step)} said it was done`);
+  if (all.length === 0) return false;
+  const ask = askOf(settings, step);
+  const ips = ask.config.sets.map((set) => {
+    const found = all.find(([, p]) => p.set === set.index && p.family === set.family)?.[1];
+    if (!found) throw new Fault(`${wordsOf(step)} kept nothing of range set ${set.index}`);
+    return { ...found, ...resultOf(set.family, rangeOf(set, found.value)!) };
+  });
+  return model.add(ask, { ok: true, code: 0, msg: "", ips });
+}
+
+function askOf(settings: Variant, step: Of<"reserve">): Ask {
+  const asked = step.addresses.map(wanted);
+  const isWanted = (set: Variant["sets"][0]) =>
+    asked.some((w) => w.family === set.family && rangeOf(set, w.value));
+  const sets = asked.length > 0 ? settings.sets.filter(isWanted) : settings.sets;
+  const config = { ...settings, sets };
+  const said = { fixed: false, asked: 0 };
+  const { name, seconds: keep } = step;
+  return { owner: "/", ifname: "", name, wanted: asked, config, said, keep };
 }
 
 /** The answer in the words of an ADD, as it may be meant: the verb doesn't name the range set. */
@@ -128,9 +206,8 @@ export function reserveVerb(
   verb: Verb,
   applied: () => void,
 ): Done {
-  const { name, seconds } = step;
-  const list = step.addresses.length > 0 ? ["--addresses", step.addresses.join()] : [];
-  const { error, one } = part(verb("reserve", name, "--for", `${seconds}`, ...list));
+  const { name } = step;
+  const { error, one } = part(verb(...wordsOf(step)));
   applied();
   const has = [...model.places.values()].some(
     (p) => p.whose.name === name && p.state !== "cooling" && !model.expired(p),
@@ -139,13 +216,8 @@ export function reserveVerb(
     if (has && /^there are addresses held/.test(error)) return undefined;
     throw new Fault(`reserve ${name}, which has ${has ? "" : "no "}addresses: ${error || "done"}`);
   }
-  const asked = step.addresses.map(wanted);
-  const isWanted = (set: Variant["sets"][0]) =>
-    asked.some((w) => w.family === set.family && rangeOf(set, w.value));
-  const sets = asked.length > 0 ? settings.sets.filter(isWanted) : settings.sets;
-  const config = { ...settings, sets };
-  const said = { fixed: false, asked: 0 };
-  const ask: Ask = { owner: "/", ifname: "", name, wanted: asked, config, said, keep: seconds };
+  const ask = askOf(settings, step);
+  const { sets } = ask.config;
   if (error === "") {
     const ips = (one.reserved as string[]).map((ip, n) => {
       const { family, value } = wanted(ip);
@@ -164,6 +236,5 @@ export function reserveVerb(
       faults.push(fault);
     }
   }
-  const told = asked.map(({ family, value }) => text(family, value));
-  throw new Fault(`reserve ${name} ${told}: ${error}; ${faults[0]}`);
+  throw new Fault(`${wordsOf(step)}: ${error}; ${faults[0]}`);
 }

@@ -9,7 +9,8 @@ import { answerOf, askOf, configOf, environment, variantOf, wanted } from "./cal
 import { adopt, compare, type Dump, dumpOf, type Gap, heldIn } from "./compare.ts";
 import { type Allocation, type Ask, Fault, keyOf, Model, rangeOf } from "./model.ts";
 import { resultOf, type Variant } from "./network.ts";
-import { releaseVerb, reserveVerb } from "./operator.ts";
+import { releasePart, releaseVerb, reservePart, reserveVerb, wordsOf } from "./operator.ts";
+import { Pods } from "./pods.ts";
 import { inOrder, leave, type Manner } from "./reserve.ts";
 import { ownerOf, type Step, type Trouble } from "./steps.ts";
 
@@ -32,6 +33,7 @@ function rangeFor({ wanted: all }: Ask, set: SetSpec, value: bigint): RangeSpec 
 export class Life {
   readonly model = new Model();
   readonly disk = new Disk();
+  readonly pods = new Pods();
   readonly #configs: readonly Variant[];
   /** Owners by the names of their DEL notes. */
   readonly #notes = new Map<string, string>();
@@ -51,6 +53,7 @@ export class Life {
   constructor(configs: readonly Variant[], wall: number) {
     this.#configs = configs;
     this.disk.wall = wall;
+    this.disk.machine = this.pods.machine;
     this.disk.node = this.model.node;
     this.#offsets = [wall];
     this.#seen = wall;
@@ -108,17 +111,21 @@ export class Life {
     const config = this.#configs[step.config]!;
     if (this.#opener) this.#open(step, config);
     this.#unopened = false;
-    if (step.do === "time") {
+    if (step.do === "die") this.pods.end(ownerOf(step));
+    else if (step.do === "time") {
       this.disk.now += step.seconds;
       this.model.now += step.seconds;
     } else if (step.do === "wall") {
       this.disk.wall += step.seconds;
       this.#offsets.push(this.disk.wall);
     } else if (step.do === "reboot") this.#reboot(step, config);
-    else if (step.do === "add") this.#add(step, variantOf(step, config));
-    else if (step.do === "del") this.#del(step, config);
-    else if (step.do === "gc") this.#gc(step, config);
+    else if (step.do === "add") this.#addPod(step, variantOf(step, config));
+    else if (step.do === "del") {
+      this.#del(step, config);
+      this.pods.end(ownerOf(step));
+    } else if (step.do === "gc") this.#gc(step, config);
     else if (step.do === "check" || step.do === "status") this.#look(step, config);
+    else if (step.do === "collect") this.#collectDead();
     else this.#operate(step);
     if (this.#isPlain(step) && step.do !== "reboot" && !this.#unopened) this.#opener = undefined;
   }
@@ -127,12 +134,13 @@ export class Life {
   // the step would open the files later or with another `reboot`, it is done before. So it is
   // where a file operation is to fail: the next call would be the first opening.
   #open(step: Step, config: Variant): void {
-    const bare = step.do === "release" || step.do === "let go" || step.do === "reserve";
+    const bare = ["release", "let go", "reserve", "collect"].includes(step.do);
     const without = bare || (step.do === "del" && step.fault === "bare");
     const reboot = without ? "release" : config.reboot;
     const fails = step.trouble?.errno !== undefined;
     const other = reboot !== this.#opener!.reboot;
-    if (step.do !== "time" && step.do !== "wall" && !other && !fails) return;
+    const later = step.do === "time" || step.do === "wall" || step.do === "die";
+    if (!later && !other && !fails) return;
     this.#call("STATUS", {}, this.#opener!.json);
     this.#opener = undefined;
   }
@@ -141,6 +149,7 @@ export class Life {
     const { disk, model } = this;
     const real = disk.wall + disk.now;
     const gap = this.#gap(step);
+    this.pods.reboot();
     if (gap.cut) this.#settings = undefined;
     if (step.cut === undefined) disk.flush();
     else disk.cut(randomFrom(step.cut));
@@ -191,6 +200,17 @@ export class Life {
     if (changed) this.#seen = this.disk.wall;
     if (this.#configs.some((config) => config.sync === "never")) return;
     if (named || (changed && sync === "always")) this.model.durable();
+  }
+
+  #addPod(step: Of<"add">, config: Variant): void {
+    const { owners } = this.model;
+    const owner = ownerOf(step);
+    if (step.netns !== undefined) this.pods.begin(step.netns);
+    const before = owners.get(owner);
+    this.#add(step, config);
+    const after = owners.get(owner);
+    if (step.netns !== undefined) this.pods.added(owner, step.netns, after !== before);
+    else if (after !== before) this.pods.forget(owner);
   }
 
   #add(step: Of<"add">, config: Variant): void {
@@ -294,24 +314,43 @@ export class Life {
     const plain = this.#isPlain(step);
     if (plain && outcome.status !== 0) throw new Fault(`GC: ${outcome.json?.msg}`);
     const dump = this.dump();
-    const gone = (owner: string) => heldIn(dump, owner).length === 0;
     if (!step.trouble?.lock) this.#applyNotes(noted, config, plain ? undefined : dump);
-    const before = new Map([...model.past].map(([key, states]) => [key, states.length]));
     const all = [...model.owners.values()].filter(({ owner }) => !keep.has(owner));
+    this.#leaveAll(all, config, outcome.status === 0 && !outcome.killed, dump);
+  }
+
+  /** All that are to leave have left, if that was `said`; else those that are gone. */
+  #leaveAll(all: readonly Allocation[], how: How, said: boolean, dump: Dump): void {
+    const { model } = this;
+    const gone = (owner: string) => heldIn(dump, owner).length === 0;
+    const before = new Map([...model.past].map(([key, states]) => [key, states.length]));
     const leaving = inOrder(all, ({ keys }) => dump.get(keys[0]!)?.state === "reserved");
     const reserved: Allocation[] = [];
-    const said = outcome.status === 0 && !outcome.killed;
     for (const whose of leaving) {
       if (!gone(whose.owner) && said) throw new Fault(`GC left ${whose.owner}`);
-      if (gone(whose.owner) && leave(model, whose.owner, config)) reserved.push(whose);
+      if (gone(whose.owner) && leave(model, whose.owner, how)) reserved.push(whose);
     }
-    if (said) this.#collected(config, leaving.length > 0, reserved, before);
+    if (said) this.#collected(how, leaving.length > 0, reserved, before);
     compare(model, dump);
+  }
+
+  /** `berth gc`: one look at the machine. */
+  #collectDead(): void {
+    const verbs = this.#verbs({});
+    if (!verbs) return;
+    const { status, json } = verbs.verb("gc");
+    const { error, ...one } = json?.networks?.[0] ?? {};
+    if (status !== 0) throw new Fault(`berth gc: ${error?.msg ?? json?.msg}`);
+    verbs.applied();
+    const { due, ...look } = this.pods.look(this.model);
+    for (const [what, count] of Object.entries({ ...look, due: due.length, freed: due.length }))
+      if (one[what] !== count) throw new Fault(`berth gc: ${one[what]} ${what}, ${count} are`);
+    this.#leaveAll(due, verbs.how, true, this.dump());
   }
 
   // A collection is several commits: behind one that is synced may follow others that aren't.
   #collected(
-    config: Variant,
+    config: How,
     changed: boolean,
     reserved: Allocation[],
     before: Map<string, number>,
@@ -325,28 +364,53 @@ export class Life {
     this.model.pastKeep = [];
   }
 
-  /** What an operator does; without the config of the last ADD nobody knows what is right. */
-  #operate(step: Of<"release"> | Of<"let go"> | Of<"reserve">): void {
-    const { disk, model } = this;
-    this.#unopened = true;
+  /**
+   * How verbs are called; they go by the config of the last ADD. Where that isn't known nobody
+   * knows what is right: undefined.
+   */
+  #verbs({ at, errno, lock }: Trouble) {
+    const { disk } = this;
     const settings = this.#settings;
-    if (!settings) return;
-    this.#unopened = false;
+    this.#unopened = settings === undefined;
+    if (!settings) return undefined;
     const noted = this.#noted();
+    const how: How = { ...settings, sync: "named" };
+    const plan = at === undefined ? undefined : errno === undefined ? { at } : { at, errno };
     const verb = (...argv: string[]): Outcome => {
       disk.argv = [...argv, "--network", "life", "--json"];
-      this.said = call(disk, {}, "");
+      this.said = call(disk, {}, "", plan, lock);
       disk.argv = [];
       return this.said;
     };
-    const how = { cooldown: 0, reserve: "remembered" as const, sync: "named" as const };
-    const applied = () => this.#applyNotes(noted, how);
+    const applied = (dump?: Dump) => this.#applyNotes(noted, how, dump);
+    return { settings, how, verb, applied };
+  }
+
+  /** What an operator does by hand. */
+  #operate(step: Of<"release"> | Of<"let go"> | Of<"reserve">): void {
+    const { model } = this;
+    const verbs = this.#verbs(step.trouble ?? {});
+    if (!verbs) return;
+    const { settings, how, verb, applied } = verbs;
+    if (this.#isPlain(step)) {
+      const done =
+        step.do === "reserve"
+          ? reserveVerb(model, settings, step, verb, applied)
+          : releaseVerb(model, settings, step, verb, applied);
+      this.#promise(how, done !== undefined, done ?? false);
+      compare(model, this.dump());
+      return;
+    }
+    const outcome = verb(...wordsOf(step));
+    const dump = this.dump();
+    if (!step.trouble?.lock) applied(dump);
+    const said = outcome.status === 0 && !outcome.killed;
     const named =
       step.do === "reserve"
-        ? reserveVerb(model, settings, step, verb, applied)
-        : releaseVerb(model, settings, step, verb, applied);
-    this.#promise(how, named !== undefined, named ?? false);
-    compare(model, this.dump());
+        ? reservePart(model, settings, step, dump, said)
+        : releasePart(model, settings, step, dump, said);
+    if (said) this.#promise(how, true, named);
+    compare(model, dump);
   }
 
   #look(step: Of<"check"> | Of<"status">, config: Variant): void {
@@ -361,7 +425,8 @@ export class Life {
     }
     const said = status === 0 ? "success" : json?.msg;
     if (!check) {
-      const full = model.full(config);
+      // Without files there is nothing to look at: it is ready.
+      const full = this.disk.names.has("berth.state") ? model.full(config) : false;
       if (full !== undefined && full !== (status !== 0)) throw new Fault(`STATUS: ${said}`);
       return;
     }

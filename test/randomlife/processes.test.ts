@@ -13,12 +13,16 @@ import { type Step, Steps } from "./steps.ts";
 const COUNT = Number(process.env.BERTH_LIFE_PROCESSES ?? 300);
 const VERBS = { add: "ADD", del: "DEL", check: "CHECK", status: "STATUS", gc: "GC" } as const;
 
+function isCall(step: Step): step is Extract<Step, { do: keyof typeof VERBS }> {
+  return step.do in VERBS;
+}
+
 /** Plays a step in the world outside: what is said, or undefined where nobody is asked. */
 async function playOutside(world: World, step: Step, config: object): Promise<unknown> {
   if (step.do === "time") world.pass(step.seconds);
   else if (step.do === "wall") world.real += BigInt(step.seconds) * SECOND;
   else if (step.do === "reboot") world.reboot(step.down);
-  else if (step.do !== "release" && step.do !== "let go" && step.do !== "reserve") {
+  else if (isCall(step)) {
     const owner = "id" in step ? environment(step) : {};
     const id = "id" in step ? step.id : "";
     const { status, json } = await world.cni(

@@ -29,6 +29,8 @@ export type Step = { config: number; trouble?: Trouble } & (
       asked?: { text: string; seconds: number };
       /** Mode static, with these addresses. */
       statics?: string[];
+      /** Its network namespace; without it the plugin can't tell. */
+      netns?: number;
     } & Who)
   | ({ do: "del"; pod: string; fault?: "bare" | "broken" } & Who)
   | ({ do: "check"; previous?: string[] } & Who)
@@ -39,6 +41,8 @@ export type Step = { config: number; trouble?: Trouble } & (
   | { do: "reboot"; cut?: number; now: number; down: number; kills: number[] }
   | { do: "release"; word: string }
   | ({ do: "let go" } & Who)
+  | ({ do: "die" } & Who)
+  | { do: "collect" }
   | { do: "reserve"; name: string; seconds: number; addresses: string[] }
 );
 
@@ -79,6 +83,7 @@ export class Steps {
   /** The containers of late, of which some are gone. */
   #recent: (Who & { pod: string; config: number })[] = [];
   #count = 0;
+  #namespaces = 0;
   #config = 0;
   /** Of 100 steps so many are ADDs: the network fills and empties in turns. */
   #adds = 50;
@@ -169,7 +174,9 @@ export class Steps {
     // CNI_ARGS has one place for an address.
     const one = ips.filter(([source], n) => source !== "CNI_ARGS" || n === 0);
     const fixed = this.#fixed(this.#configs[config]!, pod);
-    return { do: "add", config, id, ifname, pod, ips: one, ...fixed, ...this.#trouble() };
+    const known = this.#scope.trouble && this.#random(8) > 0;
+    const netns = known ? { netns: 10_000 + ++this.#namespaces } : {};
+    return { do: "add", config, id, ifname, pod, ips: one, ...fixed, ...netns, ...this.#trouble() };
   }
 
   #del(config: number): Step {
@@ -223,14 +230,15 @@ export class Steps {
     const { family, value } = one ?? this.#address(this.#configs[config]!, "");
     const dice = this.#random(6);
     const { id, ifname } = this.#pick(this.#recent);
-    if (dice === 0) return { do: "let go", config, id, ifname };
-    if (dice === 1) return { do: "release", config, word: this.#pick(PODS) };
-    if (dice < 4) return { do: "release", config, word: text(family, value) };
+    const trouble = this.#trouble();
+    if (dice === 0) return { do: "let go", config, id, ifname, ...trouble };
+    if (dice === 1) return { do: "release", config, word: this.#pick(PODS), ...trouble };
+    if (dice < 4) return { do: "release", config, word: text(family, value), ...trouble };
     const count = this.#pick([0, 0, 1, 2]);
     const near = Array.from({ length: count }, () => this.#address(this.#configs[config]!, ""));
     const addresses = near.map((it) => text(it.family, it.value));
     const seconds = this.#pick([5, 60, 3600, 90_000]);
-    return { do: "reserve", config, name: this.#pick(PODS), seconds, addresses };
+    return { do: "reserve", config, name: this.#pick(PODS), seconds, addresses, ...trouble };
   }
 
   #reboot(config: number): Step {
@@ -252,11 +260,16 @@ export class Steps {
     if (dice < 20) return this.#collect(config);
     if (dice < 80) return this.#look(config);
     if (dice < 90 && this.#scope.trouble) return this.#operator(config);
-    if (dice < 130) {
+    if (dice < 98 && this.#scope.trouble) return { do: "collect", config };
+    if (dice < 105 && this.#scope.trouble) {
+      const { id, ifname } = this.#pick(this.#recent);
+      return { do: "die", config, id, ifname };
+    }
+    if (dice < 160) {
       const seconds = this.#pick(this.#scope.trouble ? TIMES : COARSE);
       return { do: "time", config, seconds };
     }
-    if (dice < 135) {
+    if (dice < 165) {
       const seconds = this.#pick([-100_000, -3600, -5, 5, 3600, 1_000_000]);
       return { do: "wall", config, seconds };
     }
