@@ -21,6 +21,7 @@ import {
   KIND_MORE,
   STATE_ALLOCATION,
 } from "../records/cell";
+import { EVENT_RELEASED, eventOfAddress } from "../records/event";
 import { FILE_GONE, fileBelongs, fileRead, headHasFiles } from "../records/file";
 import { CHAIN_MAX, nextOfKind } from "../records/key";
 import {
@@ -38,11 +39,13 @@ import { logCommit } from "../store/log";
 export const BULK_WORDS: u32 = 3600;
 
 /**
- * Takes one address out of an allocation: it is free at once. The record goes with its last one.
+ * Takes one address out of an allocation, since host-local's files say so: it is free at once. The
+ * record goes with its last one.
  * true: there is a record left.
  */
 export function addressDrop(cell: u32, family: u32, number: u64): bool {
   const head = headAt(cellHead(cell));
+  eventOfAddress(EVENT_RELEASED, cell, family, 0, 0, number);
   if (!radixGive(treeOf(<i32>family), cellHi(cell, family), cellLo(cell, family))) {
     damaged("a held address isn't taken");
   }

@@ -20,7 +20,7 @@ import {
 
 import { collectMore, isAnyOver, isOver } from "../records/due";
 
-import { EVENT_GIVEN, eventBack, eventOf } from "../records/event";
+import { EVENT_EXPIRED, EVENT_GIVEN, eventBack, eventOf } from "../records/event";
 import { digest0, digest1, ownerDigests } from "../records/key";
 import { SET_POOL } from "../records/poolcell";
 import {
@@ -122,8 +122,10 @@ function pickWanted(o: Order, set: usize, w: Wanted, own: u32): i32 {
     }
     if (!over && !named) return FAIL_TAKEN;
     if (named) eventBack(true);
-    if (over && state == STATE_RESERVATION) reservationEnd(head, o.number);
-    else claimTake(o, own, cell, <u32>family);
+    if (over && state == STATE_RESERVATION) {
+      eventOf(EVENT_EXPIRED, head, 0, o.now, o.number);
+      reservationEnd(head, o.number);
+    } else claimTake(o, own, cell, <u32>family);
   }
   w.used = true;
   const g = changetype<Given>(scratchPick());

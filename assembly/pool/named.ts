@@ -22,6 +22,7 @@ import {
   STATE_RESERVATION,
 } from "../records/cell";
 import { isOver } from "../records/due";
+import { CAUSE_NAME, EVENT_RELEASED, eventBy } from "../records/event";
 import { coolingEnd } from "../records/expiry";
 import { CHAIN_MAX, nextOfKind } from "../records/key";
 import { olderOfName, recordByName, recordPutReserve, recordReserveFor } from "../records/record";
@@ -116,6 +117,7 @@ export function endReservations(from: u32, ifname: usize, bytes: u32, number: u6
     const head = cellHead(name);
     name = olderOfName(name);
     if (cellByte(head, 5) != STATE_RESERVATION || !recordSuits(head, ifname, bytes)) continue;
+    eventBy(CAUSE_NAME, EVENT_RELEASED, head, 0, 0, number);
     reservationEnd(head, number);
     journalMust();
     ended++;

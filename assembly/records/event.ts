@@ -10,6 +10,7 @@
 //        64        68         72                 84                    128
 //         | extra  | times    | 12 bytes of id   | 44 bytes of the name  |
 //
+// `cause` is who let go, why it was refused, or what kind of owner got it (0 = a container).
 // `extra` is a cool-down's or a reservation's seconds, or a refusal's code. Texts are cut; the
 // keyed hash of the name and the digest of the owner find them whole. Many refusals of one kind for
 // one name are one event that counts them. Two addresses of one family are two events.
@@ -33,6 +34,7 @@ import {
   cellIsSound,
   cellKind,
   cellLo,
+  KIND_CONTAINER,
   KIND_EVENT,
   KIND_MORE,
   KIND_NAME,
@@ -64,15 +66,24 @@ export const EVENT_EXPIRED: u32 = 5;
 export const EVENT_YIELDED: u32 = 6;
 export const EVENT_REFUSED: u32 = 7;
 export const EVENT_ADOPTED: u32 = 8;
-/** Another boot began: `extra` containers of the one before hold nothing any more. */
+/**
+ * Another boot began: `extra` containers of the one before hold nothing any more, `times` - 1 of
+ * them left a reservation.
+ */
 export const EVENT_REBOOT: u32 = 9;
 export const EVENT_LAST: u32 = 9;
 
-/** Who let go: the container's DEL, its DEL note, GC, an operator. */
+/**
+ * Who let go: the container's DEL, its DEL note, GC, an operator; host-local, whose file went;
+ * another pod of the name, which has addresses; a reboot.
+ */
 export const CAUSE_DEL: u32 = 0;
 export const CAUSE_NOTE: u32 = 1;
 export const CAUSE_GC: u32 = 2;
 export const CAUSE_OPERATOR: u32 = 3;
+export const CAUSE_FILE: u32 = 4;
+export const CAUSE_NAME: u32 = 5;
+export const CAUSE_REBOOT: u32 = 6;
 
 export const E_NUMBER: u32 = 16;
 export const E_BOOT: u32 = 20;
@@ -195,6 +206,24 @@ function draftRecord(head: u32): void {
   draftName(textAt, bytes);
 }
 
+// Of an event that gives: the owner's kind, 0 for a container (as events of before have it).
+function ownerKind(head: u32): u32 {
+  return cellKind(head) == KIND_CONTAINER ? 0 : cellKind(head);
+}
+
+/** Does the event give addresses to a container, whose boot's end is its own? */
+export function eventIsOfContainer(cell: u32): bool {
+  return cellByte(cell, 6) == 0;
+}
+
+/** `eventOf` of another cause (CAUSE_...) than the call's. */
+export function eventBy(who: u32, what: u32, head: u32, extra: u32, now: u32, number: u64): void {
+  const was = cause;
+  cause = who;
+  eventOf(what, head, extra, now, number);
+  cause = was;
+}
+
 /**
  * Tells what becomes of a record while it still has its addresses: an event for its head and each
  * MORE cell. `extra` as drawn above. Nothing without a ring.
@@ -205,7 +234,7 @@ export function eventOf(what: u32, head: u32, extra: u32, now: u32, number: u64)
   const at = ring();
   if (at == 0) return;
   const given = what == EVENT_GIVEN;
-  draftBegin(given && back ? EVENT_RETAKEN : what, given ? 0 : cause, now, number);
+  draftBegin(given && back ? EVENT_RETAKEN : what, given ? ownerKind(head) : cause, now, number);
   if (given) back = false;
   store<u32>(draft, extra, E_EXTRA);
   draftRecord(head);
@@ -228,7 +257,7 @@ export function refusalCount(why: u32): u64 {
   return word(H_REFUSALS + (why - 1) * 8);
 }
 
-/** Tells what becomes of one address of a record. */
+/** Tells of one address of a record: a cool-down cut short, what host-local's files say. */
 export function eventOfAddress(
   what: u32,
   cell: u32,
@@ -240,19 +269,22 @@ export function eventOfAddress(
   if (what == EVENT_YIELDED) count(H_YIELDS);
   const at = ring();
   if (at == 0) return;
-  draftBegin(what, 0, now, number);
+  const head = cellHead(cell);
+  const why = what == EVENT_RELEASED ? CAUSE_FILE : what == EVENT_ADOPTED ? ownerKind(head) : 0;
+  draftBegin(what, why, now, number);
   store<u32>(draft, extra, E_EXTRA);
-  draftRecord(cellHead(cell));
+  draftRecord(head);
   draftAddress(family, cellHi(cell, family), cellLo(cell, family));
   draftAppend(at);
 }
 
-/** Tells what has no record: a reboot, an operator's word. `extra` as drawn above. */
-export function eventPlain(what: u32, extra: u32, now: u32, number: u64): void {
+/** Tells what has no record: a reboot. `extra` as drawn above. */
+export function eventPlain(what: u32, extra: u32, times: u32, now: u32, number: u64): void {
   const at = ring();
   if (at == 0) return;
   draftBegin(what, 0, now, number);
   store<u32>(draft, extra, E_EXTRA);
+  store<u32>(draft, times, E_TIMES);
   draftAppend(at);
 }
 

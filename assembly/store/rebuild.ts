@@ -101,7 +101,7 @@ import { recordSuits, reservationEnd, reservationList } from "../records/reserva
 import { scratchMark, scratchRewind, scratchTake } from "../scratch";
 import { RADIX_OK, radixTake } from "../sets/radix";
 import { anchorOf, carried, wallSeconds } from "./carry";
-import { eventsCarry } from "./eventcarry";
+import { eventsCarry, reservedBegin, reservedNote } from "./eventcarry";
 import {
   GROWTH_STEP,
   imageFormat,
@@ -172,6 +172,7 @@ let addresses: usize = 0;
 let files: bool = false;
 let reserveFor: u32 = 0;
 let flags: u32 = 0;
+let leaves: bool = false;
 const ADDRESS_BYTES: u32 = 32;
 
 // Copies the addresses of the old record: | hi | lo | family u32 | set u32 | - |
@@ -237,7 +238,8 @@ function move(head: u32, now: u32, keep: bool): i32 {
   flags = recordFlags(head);
   let state = cellByte(head, 5);
   let due: u32 = 0;
-  if (!survives(head, keep)) {
+  leaves = !survives(head, keep);
+  if (leaves) {
     state = STATE_RESERVATION;
     due = dueAfter(now, reserveFor);
   } else if (state != STATE_ALLOCATION) {
@@ -311,6 +313,7 @@ function put(
   if (state == STATE_RESERVATION && !reservationList(head, due)) return ENOMEM;
   cellPutByte(head, 5, state);
   cellSeal(head, number);
+  if (leaves) reservedNote(head);
   return 0;
 }
 
@@ -413,6 +416,7 @@ function movePools(): i32 {
 function moveAll(keep: bool): i32 {
   const now = <u32>(host.clock(0) / 1000000000);
   lapsed = 0;
+  reservedBegin();
   imageAttach(oldBase, oldBytes);
   anchor = load<u64>(oldBase, H_ANCHOR);
   wall = wallSeconds();

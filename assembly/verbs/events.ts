@@ -1,7 +1,6 @@
 // Events in words: what `history` and `explain` tell of the recorder, and which of its events
 // belong to an address, a name or a container.
 
-import { H_KEEP } from "../image/header";
 import { half, imageBase, word } from "../image/image";
 import {
   FAIL_DUPLICATE,
@@ -25,9 +24,12 @@ import { ERROR_DISK, ERROR_EXCLUDED, ERROR_PLUGIN, ERROR_TRY_AGAIN } from "../pr
 import { textNumber, textString } from "../protocol/text";
 import { cellByte, cellHasFamily, cellHi, cellLo, nameHash } from "../records/cell";
 import {
+  CAUSE_FILE,
   CAUSE_GC,
+  CAUSE_NAME,
   CAUSE_NOTE,
   CAUSE_OPERATOR,
+  CAUSE_REBOOT,
   E_EXTRA,
   E_ID,
   E_NAME,
@@ -47,6 +49,7 @@ import {
   EVENT_RETAKEN,
   EVENT_YIELDED,
   EVENTS,
+  eventIsOfContainer,
   H_EVENT_NEXT,
 } from "../records/event";
 import { jsonMoment, NEVER, sayClean } from "./holding";
@@ -112,6 +115,9 @@ export function refusalCode(why: u32): i32 {
 function causeWord(cause: u32): string {
   if (cause == CAUSE_NOTE) return "DEL note";
   if (cause == CAUSE_GC) return "GC";
+  if (cause == CAUSE_FILE) return "host-local";
+  if (cause == CAUSE_NAME) return "another pod of its name";
+  if (cause == CAUSE_REBOOT) return "reboot";
   return cause == CAUSE_OPERATOR ? "operator" : "DEL";
 }
 
@@ -144,15 +150,16 @@ export function eventIsOf(cell: u32): bool {
   return memory.compare(imageBase() + cell + E_ID, targetAt, <usize>n) == 0;
 }
 
-/** Does the owner hold addresses after this event? */
+/** Does a container hold addresses after this event? */
 export function eventGives(cell: u32): bool {
   const what = cellByte(cell, 5);
-  return what == EVENT_GIVEN || what == EVENT_RETAKEN || what == EVENT_ADOPTED;
+  const gives = what == EVENT_GIVEN || what == EVENT_RETAKEN || what == EVENT_ADOPTED;
+  return gives && eventIsOfContainer(cell);
 }
 
 /** Does the event end what containers of an earlier boot held? */
 export function eventIsReboot(cell: u32): bool {
-  return cellByte(cell, 5) == EVENT_REBOOT && word(H_KEEP) == 0;
+  return cellByte(cell, 5) == EVENT_REBOOT && half(cell + E_EXTRA) != 0;
 }
 
 /** Writes an event's addresses, one after the other. */
@@ -193,6 +200,10 @@ export function sayEventNote(cell: u32): void {
     case EVENT_REBOOT:
       textNumber(extra);
       textString(" containers of the boot before hold nothing");
+      if (half(cell + E_TIMES) < 2) return;
+      textString(", ");
+      textNumber(half(cell + E_TIMES) - 1);
+      textString(" of them left a reservation");
       return;
     case EVENT_REFUSED:
       textString("code ");
@@ -253,6 +264,8 @@ function jsonExtra(cell: u32, what: u32): void {
   } else if (what == EVENT_REBOOT) {
     member("lapsed");
     valueNumber(extra);
+    member("reserved");
+    valueNumber(half(cell + E_TIMES) - 1);
   } else if (extra != 0 && extra != NEVER) {
     member("seconds");
     valueNumber(extra);

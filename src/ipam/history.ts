@@ -27,7 +27,10 @@ export interface HistoryEvent {
   owner?: string;
   /** The first 44 bytes of its name. */
   name?: string;
-  /** Who let go: "DEL", "DEL note", "GC", "operator" ("DEL": the library, too). */
+  /**
+   * Who let go: "DEL", "DEL note", "GC", "operator", "host-local", "another pod of its name",
+   * "reboot" ("DEL": the library, too).
+   */
   by?: string;
   /** Why it was refused. */
   reason?: string;
@@ -49,7 +52,7 @@ const WHAT: readonly HistoryWord[] = [
   "adopted",
   "reboot",
 ];
-const BY = ["DEL", "DEL note", "GC", "operator"];
+const BY = ["DEL", "DEL note", "GC", "operator", "host-local", "another pod of its name", "reboot"];
 /** The reason by which a replay knows a refusal for want of addresses. */
 export const NOTHING_FREE = "nothing was free";
 const REASONS = [
