@@ -5,7 +5,7 @@ import { half, word } from "../image/image";
 import { EXIT_ERROR, EXIT_OK } from "../numbers";
 import { close, member, open } from "../protocol/document";
 import { textString } from "../protocol/text";
-import { E_WALL, eventAt, H_EVENT_NEXT } from "../records/event";
+import { E_WALL, eventAt, H_EVENT_NEXT, H_EVENTS } from "../records/event";
 import {
   eventGives,
   eventIsOf,
@@ -84,6 +84,8 @@ export function history(): i32 {
     open(91);
     walk();
     close(93);
+    member("recorder");
+    say(word(H_EVENTS) != 0 ? "true" : "false");
     return rows == 0 ? EXIT_ERROR : EXIT_OK;
   }
   tableBegin();
@@ -95,6 +97,10 @@ export function history(): i32 {
     walk();
   }
   printHere();
-  if (rows == 0) say("The recorder has nothing about it (it keeps the last 1024 events).\n");
+  if (rows == 0 && word(H_EVENTS) == 0) {
+    say("No recorder runs here: the plugin's first ADD begins it, the library doesn't.\n");
+  } else if (rows == 0) {
+    say("The recorder has nothing about it (it keeps the last 1024 events).\n");
+  }
   return rows == 0 ? EXIT_ERROR : EXIT_OK;
 }

@@ -4,6 +4,7 @@
 import * as fs from "node:fs";
 import path from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { openIpam } from "../../src/ipam/ipam.ts";
 import { bare } from "../plugin/support/address.ts";
 import { berths } from "../plugin/support/binaries.ts";
 import { Caller } from "../plugin/support/caller.ts";
@@ -69,6 +70,19 @@ describe.each(berths)("$name: the recorder", (binary) => {
     const said = berth(binary, "history", "10.77.0.99", "--data-dir", n.ipam.dataDir);
     expect(said.status).toBe(1);
     expect(said.out).toContain("nothing about it");
+  });
+
+  it("says where no recorder runs: in a directory that only the library has used", async () => {
+    const dir = folder();
+    const ipam = openIpam(path.join(dir, "net"));
+    ipam.pool("10.1.0.0/24");
+    ipam.allocate({ owner: "x", pools: ["10.1.0.0/24"] });
+    ipam.close();
+    const said = berth(binary, "history", "--data-dir", dir);
+    expect([said.status, said.out]).toEqual([1, expect.stringContaining("No recorder runs here")]);
+    expect(told(binary, "history", "--data-dir", dir)[0]).toMatchObject({ recorder: false });
+    await p.given(n, "aaaa");
+    expect(told(binary, "history", "--data-dir", n.ipam.dataDir)[0]!.recorder).toBe(true);
   });
 
   it("counts refusals of one kind in one event, with code and reason", async () => {
