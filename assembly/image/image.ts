@@ -8,7 +8,7 @@
 // Every store goes through putWord. While a journal is open it notes the offset and the old word
 // first, so that a commit can write the new words down and a failing call can be undone:
 //
-//   notes   | offset u32 | its slot u32 | old word u64 |  x notesCount        16 bytes each
+//   notes   | offset u32 | - | old word u64 |  x notesCount        16 bytes each
 //   seen    hash of offset -> note number + 1, u16, open addressing: 1,024 slots for the usual
 //           call; 16,384 elsewhere once half of them are full
 //
@@ -22,6 +22,8 @@ export const NOTES_MAX: u32 = 5400;
 const NOTE_BYTES: u32 = 16;
 const SEEN_SLOTS: u32 = 16384;
 const SEEN_SLOTS_FIRST: u32 = 1024;
+/** Notes whose places are looked up one by one when they are forgotten. */
+const CLEAR_FEW: u32 = 16;
 
 let base: usize = <usize>WINDOW_BASE;
 let length: u32 = 0;
@@ -86,7 +88,6 @@ function note(at: u32, old: u64): void {
   if (count == most) damaged("one call changes too many words");
   const n = notes + <usize>(count * NOTE_BYTES);
   store<u32>(n, at);
-  store<u32>(n, <u32>p, 4);
   store<u64>(n, old, 8);
   count++;
   store<u16>(p, <u16>count);
@@ -113,11 +114,7 @@ function seenWiden(): void {
   memory.fill(seenFew, 0, (<usize>SEEN_SLOTS_FIRST) << 1);
   seen = seenMany;
   seenMask = SEEN_SLOTS - 1;
-  for (let n: u32 = 0; n < count; n++) {
-    const p = seenSlot(journalOffset(n));
-    store<u32>(notes + <usize>(n * NOTE_BYTES), <u32>p, 4);
-    store<u16>(p, <u16>(n + 1));
-  }
+  for (let n: u32 = 0; n < count; n++) store<u16>(seenSlot(journalOffset(n)), <u16>(n + 1));
 }
 
 /**
@@ -178,8 +175,18 @@ export function journalIsMust(): bool {
 
 /** Forgets the notes (what they noted is committed) and keeps the journal open. */
 export function journalClear(): void {
-  for (let n: u32 = 0; n < count; n++) {
-    store<u16>(<usize>load<u32>(notes + <usize>(n * NOTE_BYTES), 4), 0);
+  // The usual commit of a record: the small table is emptied sooner than its places are found.
+  const isMany = count > CLEAR_FEW && seen == seenFew;
+  if (isMany) memory.fill(seen, 0, (<usize>SEEN_SLOTS_FIRST) << 1);
+  for (let n: u32 = isMany ? count : 0; n < count; n++) {
+    let slot = (journalOffset(n) >> 3) & seenMask;
+    // Clear the whole probe run: neighbours belong to this commit too.
+    for (let step: u32 = 0; step <= seenMask; step++) {
+      const p = seen + ((<usize>slot) << 1);
+      if (load<u16>(p) == 0) break;
+      store<u16>(p, 0);
+      slot = (slot + 1) & seenMask;
+    }
   }
   count = 0;
   must = false;
