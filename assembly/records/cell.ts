@@ -105,13 +105,14 @@ export function cellPutNumber(cell: u32, number: u64): void {
 
 /** Copies bytes from memory into a zeroed stretch of a cell. */
 export function cellPutBytes(cell: u32, at: u32, from: usize, bytes: u32): void {
-  for (let i: u32 = 0; i < bytes; i++) {
-    // Whole words where source and target allow it; the tails byte by byte.
-    if (((at + i) & 7) == 0 && bytes - i >= 8) {
-      putWord(cell + at + i, load<u64>(from + i));
-      i += 7;
-    } else cellPutByte(cell, at + i, load<u8>(from + i));
-  }
+  let i: u32 = 0;
+  for (; i < bytes && ((at + i) & 7) != 0; i++) cellPutByte(cell, at + i, load<u8>(from + i));
+  for (; i + 8 <= bytes; i += 8) putWord(cell + at + i, load<u64>(from + i));
+  if (i == bytes) return;
+  const last = cell + at + i;
+  let tail = word(last);
+  for (let shift: u64 = 0; i < bytes; i++, shift += 8) tail |= (<u64>load<u8>(from + i)) << shift;
+  putWord(last, tail);
 }
 
 /** The last bytes of a POOL cell: its cursor, which changes without the checksum. */

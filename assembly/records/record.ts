@@ -187,9 +187,7 @@ export function recordMakeOf(
 ): u32 {
   const head = arenaTake(CELL_BYTES);
   if (head == 0) return 0;
-  cellPutByte(head, 4, kind);
-  cellPutByte(head, 5, state);
-  cellPutByte(head, 6, ifBytes);
+  putHalf(head + 4, kind | (state << 8) | (ifBytes << 16));
   putHalf(head + C_SINCE, since);
   cellPutBytes(head, C_ID, id, min<u32>(idBytes, ID_HEAD_BYTES));
   cellPutBytes(head, C_IFNAME, ifname, ifBytes);
