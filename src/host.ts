@@ -31,7 +31,6 @@ const {
 } = fs.constants;
 const PATH_BYTES = 4096;
 const NAME_BYTES = 256;
-const ZEROS = 65536;
 const PAGE = 4096;
 const VIEW_ALIGN = 65536;
 /** What the modes of `open` mean. */
@@ -141,12 +140,14 @@ function writeAt(fd: number, at: number, bytes: Uint8Array): void {
     done += fs.writeSync(fd, bytes, done, bytes.length - done, at + done);
 }
 
+const zeros = new Uint8Array(262144);
+
 /** Grows a file by writing zeros; what can't be finished is taken back. */
 function grow(fd: number, length: number): void {
   const old = fs.fstatSync(fd).size;
   try {
-    for (let at = old; at < length; at += ZEROS)
-      writeAt(fd, at, new Uint8Array(Math.min(ZEROS, length - at)));
+    for (let at = old; at < length; at += zeros.length)
+      writeAt(fd, at, zeros.subarray(0, length - at));
   } catch (error) {
     fs.ftruncateSync(fd, old);
     throw error;

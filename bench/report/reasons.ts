@@ -30,8 +30,8 @@ const REASONS: readonly Reason[] = [
   {
     applies: ({ suite, what }) => suite === "store" && what === "64 at once",
     text:
-      "The disk's fdatasync is over before 64 allocations are computed; on a slower disk the " +
-      "share is higher.",
+      "One half of the callers' allocations are computed while the disk syncs the other half's, " +
+      "and computing takes longer than the sync; on a slower disk the share is higher.",
   },
   {
     applies: ({ suite, what }) => suite === "store" && what === "1 at once",

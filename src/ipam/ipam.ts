@@ -5,7 +5,7 @@
 //               checkpoints. Nobody else can open the directory meanwhile.
 //   per call    every call: lock | look what others did | work | commit | unlock
 //
-// Cost: an exclusive call 3 to 6 us; opening reads the whole image (no walk over it).
+// Cost: an exclusive call 2 to 4 us; opening reads the whole image (no walk over it).
 import { fdatasync } from "node:fs";
 import {
   MODE_EXCLUSIVE,
