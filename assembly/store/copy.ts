@@ -34,8 +34,8 @@ import {
 import { imageAttach, imageBase, imageLength, word } from "../image/image";
 import { WINDOW_BASE, WINDOW_END } from "../numbers";
 import { scratchTake } from "../scratch";
+import { DIRTY_BYTES, logDefer } from "./dirty";
 import {
-  DIRTY_BYTES,
   ENTRY_HEADER_BYTES,
   ENTRY_MAX,
   entryApply,
@@ -43,7 +43,6 @@ import {
   entrySound,
   LOG_BYTES_MAX,
   LOG_HEADER_BYTES,
-  logDefer,
   logHeaderIsOurs,
 } from "./log";
 import { STORE_AGAIN } from "./refresh";

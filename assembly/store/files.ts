@@ -16,14 +16,8 @@ import {
 } from "../image/header";
 import { imageAttach, imageBase, imageLength, putWord } from "../image/image";
 import { WINDOW_BASE, WINDOW_END } from "../numbers";
-import {
-  entryBuffer,
-  LOG_BYTES,
-  LOG_HEADER_BYTES,
-  logGrow,
-  logHeaderMake,
-  logIsDeferred,
-} from "./log";
+import { logIsDeferred } from "./dirty";
+import { entryBuffer, LOG_BYTES, LOG_HEADER_BYTES, logGrow, logHeaderMake } from "./log";
 import { fileName, nameAt, nameBytes } from "./names";
 
 /** First size of an image, and the least step by which it grows (bytes). */

@@ -44,6 +44,7 @@ import {
 import { scratchTake } from "../scratch";
 import { sipHash } from "../siphash";
 import { anchorTouch } from "./carry";
+import { dirtyTouch, dirtyWrite, logIsDeferred } from "./dirty";
 import { runCount, runFrom, runLast, runPage, runsClear, runsReserve, runTouch } from "./runs";
 
 /** Size of a new berth.log (bytes), and how large the library makes it. */
@@ -58,13 +59,7 @@ const LOG_MAGIC: u64 = 0x474f4c4854524542;
 const ENTRY_MAGIC: u32 = 0x52544e45;
 const LOG_VERSION: u32 = 1;
 const WORD_BYTES: u32 = 12;
-const PAGE_SHIFT: u32 = 12;
-/** Pages that a checkpoint writes together at most. */
-const RUN_PAGES: u32 = 256;
 const EINVAL: i32 = -22;
-/** Bytes of a bit for each page of the largest image. */
-export const DIRTY_BYTES: u32 = 32768;
-
 /** `logCommit`: the entry is valid, but the image couldn't be written: nothing more may follow. */
 export const COMMITTED_IN_LOG: i32 = 1;
 
@@ -74,9 +69,6 @@ export let logFile: i32 = -1;
 
 /** Bytes of the open log. */
 export let logBytes: u32 = LOG_BYTES;
-
-// Bit per page of the image that a later checkpoint must write; 0: commits write pages at once.
-let dirty: usize = 0;
 
 let buffer: usize = 0;
 
@@ -92,19 +84,6 @@ export function logAttach(state: i32, log: i32): void {
 /** Tells how long the open log is. */
 export function logHas(bytes: u32): void {
   logBytes = bytes;
-}
-
-/**
- * From here on commits change the view only, and `checkpoint` writes the pages: `at` are
- * DIRTY_BYTES zeroed bytes of memory. 0: commits write their pages again.
- */
-export function logDefer(at: usize): void {
-  dirty = at;
-}
-
-/** Do commits change the view only? */
-export function logIsDeferred(): bool {
-  return dirty != 0;
 }
 
 /** Tells how many bytes of the state file are reserved on disk. */
@@ -209,14 +188,15 @@ export function entryApply(entry: usize, number: u64, at: u32, tail: u32, flags:
   const base = imageBase();
   const words = entryWords(entry);
   const limit = imageLength() - 8;
+  const isDeferred = logIsDeferred();
   for (let n: u32 = 0; n < words; n++) {
     const offset = entryOffset(entry, n);
     if (offset > limit || offset & 7) return EINVAL;
     store<u64>(base + offset, entryValue(entry, n));
-    if (dirty != 0) dirtyTouch(offset);
+    if (isDeferred) dirtyTouch(offset);
     else runTouch(offset);
   }
-  if (dirty != 0) {
+  if (isDeferred) {
     appliedSet(number, appliedGeneration(), tail, at, flags);
     return 0;
   }
@@ -246,40 +226,6 @@ export function entryDefer(number: u64, at: u32, tail: u32, flags: u32): void {
   journalClear();
 }
 
-function dirtyTouch(offset: u32): void {
-  const p = dirty + <usize>(offset >> (PAGE_SHIFT + 3));
-  store<u8>(p, load<u8>(p) | ((<u8>1) << (<u8>(offset >> PAGE_SHIFT) & 7)));
-}
-
-function isDirty(page: u32): bool {
-  return ((load<u8>(dirty + <usize>(page >> 3)) >> (<u8>page & 7)) & 1) != 0;
-}
-
-// Writes the pages that deferred commits have changed, neighbours together; of the first page what
-// lies behind APPLIED. 0 or -errno: the log still has all of it.
-function dirtyWrite(): i32 {
-  const end = imageLength() >> PAGE_SHIFT;
-  let page: u32 = 0;
-  while (page < end) {
-    if ((page & 63) == 0 && load<u64>(dirty + <usize>(page >> 3)) == 0) {
-      page += 64;
-      continue;
-    }
-    const first = page;
-    while (page < end && page - first < RUN_PAGES && isDirty(page)) page++;
-    if (page == first) {
-      page++;
-      continue;
-    }
-    const from = first == 0 ? H_LENGTH : first << PAGE_SHIFT;
-    const to = page << PAGE_SHIFT;
-    const status = host.write(stateFile, from, imageBase() + from, to - from);
-    if (status < 0) return status;
-  }
-  memory.fill(dirty, 0, DIRTY_BYTES);
-  return 0;
-}
-
 /** Writes APPLIED to the state file. 0 or -errno. */
 export function appliedWrite(): i32 {
   return host.write(stateFile, APPLIED, imageBase() + APPLIED, APPLIED_BYTES);
@@ -297,7 +243,7 @@ export function appliedDistrust(): void {
  */
 export function checkpoint(synced: bool): i32 {
   const promised = (headerField(A_FLAGS) & FLAG_SYNCED) != 0;
-  let status = dirty != 0 ? dirtyWrite() : 0;
+  let status = logIsDeferred() ? dirtyWrite(stateFile) : 0;
   if (status >= 0 && (synced || promised)) status = host.sync(stateFile);
   if (status < 0) return status;
   const generation = appliedGeneration() + 1;

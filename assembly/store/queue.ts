@@ -24,9 +24,9 @@ import {
 } from "../image/header";
 import { imageBase, journalCount } from "../image/image";
 import { scratchTake } from "../scratch";
+import { DIRTY_BYTES, logDefer } from "./dirty";
 import {
   checkpoint,
-  DIRTY_BYTES,
   ENTRY_HEADER_BYTES,
   ENTRY_MAX,
   entryBuffer,
@@ -36,7 +36,6 @@ import {
   LOG_BYTES_MAX,
   LOG_HEADER_BYTES,
   logBytes,
-  logDefer,
   logFile,
   logHas,
   logMakeRoom,
