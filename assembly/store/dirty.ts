@@ -1,5 +1,5 @@
-// What a checkpoint must write: a bit for each page of the image that deferred commits have changed.
-// While there are such bits, commits change the view only (the library's, queue.ts).
+// What a checkpoint must write: a bit for each page of the image that deferred commits have
+// changed. While there are such bits, commits change the view only (the library's, queue.ts).
 //
 //   dirty   | 64 pages u64 | 64 pages u64 | ...      32 KiB, for the largest image
 

@@ -60,6 +60,7 @@ const ENTRY_MAGIC: u32 = 0x52544e45;
 const LOG_VERSION: u32 = 1;
 const WORD_BYTES: u32 = 12;
 const EINVAL: i32 = -22;
+
 /** `logCommit`: the entry is valid, but the image couldn't be written: nothing more may follow. */
 export const COMMITTED_IN_LOG: i32 = 1;
 
