@@ -25,6 +25,8 @@ import { bootSeconds } from "./clock.ts";
 export interface Around {
   /** Seconds of CLOCK_BOOTTIME. */
   clock?: () => number;
+  /** Seconds of CLOCK_REALTIME; only with `clock`. */
+  wall?: () => number;
   /** The kernel's boot id. */
   boot?: string;
   /** Stands between the core and the host functions. */
@@ -73,11 +75,13 @@ export class Core {
 
   #replaced(around: Around, all: Uint8Array): WebAssembly.ModuleImports {
     const made: WebAssembly.ModuleImports = {};
-    const { clock, boot } = around;
+    const { clock, wall, boot } = around;
     const { imports } = this.host;
     if (clock)
-      made.clock = (which: number) =>
-        which === 0 ? BigInt(Math.floor(clock())) * 1_000_000_000n : imports.clock!(which);
+      made.clock = (which: number) => {
+        const asked = which === 0 ? clock : wall;
+        return asked ? BigInt(Math.floor(asked())) * 1_000_000_000n : imports.clock!(which);
+      };
     if (boot !== undefined)
       made.slurp = (at: number, length: number, into: number, cap: number) => {
         if (Buffer.from(all.subarray(at, at + length)).toString() !== BOOT_PATH)
