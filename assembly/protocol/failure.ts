@@ -44,16 +44,21 @@ export function damageText(what: string): void {
   errorDetails();
   errorText('ways out: "berth adopt --from-cache --network ');
   errorBytes(call.network.at, call.network.bytes);
-  const parent = call.directory.bytes - call.network.bytes - 1;
-  if (parent > 0) {
-    errorText(" --data-dir ");
-    errorBytes(call.directory.at, parent);
-  }
+  whereText();
   errorText('" sets it aside and builds a new one from the results that the runtime keeps; ');
+  errorText("or stop all containers of this network on this node (drain it), and ");
+  errorText('"berth reset --network ');
+  errorBytes(call.network.at, call.network.bytes);
+  whereText();
   errorText(
-    "or stop all containers of this network on this node (drain it), move berth.state and ",
+    '" sets it aside, so that the next container begins afresh; keep these files for a report',
   );
-  errorText("berth.log out of ");
-  errorBytes(call.directory.at, call.directory.bytes);
-  errorText(", and start containers again; keep the moved files for a report");
+}
+
+// The directory, as a verb's option.
+function whereText(): void {
+  const parent = call.directory.bytes - call.network.bytes - 1;
+  if (parent <= 0) return;
+  errorText(" --data-dir ");
+  errorBytes(call.directory.at, parent);
 }

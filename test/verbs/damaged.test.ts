@@ -80,4 +80,19 @@ describe.each(berths)("$name: verbs on networks of which some are damaged", (bin
     expect(berth(binary, "metrics", "--data-dir", dir, "--output", file).status).toBe(1);
     expect(fs.readFileSync(file, "utf8")).toBe(said.out);
   });
+
+  it("the way out that an ADD's error names works as it stands", async () => {
+    const config = { cniVersion: "1.0.0", name: "b", ipam: { type: "berth", dataDir: dir } };
+    const n: Network = {
+      ...config,
+      ipam: { ...config.ipam, ranges: [[{ subnet: "10.5.0.0/28" }]] },
+    };
+    const p = pluginOf(caller, binary);
+    const refused = await p.add(n, "new");
+    expect(refused.error.code).toBe(102);
+    const { details } = told(binary, "show", "--data-dir", dir)[1]!.error as { details: string };
+    const way = /"berth (reset [^"]*)"/.exec(details)![1]!.split(" ");
+    expect(berth(binary, ...way).status).toBe(0);
+    expect((await p.add(n, "new")).ok).toBe(true);
+  });
 });
