@@ -30,8 +30,9 @@ const REASONS: readonly Reason[] = [
   {
     applies: ({ suite, what }) => suite === "store" && what === "64 at once",
     text:
-      "One half of the callers' allocations are computed while the disk syncs the other half's, " +
-      "and computing takes longer than the sync; on a slower disk the share is higher.",
+      "Computing an allocation takes longer than its share of a sync: one half of the callers' is " +
+      "computed while the disk syncs the other half's. A disk that is asked without a pause " +
+      "answers sooner, too: the row that computes as long as Berth shows both.",
   },
   {
     applies: ({ suite, what }) => suite === "store" && what === "1 at once",

@@ -120,12 +120,20 @@ class BareLog {
   }
 }
 
-function bareTurns(log: BareLog, bytes: number): Store {
+/** `work` is what each caller computes before it appends (microseconds). */
+function bareTurns(log: BareLog, bytes: number, work = 0): Store {
+  const compute = () => {
+    const until = performance.now() + work / 1000;
+    while (performance.now() < until);
+  };
   return {
-    name: "bare log, synced off the thread",
+    name: work > 0 ? "bare log, computing as long as Berth" : "bare log, synced off the thread",
     async round(owners, callers) {
       const caller = async (first: number) => {
-        for (let n = first; n < owners.length; n += callers) await log.later(bytes);
+        for (let n = first; n < owners.length; n += callers) {
+          if (work > 0) compute();
+          await log.later(bytes);
+        }
       };
       await Promise.all(Array.from({ length: callers }, (_, n) => caller(n)));
       return 0;
@@ -145,12 +153,21 @@ function bareNow(log: BareLog, bytes: number): Store {
   };
 }
 
-/** Bytes of the log that an allocation takes. */
-function entryBytes(dir: string): number {
+/** What an allocation takes without a disk: bytes of the log, and microseconds once it is warm. */
+function allocationAlone(dir: string): { bytes: number; work: number } {
   const store = berth(join(dir, "measure"), "never");
+  const pools = [store.ipam.pool(PREFIX)];
+  const thousand = (round: number) => {
+    const owners = Array.from({ length: 1000 }, (_, n) => ownerOf(round, n));
+    const begun = performance.now();
+    for (const owner of owners) store.ipam.allocate({ owner, pools });
+    return performance.now() - begun;
+  };
   try {
-    for (let n = 0; n < 1000; n++) store.ipam.allocate({ owner: ownerOf(1, n), pools: [PREFIX] });
-    return Math.round(store.ipam.stats().logBytes / 8000) * 8;
+    thousand(1);
+    const bytes = Math.round(store.ipam.stats().logBytes / 8000) * 8;
+    const times = Array.from({ length: 30 }, (_, n) => thousand(n + 2));
+    return { bytes, work: medianOf(times.slice(10)) };
   } finally {
     store.close();
   }
@@ -165,13 +182,14 @@ const suite = "store";
 async function durable(callers: number, { quick, seed, peers, install }: Context): Promise<Row[]> {
   const dir = mkdtempSync(join(tmpdir(), "berth-store-"));
   try {
-    const bytes = entryBytes(dir);
+    const { bytes, work } = allocationAlone(dir);
     const table = `durable allocate, ${callers} at once (${bytes} bytes of log each)`;
     const other = peers ? peerStores(dir, install) : { stores: [], missing: [] };
     const stores: Store[] = [
       berth(dir, "always"),
       bareTurns(new BareLog(join(dir, "later"), bytes), bytes),
       bareNow(new BareLog(join(dir, "now"), bytes), bytes),
+      bareTurns(new BareLog(join(dir, "computing"), bytes), bytes, work),
       ...other.stores,
     ];
     const times = await roundsOf(stores, callers, quick ? 3 : 40, seed);
