@@ -30,8 +30,8 @@ const REASONS: readonly Reason[] = [
   {
     applies: ({ suite, what }) => suite === "store" && what === "64 at once",
     text:
-      "Computing an allocation takes longer than its share of a sync: one half of the callers' is " +
-      "computed while the disk syncs the other half's. A disk that is asked without a pause " +
+      "Computing an allocation takes longer than its share of a sync: one half of the callers' " +
+      "is computed while the disk syncs the other half's. A disk that is asked without a pause " +
       "answers sooner, too: the row that computes as long as Berth shows both.",
   },
   {
