@@ -83,7 +83,7 @@ function makeOrder(kind: u32, idBytes: u32, ifBytes: u32, nameBytes: u32, now: u
   o.netns = 0;
   o.reserveFor = 0;
   o.flags = 0;
-  o.seek = false;
+  o.seek = true;
   o.now = now;
   return o;
 }

@@ -36,11 +36,13 @@ export function anchorOf(now: u32): u64 {
 }
 
 /**
- * Before a commit: takes the anchor anew where that is due. `often`: looks for drift in every call,
- * which asks the wall clock; else once a second, for a library that commits a million times in it.
+ * Before a commit at `moment` (seconds of CLOCK_BOOTTIME; 0 = the clock is asked): takes the anchor
+ * anew where that is due. `often`: looks for drift in every call, which asks the wall clock; else
+ * once a second, for a library that commits a million times in it.
  */
-export function anchorTouch(now: u32, often: bool): void {
+export function anchorTouch(moment: u32, often: bool): void {
   if (journalCount() == 0 || (word(H_RESERVED) | word(H_COOLING)) == 0) return;
+  const now = moment != 0 ? moment : <u32>(host.clock(0) / 1000000000);
   const old = word(H_ANCHOR);
   const age = now - <u32>(old >> 32);
   if (old != 0 && !often && now == looked) return;

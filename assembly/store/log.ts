@@ -299,7 +299,7 @@ export function flagsAfter(synced: bool): u32 {
  */
 export function logCommit(always: bool, durable: bool): i32 {
   if (journalCount() == 0) return 0;
-  anchorTouch(<u32>(host.clock(0) / 1000000000), true);
+  anchorTouch(0, true);
   const synced = always || (durable && journalIsMust());
   const number = appliedNumber() + 1;
   let status = logMakeRoom(synced);

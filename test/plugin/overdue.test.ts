@@ -64,6 +64,27 @@ describe.each(clockHosts)("$name", ({ world }) => {
   }, 120_000);
 });
 
+test("library: no cool-down is cut short while 200 others' reservations are due before the pool's own", () => {
+  const path = join(fs.mkdtempSync(join(tmpdir(), "berth-overdue-")), "lib");
+  let now = 1000;
+  const ipam = openIpamAround(path, {}, { clock: () => now });
+  try {
+    ipam.pool("10.8.0.0/24", { name: "others" });
+    ipam.pool("10.9.0.0/31", { name: "own", cooldown: 100_000 });
+    for (let n = 0; n < 200; n++) ipam.reserve(`ns/o-${n}`, { pools: ["others"], ttl: 60 });
+    ipam.reserve("ns/own", { pools: ["own"], ttl: 120 });
+    const { addresses } = ipam.allocate({ owner: "cools", pools: ["own"] });
+    ipam.release("cools");
+    now += 121;
+    const other = ipam.allocate({ owner: "x", pools: ["own"] }).addresses;
+    expect(other).not.toEqual(addresses);
+    expect(ipam.allocate({ owner: "y", pools: ["own"] }).addresses).toEqual(addresses);
+  } finally {
+    ipam.close();
+    fs.rmSync(join(path, ".."), { recursive: true });
+  }
+});
+
 const NOW = 1000;
 /** More than an ADD looks through (16,384), and more than it collects at once (3,200). */
 const FULL = "10.129.0.0/17";
