@@ -7,6 +7,13 @@ export const WINDOW_BASE = 65536;
 export const WINDOW_END = 1073741824;
 /** Bytes of memory above the window: static data and the scratch of one instance. */
 export const SCRATCH_BYTES = 33554432;
+/** First byte of static data (asconfig.json's memoryBase). */
+export const STATIC_BASE = 1073745920;
+/**
+ * First byte of a plugin's scratch: below it, behind static data, the native host lays its own
+ * program (native/layout.ld).
+ */
+export const SCRATCH_BASE = 1074790400;
 
 /**
  * What `begin` and `finish` answer: the process exit status, or "take the lock, then call finish".

@@ -1,14 +1,14 @@
 // Scratch: the memory of one instance above the window, handed out upwards and never given back
 // one by one. A plugin call fills it once and exits; a long-lived host rewinds it between calls.
 //
-//   1 GiB                                                       1 GiB + SCRATCH_BYTES
-//   | static data | notes, texts, ranges, results ... ->   <- large tables, error texts |
+//   SCRATCH_BASE                                              1 GiB + SCRATCH_BYTES
+//   | notes, texts, ranges, results ... ->      <- large tables, error texts |
 //
 // The host maps it lazily, so what isn't touched costs nothing, and each page that is touched costs
 // a page fault: what the usual call doesn't touch is taken from the far end, so that what it does
 // touch lies together.
 import { damaged } from "./fault";
-import { SCRATCH_BYTES, WINDOW_END } from "./numbers";
+import { SCRATCH_BASE, SCRATCH_BYTES, WINDOW_END } from "./numbers";
 
 let top: usize = 0;
 let limit: usize = 0;
@@ -19,9 +19,10 @@ export function scratchAssign(from: usize, bytes: usize): void {
   limit = from + bytes;
 }
 
-/** The default piece of a module that runs alone: all above its static data. */
+/** The default piece of a module that runs alone: all of it. */
 export function scratchAssignAll(): void {
-  scratchAssign(__heap_base, <usize>WINDOW_END + <usize>SCRATCH_BYTES - __heap_base);
+  if (__heap_base > <usize>SCRATCH_BASE) damaged("static data reaches into scratch memory");
+  scratchAssign(SCRATCH_BASE, <usize>WINDOW_END + <usize>SCRATCH_BYTES - <usize>SCRATCH_BASE);
 }
 
 /**

@@ -1,12 +1,12 @@
 // The native host: the process around cni.wasm (compiled to C by wasm2c). It owns the memory map,
 // the lock of a network, and what happens when the core traps. It decides nothing.
 //
-//   WASM_RT_BASE          + 64 KiB                        + 1 GiB              + SCRATCH_BYTES
-//   | nothing mapped      | window: image, mapped by view | static data, scratch | nothing mapped
+//   WASM_RT_BASE     + 64 KiB                         + 1 GiB                     + SCRATCH_BYTES
+//   | nothing mapped | window: image, mapped by view | static data, code, scratch | nothing mapped
 //
-// The base is a constant far from everything else: the executable isn't position-independent, its
-// code lies below, and the kernel puts stack, vDSO and its own choices near the top. Static data
-// and scratch are sections of the executable, linked to their place, so exec maps them. Nothing
+// The base is a constant far from everything else: the executable isn't position-independent, and
+// the kernel puts stack, vDSO and its own choices near the top. Static data and scratch are
+// sections of the executable, linked to their place (native/layout.ld), so exec maps them. Nothing
 // else is reserved, no page is touched before it is used, and whatever isn't mapped is a SIGSEGV,
 // which ends in `fault`.
 //
@@ -42,7 +42,7 @@ char **arguments;
 int argumentCount;
 
 /** Static data and scratch, as linked (the assembler file that scripts/native.mjs writes). */
-extern char berthStatic[], berthScratchEnd[];
+extern char berthStatic[], berthScratch[];
 
 static w2c_cni core;
 static wasm_rt_memory_t linear = {
@@ -89,10 +89,9 @@ static void catchFaults(void) {
   sigaltstack(&stack, NULL);
   // SA_NODEFER: the handler leaves by longjmp, so the signal must not stay blocked.
   struct sigaction fault = {.sa_handler = onFault, .sa_flags = SA_ONSTACK | SA_NODEFER};
+  // The two that memory can raise: wasm2c's code checks divisions before it does them.
   sigaction(SIGSEGV, &fault, NULL);
   sigaction(SIGBUS, &fault, NULL);
-  sigaction(SIGFPE, &fault, NULL);
-  sigaction(SIGILL, &fault, NULL);
   fault.sa_handler = SIG_IGN;
   fault.sa_flags = 0;
   sigaction(SIGPIPE, &fault, NULL);
@@ -245,7 +244,7 @@ int main(int count, char **all) {
   argumentCount = count > 0 ? count - 1 : 0;
   arguments = all + 1;
   catchFaults();
-  if (berthStatic != memory(WINDOW_END) || berthScratchEnd != berthStatic + SCRATCH_BYTES)
+  if (berthStatic != memory(STATIC_BASE) || berthScratch != memory(SCRATCH_BASE))
     internalFault();  // linked in another way than scripts/native.mjs does
   static int begun, faulting;
   static u32 status;

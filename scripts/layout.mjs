@@ -1,11 +1,7 @@
-// Where the linker puts what: code and data of the native plugin that a usual call never touches
-// go behind what it does touch. A page fault costs 1 to 2 us, and the kernel maps 64 KiB of a
-// program at one; an ADD is some thirty of them unless they are kept together.
-//
-//   0x400000   headers, .text, .rodata    what ADD, DEL and CHECK run
-//              .text.rare                 verbs, foreign directories, rebuilding, errors
-//   then       .data, .bss                one page
-//   window + 1 GiB                        static data, scratch, .sbss.rare
+// Which code of the native plugin is rare, and how it is linked: what a usual call never touches
+// goes behind what it does touch. A page fault costs 1 to 3 us, and the kernel maps 64 KiB of a
+// program at one; an ADD is some thirty of them unless they are kept together. native/layout.ld
+// draws the map.
 import { join } from "node:path";
 
 /**
@@ -59,12 +55,15 @@ export function markRare(text) {
   return marked;
 }
 
-/** Tells the linker where a section begins. */
-export function place(section, address) {
+function place(section, address) {
   return `-Wl,--section-start=${section}=0x${address.toString(16)}`;
 }
 
-/** Flags for a program whose scratch ends at `end`: rare code behind the usual, rare data there. */
-export function layoutFlags(root, end) {
-  return [`-Wl,-T,${join(root, "native/layout.ld")}`, place(".sbss.rare", end)];
+/**
+ * Flags for the linker. With musl, statically: the map of native/layout.ld. Otherwise the linker's
+ * own script, and what must lie at its place: static data and scratch, at these addresses.
+ */
+export function layoutFlags({ root, musl, statics, scratch }) {
+  if (musl) return [`-Wl,-T,${join(root, "native/layout.ld")}`];
+  return [place(".berth_static", statics), place(".berth_scratch", scratch)];
 }

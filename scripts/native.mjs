@@ -10,7 +10,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { layoutFlags, markRare, place } from "./layout.mjs";
+import { layoutFlags, markRare } from "./layout.mjs";
 
 const run = promisify(execFile);
 
@@ -74,6 +74,14 @@ export function findCompiler() {
   return null;
 }
 
+/** Is the program linked with musl, statically? */
+function isMusl() {
+  const { command, flags } = findCompiler();
+  if (!flags.includes("-static")) return false;
+  const machine = spawnSync(command, [...flags, "-dumpmachine"], { encoding: "utf8" });
+  return /musl/.test(command) || /musl/.test(machine.stdout);
+}
+
 /** C `#define`s of every constant in assembly/numbers.ts. */
 export function numbersHeader() {
   const text = readFileSync(join(root, "assembly/numbers.ts"), "utf8");
@@ -87,7 +95,7 @@ function constant(name) {
   return Number(numbersHeader().match(new RegExp(`^#define ${name} (\\d+)$`, "m"))[1]);
 }
 
-/** The static data of a translated module: the bytes from WINDOW_END on, from its own C text. */
+/** The static data of a translated module: the bytes from STATIC_BASE on, from its own C text. */
 function staticData(text) {
   const arrays = new Map();
   for (const [, name, bytes] of text.matchAll(/^static const u8 (\w+)\[\] = \{([^}]*)\};/gm))
@@ -99,7 +107,7 @@ function staticData(text) {
         .filter(Boolean)
         .map(Number),
     );
-  const from = constant("WINDOW_END");
+  const from = constant("STATIC_BASE");
   const loads = [...text.matchAll(/^ {2}LOAD_DATA\(.*, (\d+)u, (\w+), (\d+)\);$/gm)];
   const end = Math.max(0, ...loads.map(([, at, , length]) => Number(at) + Number(length) - from));
   const data = Buffer.alloc(Math.ceil(end / 16) * 16);
@@ -117,27 +125,23 @@ function staticData(text) {
  */
 function placeStatics(name, dir) {
   const data = staticData(readFileSync(join(dir, `${name}.c`), "utf8"));
-  const at = MEMORY_BASE + constant("WINDOW_END");
   const lines = [
-    '.section .berth_static,"aw",%progbits',
+    '.section .berth_static,"a",%progbits',
     ".globl berthStatic",
     "berthStatic:",
     ...[...data].map((byte) => `.byte ${byte}`),
     '.section .berth_scratch,"aw",%nobits',
-    `.skip ${constant("SCRATCH_BYTES") - data.length}`,
-    ".globl berthScratchEnd",
-    "berthScratchEnd:",
+    ".globl berthScratch",
+    "berthScratch:",
+    `.skip ${constant("WINDOW_END") + constant("SCRATCH_BYTES") - constant("SCRATCH_BASE")}`,
     '.section .note.GNU-stack,"",%progbits',
   ];
   const source = join(dir, `${name}_data.S`);
   replaceFile(source, `${lines.join("\n")}\n`);
-  const end = at + constant("SCRATCH_BYTES");
-  return [
-    source,
-    place(".berth_static", at),
-    place(".berth_scratch", at + data.length),
-    ...layoutFlags(root, end),
-  ];
+  const statics = MEMORY_BASE + constant("STATIC_BASE");
+  const scratch = MEMORY_BASE + constant("SCRATCH_BASE");
+  if (statics + data.length > scratch) throw new Error("static data reaches into scratch memory");
+  return [source, ...layoutFlags({ root, musl: isMusl(), statics, scratch })];
 }
 
 /** Writes a file whole or not at all: others may be building at the same time. */

@@ -152,7 +152,7 @@ export function jsonScalar(object: i32, name: string): i32 {
   let found = 0;
   const last = jsonNext(object);
   for (let key = object + 1; key < last; key = jsonNext(key + 1))
-    if (sameKey(key, name) && jsonKind(key + 1) != JSON_NULL) found = key + 1;
+    if (maybe(key, name) && sameKey(key, name) && jsonKind(key + 1) != JSON_NULL) found = key + 1;
   return found;
 }
 
@@ -162,8 +162,13 @@ export function jsonRaw(object: i32, name: string): i32 {
   let found = 0;
   const last = jsonNext(object);
   for (let key = object + 1; key < last; key = jsonNext(key + 1))
-    if (sameKey(key, name)) found = key + 1;
+    if (maybe(key, name) && sameKey(key, name)) found = key + 1;
   return found;
+}
+
+// A key that is looked at in vain, as most are, is told apart by its length.
+function maybe(key: i32, name: string): bool {
+  return jsonBytes(key) == name.length || !jsonPlain(key);
 }
 
 /** What jsonInteger found. */

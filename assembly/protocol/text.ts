@@ -108,6 +108,12 @@ export function textString(s: string): void {
   if (s.length <= t.cap - t.length) {
     // ASCII, as nearly all of them are: straight into the buffer.
     const into = t.at + t.length;
+    for (; i + 4 <= s.length; i += 4) {
+      let four = load<u64>(p + ((<usize>i) << 1));
+      if ((four & 0xff80ff80ff80ff80) != 0) break;
+      four |= four >> 8;
+      store<u32>(into + i, <u32>(four & 0xffff) | <u32>((four >> 16) & 0xffff0000));
+    }
     for (; i < s.length; i++) {
       const c = load<u16>(p + ((<usize>i) << 1));
       if (c >= 0x80) break;

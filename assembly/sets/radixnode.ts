@@ -22,7 +22,7 @@
 
 import { damaged } from "../fault";
 import { arenaFree, arenaTake } from "../image/arena";
-import { journalIsOpen, putWord, word } from "../image/image";
+import { imageBase, journalIsOpen, putWord, word } from "../image/image";
 
 export const TAG_LONE: u32 = 1;
 export const TAG_FAR: u32 = 2;
@@ -126,8 +126,10 @@ export function visitLeaf(leaf: u32): void {
 /** Keys of a leaf, counted bit by bit. */
 export function leafKeys(leaf: u32): u64 {
   let keys: u64 = 0;
-  for (let at = leaf + AT_WORDS; at < leaf + NODE_BYTES; at += 8) {
-    const bits = word(at);
+  word(leaf + NODE_BYTES - 8); // the whole leaf lies in the image
+  const from = imageBase() + leaf + AT_WORDS;
+  for (let at = from; at < from + <usize>(NODE_BYTES - AT_WORDS); at += 8) {
+    const bits = load<u64>(at);
     // Most words are empty or full, and counting bits is a dozen operations on many machines.
     if (bits == u64.MAX_VALUE) keys += 64;
     else if (bits != 0) keys += popcnt(bits);

@@ -11,7 +11,7 @@
 // Cost: about 0.2 ms a call. All calls of a process share one memory of 1 GiB, whose scratch part
 // is zeroed before each of them; a memory of its own would cost 5 ms.
 import { readFileSync } from "node:fs";
-import { EXIT_ERROR, NEED_CALL, NEED_LOCK, WINDOW_END } from "../../assembly/numbers.ts";
+import { EXIT_ERROR, NEED_CALL, NEED_LOCK, SCRATCH_BASE } from "../../assembly/numbers.ts";
 import { buildPath, type CniExports, MEMORY_PAGES } from "../../src/wasm.ts";
 import type { Machine } from "./machine.ts";
 
@@ -23,6 +23,8 @@ const EEXIST = -17;
 /** Scratch memory that most calls touch, and what is looked at behind it. */
 const SCRATCH_USED = 1 << 21;
 const SCRATCH_PROBE = 1 << 18;
+/** Of the far end, where tables lie that must begin as zeros. */
+const FAR_USED = 1 << 18;
 
 interface File {
   cache: Buffer;
@@ -170,8 +172,9 @@ const zeros = Buffer.alloc(SCRATCH_PROBE);
 /** The memory of all calls, its scratch part zeroed as that of a new process. */
 export function freshMemory(): WebAssembly.Memory {
   memory ??= new WebAssembly.Memory({ initial: MEMORY_PAGES, maximum: MEMORY_PAGES });
-  const scratch = Buffer.from(memory.buffer, WINDOW_END);
+  const scratch = Buffer.from(memory.buffer, SCRATCH_BASE);
   scratch.fill(0, 0, SCRATCH_USED);
+  scratch.fill(0, scratch.length - FAR_USED);
   if (!scratch.subarray(SCRATCH_USED, SCRATCH_USED + SCRATCH_PROBE).equals(zeros)) scratch.fill(0);
   return memory;
 }
