@@ -234,6 +234,39 @@ describe.each(clockHosts)("$name", ({ world }) => {
     expect(await add(config, "f", WEB)).toBe("10.9.0.2");
   });
 
+  test("mode static: its address is the name's until the time is over, then anybody's", async () => {
+    const addresses = [{ address: "10.9.0.5/28" }, { address: "fd00:9::5/120" }];
+    const config = net({ mode: "static", addresses, cooldown: "2h", ...all }, []);
+    const both = "10.9.0.5 fd00:9::5";
+    expect(await add(config, "a", WEB)).toBe(both);
+    expect(await add(config, "b", WEB)).toMatch(
+      /^11 try again later: 10\.9\.0\.5, .* is still held/,
+    );
+    await del(config, "a");
+    w.real += 999_999n * SECOND;
+    expect(await add(config, "b", "default/web-1")).toMatch(/^111 .* is reserved for pod default/);
+    expect(await add(config, "b", WEB)).toBe(both);
+    await del(config, "b");
+    w.boot += 86_401n * SECOND;
+    expect(await add(config, "c")).toBe(both);
+    // Without a name it cools.
+    await del(config, "c");
+    expect(await add(config, "d", WEB)).toMatch(/^111 static address 10\.9\.0\.5 cools down for /);
+    w.boot += 7_201n * SECOND;
+    expect(await add(config, "d", WEB)).toBe(both);
+  });
+
+  test("a wall clock that jumps either way ends no reservation early", async () => {
+    const config = net({ ...all, policy: "first" });
+    await add(config, "a", WEB);
+    await del(config, "a", WEB);
+    for (const [n, days] of [4000, -8000, 4000].entries()) {
+      w.real += BigInt(days) * 86_400n * SECOND;
+      expect(await add(config, `b${n}`)).toBe(`10.9.0.${3 + n}`);
+    }
+    expect(await add(config, "c", WEB)).toBe("10.9.0.2");
+  });
+
   test("what reserve can't mean is refused with what would be right", async () => {
     const said = async (reserve: unknown) => add(net({ reserve }), "x");
     expect(await said(7)).toBe('999 ipam.reserve 7 is no object: use {"for": "24h"}');
