@@ -2,7 +2,7 @@
 
 import { bare, parse } from "../plugin/support/address.ts";
 import type { Outcome } from "../support/memoryhost.ts";
-import { OURS, RESERVE_FOR, settle, settleStatic } from "./fixed.ts";
+import { narrow, OURS, POOL, RESERVE_FOR, settle, settleStatic } from "./fixed.ts";
 import type { Answer, Ask, Wanted } from "./model.ts";
 import { staticVariant, type Variant } from "./network.ts";
 import { ownerOf, type Step, wantedOf } from "./steps.ts";
@@ -36,11 +36,12 @@ export function variantOf(step: Step, config: Variant): Variant {
   return staticVariant(config, step.statics.map(wanted));
 }
 
-function annotationsOf({ fix, asked }: Of<"add">): Record<string, string> | undefined {
-  if (!fix && !asked) return undefined;
+function annotationsOf({ fix, asked, pool }: Of<"add">): Record<string, string> | undefined {
+  if (!fix && !asked && !pool) return undefined;
   const notes: Record<string, string> = { "example.org/other": "[" };
   if (fix) notes[fix.by] = fix.by === OURS ? fix.addresses.join() : JSON.stringify(fix.addresses);
   if (asked) notes[RESERVE_FOR] = asked.text;
+  if (pool) notes[POOL] = pool.join();
   return notes;
 }
 
@@ -54,11 +55,15 @@ export function askOf(step: Of<"add">, config: Variant): Ask | RegExp {
     ? settleStatic(config)
     : settle(config, fix?.addresses.map(wanted) ?? []);
   if (list instanceof RegExp) return list;
+  const [narrowed, still] = narrow(config, step.pool ?? []);
+  for (const { fixed } of list) {
+    if (fixed) fixed.set = narrowed.sets.find(({ index }) => index === fixed.set.index)!;
+  }
   const isFixed = (one: Wanted) =>
     list.some(({ family, value }) => family === one.family && value === one.value);
   const others = wantedOf(step.ips).map(wanted);
   const all = [...list, ...others.filter((one) => !isFixed(one))];
-  return { owner: ownerOf(step), ifname, name, wanted: all, config, said };
+  return { owner: ownerOf(step), ifname, name, wanted: all, config: narrowed, still, said };
 }
 
 /** The config of a step as the runtime hands it over. */

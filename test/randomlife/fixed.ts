@@ -4,10 +4,11 @@
 
 import type { Family, RangeSpec, SetSpec } from "../support/ledger.ts";
 import { isExcluded, isGateway, rangeOf, type Wanted } from "./model.ts";
-import { subnetOf, type Variant } from "./network.ts";
+import { rangeName, subnetOf, type Variant } from "./network.ts";
 
 export const OURS = "berth.dev/addresses";
 export const CALICO = "cni.projectcalico.org/ipAddrs";
+export const POOL = "berth.dev/pool";
 export const RESERVE_FOR = "berth.dev/reserve-for";
 
 function inSubnet(family: Family, range: RangeSpec, { family: own, value }: Wanted): boolean {
@@ -64,6 +65,21 @@ export function settle(config: Variant, addresses: readonly Wanted[]): Wanted[] 
     return / is in no subnet of this network: /;
   }
   return all;
+}
+
+/**
+ * The config as a pod sees it whose annotation names these ranges: a set of which some are named has
+ * only those. Which sets that are.
+ */
+export function narrow(config: Variant, names: readonly string[]): [Variant, Set<number>] {
+  const narrowed = new Set<number>();
+  const sets = config.sets.map((set) => {
+    const ranges = set.ranges.filter((_, n) => names.includes(rangeName(set.index, n)));
+    if (ranges.length === 0) return set;
+    narrowed.add(set.index);
+    return { ...set, ranges };
+  });
+  return [{ ...config, sets }, narrowed];
 }
 
 /** The requests of mode static: one for each range set. */

@@ -60,6 +60,8 @@ export interface Ask {
   wanted: Wanted[];
   config: Variant;
   said: Said;
+  /** Range sets that are narrowed for this pod: their round doesn't go on. */
+  still?: ReadonlySet<number>;
   /** An operator's: it is kept for the name for so many seconds, and nobody holds it. */
   keep?: number;
 }
@@ -75,6 +77,8 @@ interface Choice {
   only?: bigint;
   /** It comes back to its name: that is no part of the round. */
   claim?: boolean;
+  /** It was asked for as host-local has it: the round goes on behind it. */
+  asked?: boolean;
   /** It was fixed: that is no part of the round, either. */
   fixed?: RangeSpec;
   /** Why none is given; `must`: none may be given. */
@@ -258,7 +262,7 @@ export class Model {
       return { ...never, error: /^failed .*requested ip .* is subnet's gateway/ };
     if (isExcluded(range, value)) return { ...never, error: /requested ip .* is excluded/ };
     const place = this.places.get(keyOf(set.family, value));
-    const mine = { allows: (v: bigint) => v === value, only: value, must: false };
+    const mine = { allows: (v: bigint) => v === value, only: value, asked: true, must: false };
     if (!place) return mine;
     const taken = /requested IP address .* is not available in range set/;
     if (place.state !== "held" && name !== "" && place.whose.name === name) return mine;
@@ -368,6 +372,7 @@ export class Model {
           throw new Fault(`${shown}: prefix /${given.length} and gateway ${given.gateway}`);
       }
       if (choice.claim || choice.fixed) continue;
+      if (ask.still?.has(set.index) && !choice.asked) continue;
       const value = given?.value ?? choice.only;
       moved.set(set.index, value === undefined ? "unknown" : { family: set.family, value });
     }

@@ -72,14 +72,19 @@ export function staticVariant(
   return { ...one, sets, json: { ...one.json, ipam } };
 }
 
-function rangeJson(family: Family, r: RangeSpec): object {
+/** What a range is called: by its set and its place there. */
+export function rangeName(set: number, range: number): string {
+  return `set${set}-range${range}`;
+}
+
+function rangeJson(family: Family, r: RangeSpec, name: string): object {
   const { base, length } = subnetOf(family, r);
   const exclude = r.excludes.flatMap(([from, to]) =>
     Array.from({ length: Number(to - from) + 1 }, (_, n) => text(family, from + BigInt(n))),
   );
   const ends = { rangeStart: text(family, r.start), rangeEnd: text(family, r.end) };
   const gateway = text(r.gateway![1], r.gateway![0]);
-  return { subnet: `${text(family, base)}/${length}`, ...ends, gateway, exclude };
+  return { subnet: `${text(family, base)}/${length}`, ...ends, gateway, exclude, name };
 }
 
 /**
@@ -135,7 +140,9 @@ function variant(
     reboot: keeps ? pick(["release", "keep"] as const) : ("release" as const),
     statusWhenFull: pick(["ready", "unavailable"] as const),
   };
-  const ranges = sets.map(({ family, ranges: all }) => all.map((r) => rangeJson(family, r)));
+  const ranges = sets.map(({ family, ranges: all, index }) =>
+    all.map((r, n) => rangeJson(family, r, rangeName(index, n))),
+  );
   const json = {
     cniVersion: "1.1.0",
     name: "life",

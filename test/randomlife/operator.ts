@@ -70,7 +70,8 @@ function keysOf(model: Model, whose: Allocation): string[] {
  */
 function letGo(model: Model, settings: Variant, whose: Allocation, keys: string[]): boolean {
   let named = whose.reserveFor > 0 || isSaid(whose);
-  model.owners.delete(whose.owner);
+  // The owner may have come again since: that is another record.
+  if (model.owners.get(whose.owner) === whose) model.owners.delete(whose.owner);
   whose.changed = ++model.changes;
   for (const key of keys) {
     const place = model.places.get(key)!;

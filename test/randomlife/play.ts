@@ -245,7 +245,7 @@ export class Life {
     const had = model.owners.has(owner);
     let named = false;
     if (!had && held.length > 0) {
-      const ips = config.sets.map((set) => {
+      const ips = ask.config.sets.map((set) => {
         const p = held.find((one) => one.set === set.index);
         if (!p) throw new Fault(`${owner} holds nothing of range set ${set.index}`);
         return {

@@ -5,7 +5,7 @@
 import { owner as ownerNumber } from "../support/world.ts";
 import { CALICO, OURS } from "./fixed.ts";
 import { type Model, rangeOf, type Wanted } from "./model.ts";
-import { subnetOf, text, type Variant } from "./network.ts";
+import { rangeName, subnetOf, text, type Variant } from "./network.ts";
 
 /** A file operation at which the process is killed or gets an error, or a lock that isn't given. */
 export interface Trouble {
@@ -27,6 +27,8 @@ export type Step = { config: number; trouble?: Trouble } & (
       /** Addresses that an annotation fixes; a time that one asks for. */
       fix?: { by: string; addresses: string[] };
       asked?: { text: string; seconds: number };
+      /** Ranges from which an annotation wants the others. */
+      pool?: string[];
       /** Mode static, with these addresses. */
       statics?: string[];
       /** Its network namespace; without it the plugin can't tell. */
@@ -145,7 +147,11 @@ export class Steps {
       return [...new Set(all.map(({ family, value }) => text(family, value)))];
     };
     if (dice === 0) return { statics: addresses(1 + this.#random(3)), ips: [] };
-    const asked = this.#random(12) === 0 ? { asked: this.#pick(ASKED) } : {};
+    const times = this.#random(12) === 0 ? { asked: this.#pick(ASKED) } : {};
+    const set = this.#pick(config.sets);
+    const names = set.ranges.map((_, n) => rangeName(set.index, n));
+    const pool = this.#random(12) === 0 ? { pool: [this.#pick(names)] } : {};
+    const asked = { ...times, ...pool };
     if (dice > 4) return asked;
     const by = this.#pick([OURS, CALICO]);
     const all = addresses(1 + this.#random(by === OURS ? 3 : 2));
