@@ -6,7 +6,8 @@ import type { RangeSpec, SetSpec } from "../support/ledger.ts";
 import { call, Disk, freshMemory, type Outcome } from "../support/memoryhost.ts";
 import { randomFrom } from "../support/world.ts";
 import { answerOf, askOf, configOf, environment, variantOf, wanted } from "./calls.ts";
-import { adopt, compare, type Dump, dumpOf, type Gap, heldIn } from "./compare.ts";
+import { Clocks } from "./clocks.ts";
+import { adopt, compare, type Dump, dumpOf, heldIn } from "./compare.ts";
 import { type Allocation, type Ask, Fault, keyOf, Model, rangeOf } from "./model.ts";
 import { resultOf, type Variant } from "./network.ts";
 import { releasePart, releaseVerb, reservePart, reserveVerb, wordsOf } from "./operator.ts";
@@ -16,9 +17,6 @@ import { ownerOf, type Step, type Trouble } from "./steps.ts";
 
 type Verb = "ADD" | "DEL" | "CHECK" | "GC" | "STATUS";
 type Of<K extends Step["do"]> = Extract<Step, { do: K }>;
-
-/** 2026: a wall clock before isn't believed. */
-const RELEASED = 1_767_225_600;
 
 /** How a call lets containers go, and whether it syncs that. */
 type How = Manner & Pick<Variant, "sync">;
@@ -46,17 +44,14 @@ export class Life {
   #settings: Variant | undefined;
   /** The step never came to opening the files. */
   #unopened = false;
-  /** How far the wall clock was ahead of the other in this boot, and in the last call that wrote. */
-  #offsets: number[];
-  #seen: number;
+  readonly #clocks: Clocks;
 
   constructor(configs: readonly Variant[], wall: number) {
     this.#configs = configs;
     this.disk.wall = wall;
     this.disk.machine = this.pods.machine;
     this.disk.node = this.model.node;
-    this.#offsets = [wall];
-    this.#seen = wall;
+    this.#clocks = new Clocks(this.disk);
   }
 
   #call(verb: Verb, env: Record<string, string>, config: object, trouble: Trouble = {}): Outcome {
@@ -116,8 +111,7 @@ export class Life {
       this.disk.now += step.seconds;
       this.model.now += step.seconds;
     } else if (step.do === "wall") {
-      this.disk.wall += step.seconds;
-      this.#offsets.push(this.disk.wall);
+      this.#clocks.jump(step.seconds);
     } else if (step.do === "reboot") this.#reboot(step, config);
     else if (step.do === "add") this.#addPod(step, variantOf(step, config));
     else if (step.do === "del") {
@@ -148,7 +142,7 @@ export class Life {
   #reboot(step: Of<"reboot">, config: Variant): void {
     const { disk, model } = this;
     const real = disk.wall + disk.now;
-    const gap = this.#gap(step);
+    const gap = this.#clocks.gap(step.down, step.now, step.cut !== undefined);
     this.pods.reboot();
     if (gap.cut) this.#settings = undefined;
     if (step.cut === undefined) disk.flush();
@@ -160,23 +154,9 @@ export class Life {
     disk.wall = real + step.down - disk.now;
     this.#opener = config;
     adopt(model, this.dump(), was, gap, config.reboot === "keep");
-    this.#offsets = [disk.wall];
-    this.#seen = disk.wall;
+    this.#clocks.booted();
     for (const at of step.kills) this.#call("STATUS", {}, config.json, { at });
     this.check();
-  }
-
-  /** What the wall clock says of the time that the machine is down. */
-  #gap(step: Of<"reboot">): Gap {
-    const { disk } = this;
-    const cut = step.cut !== undefined;
-    const seen = cut ? Math.min(...this.#offsets) : this.#seen;
-    const jump = disk.wall - seen;
-    const believed = disk.wall + disk.now >= RELEASED;
-    const down = believed ? Math.max(0, step.down + Math.max(0, jump)) : 0;
-    const still = this.#offsets.every((offset) => offset === disk.wall);
-    const exact = believed && still && step.down >= 0;
-    return { passed: disk.now + down, exact, now: step.now, cut };
   }
 
   /** Did the call come to an end as if nothing had happened? Else its files tell how far it came. */
@@ -197,7 +177,7 @@ export class Life {
   // A network that is never synced begins its log anew without syncing the image: with that it
   // may lose what an earlier config had synced.
   #promise({ sync }: How, changed: boolean, named: boolean): void {
-    if (changed) this.#seen = this.disk.wall;
+    if (changed) this.#clocks.wrote();
     if (this.#configs.some((config) => config.sync === "never")) return;
     if (named || (changed && sync === "always")) this.model.durable();
   }
