@@ -86,6 +86,8 @@ export class Steps {
   #recent: (Who & { pod: string; config: number })[] = [];
   #count = 0;
   #namespaces = 0;
+  /** Looks of `berth gc` that are to come. */
+  #looks = 0;
   #config = 0;
   /** Of 100 steps so many are ADDs: the network fills and empties in turns. */
   #adds = 50;
@@ -229,6 +231,12 @@ export class Steps {
     return { do: "gc", config, keep, key, ...this.#trouble() };
   }
 
+  /** `berth gc`, and soon again: two looks are what frees. */
+  #collectDead(config: number, looks = this.#looks): Step {
+    this.#looks = looks - 1;
+    return { do: "collect", config };
+  }
+
   /** What an operator does by hand. */
   #operator(config: number): Step {
     const places = [...this.#model.places.values()];
@@ -266,9 +274,14 @@ export class Steps {
     if (dice < 20) return this.#collect(config);
     if (dice < 80) return this.#look(config);
     if (dice < 90 && this.#scope.trouble) return this.#operator(config);
-    if (dice < 98 && this.#scope.trouble) return { do: "collect", config };
-    if (dice < 105 && this.#scope.trouble) {
-      const { id, ifname } = this.#pick(this.#recent);
+    if (this.#looks > 0 && this.#random(3) === 0) return this.#collectDead(config);
+    if (dice < 98 && this.#scope.trouble) return this.#collectDead(config, 1 + this.#random(3));
+    if (dice < 110 && this.#scope.trouble) {
+      const held = this.#recent.filter((who) => this.#model.owners.has(ownerOf(who)));
+      const { id, ifname } = this.#pick(held.length > 0 ? held : this.#recent);
+      // Its DEL never comes.
+      const rest = this.#recent.filter((who) => who.id !== id);
+      if (rest.length > 0) this.#recent = rest;
       return { do: "die", config, id, ifname };
     }
     if (dice < 160) {
