@@ -118,5 +118,6 @@ export {
   radixNextFree,
   radixNextTaken,
   radixTake,
+  radixTakeFound,
 } from "./sets/radix";
 export { radixCheck } from "./sets/radixcheck";

@@ -297,6 +297,27 @@ describe("radix", { timeout: 60_000 }, () => {
     expect([blocks(), rooms.run(["S"]), rooms.word(ROOT)]).toEqual([{}, "0", 0n]);
   });
 
+  it("[model] a key taken where the search found it leaves the very set that radixTake leaves", () => {
+    const twin = Rooms.core();
+    fc.assert(
+      fc.property(steps(60, [1, 3, 40, 200]), (list) => {
+        for (const each of [rooms, twin]) each.run(["R", BigInt(4 * MIB)]);
+        for (const step of list) {
+          for (const operation of operations([step], 0, []).slice(1))
+            for (const each of [rooms, twin]) each.run(operation);
+          const answer = rooms.run(within("F", step.to, LAST_KEY));
+          if (answer === "-") continue;
+          const [hi, lo] = answer.split(":").map((half) => BigInt(`0x${half}`));
+          expect(rooms.exports.radixTakeFound!(ROOT, hi, lo)).toBe(0);
+          expect(twin.run(["T", hi!, lo!])).toBe("0");
+        }
+        expect(rooms.run(["D"])).toBe(twin.run(["D"]));
+        expect(rooms.run(["K"])).toBe("0 0");
+      }),
+      { numRuns: 300 },
+    );
+  });
+
   it("all keys are found in order, by search from one to the next", () => {
     const next = scattered(3n);
     const keys = new Set<bigint>();

@@ -37,6 +37,7 @@ import {
   radixNextFree,
   radixNextTaken,
   radixTake,
+  radixTakeFound,
 } from "../sets/radix";
 import { heapReady, nextMade, runFree, runTake } from "./buddy";
 import {
@@ -308,7 +309,7 @@ export function poolTake(cell: u32, now: u32): i32 {
   } else {
     if (!heapReady()) return NO_SPACE;
     if (!pickRadix(cell)) return cools ? yieldOne(cell, now) : FREE;
-    if (radixTake(cell + SET, slotHi, slotLo) != RADIX_OK) return NO_SPACE;
+    if (radixTakeFound(cell + SET, slotHi, slotLo) != RADIX_OK) return NO_SPACE;
   }
   given(cell);
   return OK;

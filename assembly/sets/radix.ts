@@ -56,6 +56,8 @@ import {
 import {
   foundHi,
   foundLo,
+  freeAt,
+  freeRest,
   keysBelow,
   radixCount,
   radixCountWithin,
@@ -95,6 +97,18 @@ export function radixTake(root: u32, hi: u64, lo: u64): i32 {
     entry = word(at);
   }
   const result = takeAt(at, rest, hi, lo);
+  if (result == RADIX_OK) countUp(root, at, hi, lo);
+  return result;
+}
+
+/**
+ * Puts the key into the set that the last radixNextFree has found in it; nothing has changed since.
+ * Saves the way down. RADIX_OK or RADIX_NO_SPACE.
+ */
+export function radixTakeFound(root: u32, hi: u64, lo: u64): i32 {
+  const at = freeAt;
+  if (at == 0) return radixTake(root, hi, lo);
+  const result = takeAt(at, freeRest, hi, lo);
   if (result == RADIX_OK) countUp(root, at, hi, lo);
   return result;
 }

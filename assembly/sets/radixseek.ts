@@ -40,6 +40,10 @@ import {
 export let foundHi: u64 = 0;
 export let foundLo: u64 = 0;
 
+/** The entry where the key that radixNextFree found belongs, bits below it; 0 = not known. */
+export let freeAt: u32 = 0;
+export let freeRest: u32 = 0;
+
 /** The place to go on from when the way down ends in nothing; node 0 = none. */
 let backNode: u32 = 0;
 let backChild: u32 = 0;
@@ -141,6 +145,8 @@ export function radixNextFree(root: u32, hi: u64, lo: u64, endHi: u64, endLo: u6
   backNode = 0;
   isGap = false;
   for (let step: u32 = 0; step < STEPS; step++) {
+    freeAt = at;
+    freeRest = rest;
     const entry = word(at);
     let run: u64 = 0;
     if (entryTag(entry) == TAG_NODE) {
@@ -180,6 +186,7 @@ export function radixNextFree(root: u32, hi: u64, lo: u64, endHi: u64, endLo: u6
       if (lo < run) hi++;
       // Still below this entry? It holds nothing there. Else go on beside the way down.
       if (((lo & maskLo(rest)) | (hi & maskHi(rest))) != 0) return found(hi, lo, endHi, endLo);
+      freeAt = 0;
       if (isGap) return found(gapHi, gapLo, endHi, endLo);
       if (backNode == 0) return false;
     }
