@@ -57,6 +57,7 @@ function want(family: i32, hi: u64, lo: u64): void {
   w.lo = lo;
   w.family = family;
   w.used = false;
+  w.range = 0; // not fixed: whatever lay here before
   call.wantedCount++;
 }
 
