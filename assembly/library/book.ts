@@ -128,6 +128,7 @@ export function bookOpen(how: i32, sync: bool, keep: i32): i32 {
   queueBegin();
   const noted = applyNotes();
   if (noted < 0) return noted;
+  queueBegin(); // what notes let go is on disk, and they are gone: no later failure undoes it
   if (keep != 2 && word(H_KEEP) != <u64>keep) {
     const ready = bookStart(0, 0);
     if (ready < 0) return ready;

@@ -62,6 +62,8 @@ import { poolSets } from "./bookpools";
 const ENOSPC: i32 = -28;
 /** Rounds of collecting that one call may do: 64 entries each. */
 const ROUNDS_MAX: i32 = 1048576;
+/** Of them, before an address that cools is given instead: no call waits for all that is due. */
+const ROUNDS_SEEK: i32 = 64;
 /** Records of one name that a call looks at. */
 const NAMES_MAX: u32 = 1048576;
 
@@ -118,14 +120,16 @@ function attempt(o: Order): i32 {
   return status;
 }
 
-// Allocates; where a pool is exhausted, what is due is freed until something is free. Out 0 to 3
-// tell why it failed: pool number, address, the owner's record.
+// Allocates; where a pool is exhausted, what is due is freed until something is free; from
+// ROUNDS_SEEK on a cool-down yields before that. Out 0 to 3 tell why it failed: pool number,
+// address, the owner's record.
 function allocateOrder(o: Order, now: u32): i32 {
   let status = attempt(o);
   for (let round = 0; round < ROUNDS_MAX && status == FAIL_EXHAUSTED; round++) {
     const freed = bookCollect(now);
     if (freed < 0) return freed;
     if (freed == 0) break;
+    if (round == ROUNDS_SEEK) o.seek = false;
     status = attempt(o);
   }
   if (status == ALLOCATED) {

@@ -10,7 +10,7 @@ import { collectDue } from "../records/due";
 import { ownerDigests } from "../records/key";
 import { scratchTake } from "../scratch";
 import { COMMITTED_IN_LOG, logCommit } from "../store/log";
-import { notesApply, notesRemove, PART_WORDS } from "../store/notes";
+import { notesApply, notesRemove, notesSeen, PART_WORDS } from "../store/notes";
 import { STORE_FUTURE, STORE_NONE, STORE_OPEN, storeOpen } from "../store/store";
 import { call, REBOOT_KEEP, SYNC_ALWAYS, SYNC_NEVER } from "./call";
 import {
@@ -145,7 +145,9 @@ export function mannerOf(): usize {
  */
 export function sessionCatchUp(): bool {
   const status = notesApply(mannerOf(), isSynced(), isDurable());
-  if (!sessionDone(status, false) || !sessionPart()) return false;
+  if (!sessionDone(status, false)) return false;
+  // What notes let go is committed before they go; all else rides on the call's own commit.
+  if (notesSeen() && !sessionPart()) return false;
   const removed = notesRemove(isSynced());
   if (removed < 0) {
     diskError("remove DEL notes in ", removed);

@@ -186,6 +186,7 @@ export function entryMake(at: usize, number: u64): u32 {
  */
 export function entryApply(entry: usize, number: u64, at: u32, tail: u32, flags: u32): i32 {
   runsReserve();
+  runsClear(); // an entry that couldn't be applied may have left some
   const base = imageBase();
   const words = entryWords(entry);
   const limit = imageLength() - 8;

@@ -77,11 +77,16 @@ export function notesApply(manner: usize, synced: bool, durable: bool): i32 {
   // Before the listing: what comes later changes it.
   const changed = <u64>host.settled(<u32>(known >> 32), <u32>known);
   notesQuiet = known != 0 && changed == known;
-  if (notesQuiet) return 0;
+  if (notesQuiet) {
+    eventCause(CAUSE_DEL);
+    return 0;
+  }
   names = scratchTake(<usize>NAMES_BYTES);
   noteName(0, 0);
-  namesUsed = max(0, host.list(nameAt, 4, names, NAMES_BYTES));
-  if (namesUsed == 0 && changed != 0) putWord(H_QUIET, changed);
+  const listed = host.list(nameAt, 4, names, NAMES_BYTES);
+  namesUsed = max(0, listed);
+  // A directory that couldn't be listed isn't one without notes.
+  if (listed == 0 && changed != 0) putWord(H_QUIET, changed);
   eventCause(CAUSE_NOTE);
   for (let n = 0; n < NOTES_AT_ONCE && namesDone < namesUsed; ) {
     const at = names + namesDone;
@@ -97,6 +102,11 @@ export function notesApply(manner: usize, synced: bool, durable: bool): i32 {
   }
   eventCause(CAUSE_DEL);
   return 0;
+}
+
+/** Has the last notesApply gone through any name? Then notesRemove is due, behind a commit. */
+export function notesSeen(): bool {
+  return namesDone > 0;
 }
 
 function nameLength(at: i32): i32 {

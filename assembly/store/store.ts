@@ -44,6 +44,7 @@ import {
   imageBase,
   imageLength,
   journalClear,
+  journalClose,
   journalOpen,
   journalReserve,
   word,
@@ -283,6 +284,7 @@ export function replay(): i32 {
  * containers survive a reboot; `durable` = syncs may be done.
  */
 export function storeOpen(make: bool, keep: bool, durable: bool): i32 {
+  journalClose(); // a network before this one may have left it open, and a rebuild notes nothing
   arenaAttach(H_ARENA);
   const state = openFile("berth.state", 1);
   if (state == ENOENT) {

@@ -28,6 +28,8 @@ const FOLLOW = 1.15;
 
 /** Syncs that may be under way at the same time. */
 const WAYS = 2;
+/** Where a log without entries ends (LOG_HEADER_BYTES of assembly/store/log.ts). */
+const LOG_BEGIN = 64;
 
 /** What a turn's sync is: node:fs's, or a test's. */
 export type SyncFile = (fd: number, done: (error: NodeJS.ErrnoException | null) => void) => void;
@@ -83,6 +85,8 @@ export class Flusher {
     if (sync) this.#own = openAgain(logFd(core));
     this.#ways = this.#own.length > 0 ? [...this.#own] : [logFd(core)];
     [this.#safeTail, this.#safeGeneration] = this.#mark();
+    // Entries that an opener before us left: whether they are on disk nobody knows.
+    if (sync && this.#safeTail > LOG_BEGIN) this.#safeTail = -1;
   }
 
   // Where the log ends now, and its generation.

@@ -44,7 +44,8 @@ class World {
   syncs: Sync[] = [];
   readonly flusher: Flusher;
 
-  constructor() {
+  constructor(tail = 0) {
+    this.tail = tail;
     const outs = [0, 0];
     const exports = {
       logFile: { value: log },
@@ -192,6 +193,19 @@ describe("[crash] two syncs of the log at the same time", () => {
     world.syncs[1]!.end();
     await settled();
     expect([second.state, again.state]).toEqual(["kept", "kept"]);
+  });
+
+  it("what an opener before this one left in the log is synced before anything is promised", async () => {
+    const w = new World(64 + ENTRY);
+    let done = false;
+    const promise = w.flusher.flush().then(() => {
+      done = true;
+    });
+    await settled();
+    expect([w.syncs.length, done]).toEqual([1, false]);
+    w.syncs[0]!.end();
+    await promise;
+    expect(w.durable).toBe(64 + ENTRY);
   });
 
   it("close waits for both, and what the Ipam has written itself is kept", async () => {
