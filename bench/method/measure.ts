@@ -37,7 +37,15 @@ export interface Measured {
 /** A step of the clock (or the time to read it) above this share of a sample is too coarse. */
 const COARSE = 0.05;
 
-/** Runs every task in each round, after a tenth of the rounds to warm up. */
+/**
+ * How long a task runs before it is measured (ms), at most and for each round: V8 compiles anew
+ * what has run often enough, and a row that it does this to in its midst moves by several times.
+ */
+const WARM_MS = 150;
+const WARM_ROUND_MS = 12;
+const WARM_SAMPLES_MAX = 2000;
+
+/** Runs every task in each round; before that each on its own, and a tenth of the rounds. */
 export function takeTurns(tasks: readonly Task[], { rounds, samples, seed }: Turns): Measured[] {
   const saturated = new Set<string>();
   const own = tasks.map((task) => ({
@@ -46,6 +54,12 @@ export function takeTurns(tasks: readonly Task[], { rounds, samples, seed }: Tur
     all: [] as number[],
     rounds: [] as number[],
   }));
+  const warm = Math.min(WARM_MS, rounds * WARM_ROUND_MS);
+  for (const { bench, task } of own) {
+    const end = performance.now() + warm;
+    for (let n = 0; n < WARM_SAMPLES_MAX && performance.now() < end; n++)
+      samplesOf(bench, task.operations);
+  }
   const random = randomOf(seed);
   for (let round = -Math.ceil(rounds / 10); round < rounds; round++)
     for (const one of shuffled(own, random)) {
