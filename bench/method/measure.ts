@@ -22,6 +22,8 @@ export interface Turns {
   /** Samples of each task in a row; at most a few, or it isn't A B A B any more. */
   samples: number;
   seed: number;
+  /** Milliseconds that each task runs unmeasured at first, where it isn't the usual. */
+  warm?: number;
 }
 
 /** Nanoseconds for one operation. */
@@ -46,7 +48,8 @@ const WARM_ROUND_MS = 12;
 const WARM_SAMPLES_MAX = 2000;
 
 /** Runs every task in each round; before that each on its own, and a tenth of the rounds. */
-export function takeTurns(tasks: readonly Task[], { rounds, samples, seed }: Turns): Measured[] {
+export function takeTurns(tasks: readonly Task[], turns: Turns): Measured[] {
+  const { rounds, samples, seed } = turns;
   const saturated = new Set<string>();
   const own = tasks.map((task) => ({
     task,
@@ -54,7 +57,7 @@ export function takeTurns(tasks: readonly Task[], { rounds, samples, seed }: Tur
     all: [] as number[],
     rounds: [] as number[],
   }));
-  const warm = Math.min(WARM_MS, rounds * WARM_ROUND_MS);
+  const warm = turns.warm ?? Math.min(WARM_MS, rounds * WARM_ROUND_MS);
   for (const { bench, task } of own) {
     const end = performance.now() + warm;
     for (let n = 0; n < WARM_SAMPLES_MAX && performance.now() < end; n++)

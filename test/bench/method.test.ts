@@ -38,7 +38,7 @@ describe("turns", () => {
       run: () => void order.push(name),
       after: () => void order.push(`${name})`),
     });
-    const all = takeTurns([task("a"), task("b")], { rounds: 10, samples: 2, seed: 1 });
+    const all = takeTurns([task("a"), task("b")], { rounds: 10, samples: 2, seed: 1, warm: 0 });
     expect(all.map((m) => [m.name, m.figures.count, m.rounds.length])).toEqual([
       ["a", 20, 10],
       ["b", 20, 10],
