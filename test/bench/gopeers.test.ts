@@ -100,7 +100,7 @@ describe("peers in Go that aren't there", () => {
 
   it("are named when Go's checksum database doesn't know a module", async () => {
     const said =
-      "go: b@v2: verifying module: b@v2: reading https://proxy.example/sumdb/lookup/b@v2: 404 Not Found";
+      "go: b@v2: verifying module: b@v2: reading https://modules.example/sumdb/lookup/b@v2: 404 Not Found";
     const options = fakeGo("unknown", `echo "${said}" >&2; exit 1`);
     const why =
       "go build: go: b@v2: verifying module: b@v2: reading the module proxy 404 Not Found";
