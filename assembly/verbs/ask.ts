@@ -6,9 +6,16 @@
 //   word   | at | bytes |                            x WORDS_MAX
 //
 // Linear in the arguments. Refuses what it doesn't know (the caller prints the error, exit status
-// 2).
+// 2). What a verb finds wrong with an argument it says through askBad, askMissing and askApart, so
+// that each text names the argument, what is wrong with it, and what would be right.
 import { argument } from "../host";
-import { ERROR_ENVIRONMENT, errorBegin, errorBytes, errorText } from "../protocol/errors";
+import {
+  ERROR_ENVIRONMENT,
+  errorBegin,
+  errorBytes,
+  errorQuote,
+  errorText,
+} from "../protocol/errors";
 import { scratchTake } from "../scratch";
 
 /** Arguments that are read. */
@@ -17,6 +24,9 @@ const ARGUMENTS_MAX: i32 = 64;
 const ARGUMENT_BYTES: i32 = 4096;
 const WORDS_MAX: i32 = 16;
 const ENTRY: usize = 32;
+/** What a network's name may be (protocol/env.ts isName). */
+export const NETWORK_NAME: string =
+  "use a name of letters, digits and _ . -, the first a letter or a digit";
 const COMMON: string = "json help network= data-dir= state= log=";
 
 let options: usize = 0;
@@ -80,6 +90,49 @@ export function askRefuse(what: string, at: usize, bytes: i32): bool {
   errorBegin(ERROR_ENVIRONMENT);
   errorText(what);
   errorBytes(at, bytes);
+  return false;
+}
+
+/** Begins `--name "value": right`; `at` is what of the value is wrong. Answers false. */
+export function askBad(name: string, at: usize, bytes: i32, right: string): bool {
+  errorBegin(ERROR_ENVIRONMENT);
+  errorText("--");
+  errorText(name);
+  errorText(" ");
+  errorQuote(at, bytes);
+  errorText(": ");
+  errorText(right);
+  return false;
+}
+
+/** Begins `what is missing: right`. Answers false. */
+export function askMissing(what: string, right: string): bool {
+  errorBegin(ERROR_ENVIRONMENT);
+  errorText(what);
+  errorText(" is missing: ");
+  errorText(right);
+  return false;
+}
+
+/** Begins `what can't stand with other: why`. Answers false. */
+export function askApart(what: string, other: string, why: string): bool {
+  errorBegin(ERROR_ENVIRONMENT);
+  errorText(what);
+  errorText(" can't stand with ");
+  errorText(other);
+  errorText(": ");
+  errorText(why);
+  return false;
+}
+
+/** Are there at most `most` words (0 or 1)? Else an error begins that names the next one. */
+export function askWordsFit(most: i32): bool {
+  if (askWords <= most) return true;
+  askWord(most);
+  errorBegin(ERROR_ENVIRONMENT);
+  errorQuote(askAt, askBytes);
+  errorText(" is one word too many: this verb takes ");
+  errorText(most == 0 ? "options only" : "one word and options");
   return false;
 }
 
@@ -160,6 +213,18 @@ export function askOption(name: string): bool {
     return true;
   }
   return false;
+}
+
+/** The value that askOption read as a number of at most 4 digits; -1: it is none. */
+export function askNumber(): i32 {
+  if (askBytes < 1 || askBytes > 4) return -1;
+  let n = 0;
+  for (let i = 0; i < askBytes; i++) {
+    const c = <i32>load<u8>(askAt + i);
+    if (c < 48 || c > 57) return -1;
+    n = n * 10 + c - 48;
+  }
+  return n;
 }
 
 /** Word `n` behind the verb: askAt, askBytes. */

@@ -31,7 +31,7 @@ import { isName } from "../protocol/env";
 import { Text, textByte, textBytes, textString, textTake, textTo } from "../protocol/text";
 import { scratchTake } from "../scratch";
 import { sipHash } from "../siphash";
-import { askAt, askBytes, askOption } from "./ask";
+import { askAt, askBad, askBytes, askMissing, askOption, NETWORK_NAME } from "./ask";
 
 const SUBNETS_MAX: i32 = 8;
 const FILE_BYTES: i32 = 16384;
@@ -46,13 +46,18 @@ function subnet(i: i32): Range {
   return changetype<Range>(subnets + <usize>i * offsetof<Range>());
 }
 
-// One subnet of the list: big enough, without host bits, apart from the others.
-function readSubnet(at: usize, bytes: i32): bool {
-  if (subnetCount == SUBNETS_MAX || !parsePrefix(at, bytes) || parsedMapped) return false;
+// One subnet of the list: big enough, without host bits, apart from the others. "", or what is
+// wrong with it.
+function readSubnet(at: usize, bytes: i32): string {
+  if (subnetCount == SUBNETS_MAX) return "that is the ninth, 8 are taken";
+  if (!parsePrefix(at, bytes) || parsedMapped) {
+    return "that is no subnet: use a list as 10.244.1.0/24,fd00:1::/64";
+  }
   const bits = parsedFamily == 6 ? 128 : 32;
   const hi = parsedHi & maskHi(parsedFamily, parsedLength);
   const lo = parsedLo & maskLo(parsedFamily, parsedLength);
-  if (parsedLength > bits - 2 || hi != parsedHi || lo != parsedLo) return false;
+  if (hi != parsedHi || lo != parsedLo) return "there are bits behind the subnet's length";
+  if (parsedLength > bits - 2) return "too small: use one of 4 addresses at least";
   const r = subnet(subnetCount);
   r.family = parsedFamily;
   r.startHi = hi;
@@ -62,37 +67,43 @@ function readSubnet(at: usize, bytes: i32): bool {
   for (let i = 0; i < subnetCount; i++) {
     const o = subnet(i);
     if (o.family != r.family || below(o.endHi, o.endLo, hi, lo)) continue;
-    if (!below(r.endHi, r.endLo, o.startHi, o.startLo)) return false;
+    if (!below(r.endHi, r.endLo, o.startHi, o.startLo)) return "it overlaps another of the list";
   }
   store<usize>(texts + <usize>subnetCount * 16, at);
   store<i32>(texts + <usize>subnetCount * 16, bytes, 8);
   subnetCount++;
-  return true;
+  return "";
 }
 
 function readSubnets(): bool {
   subnets = scratchTake(<usize>SUBNETS_MAX * offsetof<Range>());
   texts = scratchTake(<usize>SUBNETS_MAX * 16);
   subnetCount = 0;
-  if (!askOption("subnet")) return false;
+  if (!askOption("subnet")) {
+    return askMissing("--subnet LIST", "the conflist's subnets, as 10.244.1.0/24,fd00:1::/64");
+  }
   const at = askAt;
   const end = askBytes;
   let from = 0;
   for (let i = 0; i <= end; i++) {
     if (i < end && load<u8>(at + i) != 44) continue;
-    if (!readSubnet(at + from, i - from)) return false;
+    const wrong = readSubnet(at + from, i - from);
+    if (wrong.length > 0) return askBad("subnet", at + from, i - from, wrong);
     from = i + 1;
   }
   return true;
 }
 
-/** Do the options --conflist, --subnet and --bridge fit together? */
+/** Do the options --conflist, --subnet and --bridge fit together? Else an error begins. */
 export function conflistAccepts(): bool {
   if (!askOption("conflist")) {
-    return !askOption("subnet") && !askOption("bridge") && !askOption("conf-dir");
+    if (!askOption("subnet") && !askOption("bridge") && !askOption("conf-dir")) return true;
+    return askMissing("--conflist NAME", "--subnet, --bridge and --conf-dir are for a conflist");
   }
-  if (!isName(askAt, askBytes)) return false;
-  if (askOption("bridge") && (!isName(askAt, askBytes) || askBytes > 15)) return false;
+  if (!isName(askAt, askBytes)) return askBad("conflist", askAt, askBytes, NETWORK_NAME);
+  if (askOption("bridge") && (!isName(askAt, askBytes) || askBytes > 15)) {
+    return askBad("bridge", askAt, askBytes, "use a name of at most 15 letters, digits, _ . -");
+  }
   return readSubnets();
 }
 

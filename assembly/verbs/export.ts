@@ -32,12 +32,16 @@ import { directoryJoin } from "../protocol/path";
 import { headAt } from "../records/cell";
 import { trieCells } from "../records/trie";
 import { scratchTake } from "../scratch";
-import { askAt, askBytes, askOption } from "./ask";
+import { askAt, askBad, askBytes, askMissing, askOption } from "./ask";
 import { isJson, printHere, say, sayBytes, sayNumber } from "./print";
 
 /** Is there a directory to write to? */
 export function exportAccepts(): bool {
-  return askOption("host-local") && askBytes > 0;
+  if (!askOption("host-local")) {
+    return askMissing("--host-local DIR", "host-local's dataDir, to which the files go");
+  }
+  if (askBytes > 0) return true;
+  return askBad("host-local", askAt, askBytes, "use host-local's dataDir");
 }
 
 function cannot(path: Span, status: i32): i32 {

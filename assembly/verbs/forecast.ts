@@ -13,7 +13,7 @@ import { DUE_RESERVED } from "../records/expiry";
 import { CHAIN_MAX, nameText, nextOfKind, textAt } from "../records/key";
 import { scratchMark, scratchRewind, scratchTake } from "../scratch";
 import { foundHi, foundLo, radixNextTaken } from "../sets/radix";
-import { askAt, askBytes, askOption } from "./ask";
+import { askAt, askBad, askBytes, askNumber, askOption } from "./ask";
 import { Census, censusBegin, censusOf, sayUnknown, setAt, settings } from "./census";
 import { jsonMoment, NEVER, sayName } from "./holding";
 import { sayCensus } from "./map";
@@ -43,14 +43,9 @@ export function forecastAccepts(): bool {
   listed = 10;
   days = scratchTake(<usize>(DAYS + 1) * 8);
   if (!askOption("next")) return true;
-  if (askBytes < 1 || askBytes > 4) return false;
-  listed = 0;
-  for (let i = 0; i < askBytes; i++) {
-    const c = <i32>load<u8>(askAt + i);
-    if (c < 48 || c > 57) return false;
-    listed = listed * 10 + c - 48;
-  }
-  return listed <= NEXT_MOST;
+  listed = askNumber();
+  if (listed >= 0 && listed <= NEXT_MOST) return true;
+  return askBad("next", askAt, askBytes, "use a number from 0 to 1000");
 }
 
 /** Tells what is to come in the copied image. */

@@ -61,7 +61,7 @@ import {
   ownPidNamespace,
   PID_FIRST,
 } from "./alive";
-import { askAt, askBytes, askOption } from "./ask";
+import { askApart, askAt, askBad, askBytes, askMissing, askOption } from "./ask";
 import { IS_HELD, jsonMoment, jsonRecord, sayInterface, sayName, sayOwner } from "./holding";
 import { isJson, printHere, printRoom, say, sayAddress, sayNumber, sayQuoted } from "./print";
 import { runtimeKnows, runtimesLook, runtimesReserve } from "./runtimes";
@@ -102,12 +102,21 @@ function gcReserve(): void {
   sightingsReserve();
 }
 
-/** Does --grace name a time of 60 s and more? */
+/** Does --grace name a time of 60 s and more, and are a timer's options for a timer? */
 export function gcAccepts(): bool {
   grace = GRACE;
+  const timer = askOption("install-timer");
+  if (timer && askOption("dry-run")) {
+    return askApart("--dry-run", "--install-timer", "the one writes nothing, the other two units");
+  }
+  if (!timer && (askOption("unit-dir") || askOption("program"))) {
+    return askMissing("--install-timer", "--unit-dir and --program are for its units");
+  }
   if (!askOption("grace")) return true;
   const seconds = duration(askAt, askBytes);
-  if (seconds < <i64>GRACE_MIN || seconds > <i64>u32.MAX_VALUE) return false;
+  if (seconds < <i64>GRACE_MIN || seconds > <i64>u32.MAX_VALUE) {
+    return askBad("grace", askAt, askBytes, "use a time from 60s on, as 90s, 15m or 1h");
+  }
   grace = <u32>seconds;
   return true;
 }

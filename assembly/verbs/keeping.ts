@@ -30,7 +30,7 @@ import { CAUSE_OPERATOR, eventCause } from "../records/event";
 import { olderOfName, recordByName, recordByOwner } from "../records/record";
 import { scratchTake } from "../scratch";
 import { imageGrow } from "../store/files";
-import { askAt, askBytes, askOption, askWords } from "./ask";
+import { askAt, askBad, askBytes, askMissing, askOption, askWords } from "./ask";
 import { jsonMoment } from "./holding";
 import { isJson, printHere, say, sayAddress, sayQuoted } from "./print";
 import { targetAt, targetBytes, targetRead } from "./target";
@@ -45,16 +45,17 @@ let wanted: usize = 0;
 let wantedCount: i32 = 0;
 let seconds: i64 = 0;
 
-// A length of time: seconds alone, or 24h, 7d ... false: it is none.
+// A length of time: seconds alone, or 24h, 7d ... false: it is none, and an error began.
 function readTime(): bool {
-  if (!askOption("for")) return false;
+  if (!askOption("for")) return askMissing("--for TIME", "how long to keep them, as 24h or 7d");
   let n: i64 = 0;
   for (let i = 0; i < askBytes && n >= 0; i++) {
     const c = <i64>load<u8>(askAt + i);
     n = c < 48 || c > 57 || i > 9 ? -1 : n * 10 + (c - 48);
   }
   seconds = n >= 0 && askBytes > 0 ? n : duration(askAt, askBytes);
-  return seconds > 0 && seconds < 100 * YEAR;
+  if (seconds > 0 && seconds < 100 * YEAR) return true;
+  return askBad("for", askAt, askBytes, "use a time of less than 100 years, as 90s, 24h or 7d");
 }
 
 function readAddresses(): bool {
@@ -65,7 +66,17 @@ function readAddresses(): bool {
   let from = 0;
   for (let i = 0; i <= askBytes; i++) {
     if (i < askBytes && load<u8>(askAt + i) != 44) continue;
-    if (wantedCount == WANTED_MAX || !parseAddress(askAt + from, i - from)) return false;
+    if (wantedCount == WANTED_MAX) {
+      return askBad("addresses", askAt + from, i - from, "that is the ninth, 8 are taken");
+    }
+    if (!parseAddress(askAt + from, i - from)) {
+      return askBad(
+        "addresses",
+        askAt + from,
+        i - from,
+        "that is no address: use a list as 10.1.0.9,fd00:1::9",
+      );
+    }
     const w = changetype<Wanted>(wanted + <usize>wantedCount * offsetof<Wanted>());
     wantedCount++;
     w.family = parsedFamily;
@@ -76,9 +87,11 @@ function readAddresses(): bool {
   return true;
 }
 
-/** Is there a name, a time, and nothing that is no address? */
+/** Is there a name, a time, and nothing that is no address? Else an error begins. */
 export function reserveAccepts(): bool {
-  return askWords == 1 && readTime() && readAddresses();
+  if (askWords != 1)
+    return askMissing("NAME", "whose addresses these are to be, as namespace/name");
+  return readTime() && readAddresses();
 }
 
 // Does the name hold something, or is something reserved for it? Not only its newest record: an

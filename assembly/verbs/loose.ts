@@ -36,7 +36,7 @@ import { olderOfName, recordByAddress, recordByName, recordByOwner } from "../re
 import { reservationEnd } from "../records/reservations";
 import { scratchTake } from "../scratch";
 import { PART_WORDS } from "../store/notes";
-import { askAt, askBytes, askOption, askWords } from "./ask";
+import { askApart, askAt, askBytes, askMissing, askOption, askWords } from "./ask";
 import { holdingOf, stateWord } from "./holding";
 import { isJson, printHere, say, sayAddress, sayQuoted } from "./print";
 import {
@@ -51,8 +51,15 @@ import {
 
 /** Is there exactly one thing to release: a word, or --container? */
 export function releaseAccepts(): bool {
-  const container = askOption("container");
-  return container ? askWords == 0 : askWords == 1;
+  if (askOption("container")) {
+    if (askWords == 0) return true;
+    return askApart("--container", "an address or a name", "say one thing to release");
+  }
+  if (askOption("ifname")) {
+    return askMissing("--container ID", "--ifname says which of its interfaces");
+  }
+  if (askWords == 1) return true;
+  return askMissing("what to release", "an address, a name (namespace/name), or --container ID");
 }
 
 // The heads to let go: `heads` of them at `list`.

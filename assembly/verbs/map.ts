@@ -4,12 +4,13 @@
 //   terminal   a character is two cells, one above the other (▀ in two colours): 64 x 64 cells
 //   plain      a letter is a cell, a blank between two: 32 x 32 cells
 import * as host from "../host";
+import { SETS_MAX } from "../image/header";
 import { EXIT_OK } from "../numbers";
 import { Range, RangeSet } from "../pool/range";
 import { close, item, member, open, valueNumber } from "../protocol/document";
 import { textByte } from "../protocol/text";
 import { scratchMark, scratchRewind, scratchTake } from "../scratch";
-import { askAt, askBytes, askOption } from "./ask";
+import { askApart, askAt, askBad, askBytes, askNumber, askOption } from "./ask";
 import { Census, censusBegin, censusOf, rangeAt, sayUnknown, setAt, settings } from "./census";
 import { jsonCensus } from "./metrics";
 import {
@@ -53,16 +54,19 @@ export function mapIsSvg(): bool {
 export function mapAccepts(): bool {
   const plain = askOption("plain");
   const colour = askOption("color");
-  if ((plain && colour) || (askOption("svg") && (plain || colour || isJson))) return false;
+  if (plain && colour) return askApart("--plain", "--color", "letters or colours, say which");
+  if (askOption("svg")) {
+    const why = "the answer is one SVG document";
+    if (plain) return askApart("--plain", "--svg", why);
+    if (colour) return askApart("--color", "--svg", why);
+    if (isJson) return askApart("--json", "--svg", why);
+  }
   inColour = colour || (!plain && !isSet("NO_COLOR") && host.terminal(1) == 1);
   only = -1;
   if (askOption("set")) {
-    if (askBytes < 1 || askBytes > 2) return false;
-    only = 0;
-    for (let i = 0; i < askBytes; i++) {
-      const c = <i32>load<u8>(askAt + i);
-      if (c < 48 || c > 57) return false;
-      only = only * 10 + c - 48;
+    only = askNumber();
+    if (only < 0 || only >= <i32>SETS_MAX) {
+      return askBad("set", askAt, askBytes, "use the number of a range set, from 0 to 31");
     }
   }
   pictureReserve();

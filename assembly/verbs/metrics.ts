@@ -16,7 +16,7 @@ import { ERROR_LIMIT, errorBegin, errorText } from "../protocol/errors";
 import { textByte } from "../protocol/text";
 import { H_EVENT_NEXT, H_YIELDS, REFUSALS, refusalCount } from "../records/event";
 import { scratchTake } from "../scratch";
-import { askAt, askBytes, askOption } from "./ask";
+import { askApart, askAt, askBytes, askOption } from "./ask";
 import { allocations, Census, censusBegin, censusOf, oldest, settings } from "./census";
 import { refusalCode, refusalWord } from "./events";
 import { outputBegin, outputEnd } from "./output";
@@ -66,7 +66,10 @@ function census(i: i32): Census {
 
 /** Takes the tables' memory, before the networks are read. */
 export function metricsAccepts(): bool {
-  if (isJson) return !askOption("output");
+  if (isJson) {
+    if (!askOption("output")) return true;
+    return askApart("--output", "--json", "what it writes is Prometheus' text format");
+  }
   networks = scratchTake(<usize>NETWORKS_MAX * offsetof<Counted>());
   censuses = scratchTake(<usize>CENSUSES_MAX * offsetof<Census>());
   refusals = scratchTake(<usize>NETWORKS_MAX * REFUSALS_BYTES);

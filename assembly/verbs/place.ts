@@ -31,7 +31,7 @@ import { COPY_TRIES, copyDamaged, storeCopyOf } from "../store/copy";
 import { openFile } from "../store/files";
 import { STORE_AGAIN } from "../store/refresh";
 import { isOfThisBoot, STORE_FUTURE, STORE_OPEN } from "../store/store";
-import { askAt, askBytes, askOption } from "./ask";
+import { askAt, askBad, askBytes, askOption, NETWORK_NAME } from "./ask";
 
 const DEFAULT_DIRECTORY: string = "/var/lib/cni/berth";
 const PLACES_MAX: i32 = 4096;
@@ -156,7 +156,7 @@ export function placesFind(): bool {
     return true;
   }
   if (!askOption("network")) return listPlaces();
-  if (!isName(askAt, askBytes)) return refuse(ERROR_ENVIRONMENT, "that is no name of a network");
+  if (!isName(askAt, askBytes)) return askBad("network", askAt, askBytes, NETWORK_NAME);
   placeAdd(askAt, askBytes);
   return true;
 }

@@ -29,7 +29,7 @@ import {
   answerNetwork,
   answerNetworkEnd,
 } from "./answer";
-import { askArgument, askAt, askBytes, askOption, askRead, askReserve, askWords } from "./ask";
+import { askArgument, askAt, askBytes, askOption, askRead, askReserve } from "./ask";
 import { changesBegin, changesBroken, changesFault, changesNext } from "./changes";
 import { helpEnd } from "./help";
 import { placeCopy, placeCount, placeNone, placeReserve, placesFind } from "./place";
@@ -59,7 +59,6 @@ import {
   verbRun,
   verbStart,
   verbUsage,
-  verbWords,
 } from "./registry";
 import { tableReserve } from "./table";
 import { timesRead } from "./times";
@@ -148,11 +147,7 @@ function verbBegin(): i32 {
   if (!askRead(verbOptions(verb))) return usage();
   if (askOption("help")) return help();
   printReserve(askOption("json"));
-  if (askWords > verbWords(verb) || !verbAccepts(verb)) {
-    errorBegin(ERROR_ENVIRONMENT);
-    errorText("these arguments don't fit");
-    return usage();
-  }
+  if (!verbAccepts(verb)) return usage();
   timesRead();
   if (verbKind(verb) == KIND_BARE) return printEnd(verbRun(verb));
   if (verbKind(verb) == KIND_READS) return readAll();

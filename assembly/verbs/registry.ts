@@ -3,7 +3,7 @@
 import { EXIT_ERROR, EXIT_OK } from "../numbers";
 import { sameText } from "../protocol/text";
 import { adoptBegin, adoptCatches, adoptCaught, adoptRun } from "./adopt";
-import { askOption, askWords } from "./ask";
+import { askMissing, askOption, askWords, askWordsFit } from "./ask";
 import { explain } from "./explain";
 import { exportAccepts, exportFiles } from "./export";
 import { faults } from "./faults";
@@ -150,8 +150,8 @@ export function verbUsage(n: i32): string {
   return n == RESERVE ? " NAME --for TIME" : "";
 }
 
-/** How many words it takes behind its name at most. */
-export function verbWords(n: i32): i32 {
+// How many words it takes behind its name at most.
+function verbWords(n: i32): i32 {
   return n >= HISTORY && n <= RESERVE ? 1 : 0;
 }
 
@@ -221,8 +221,12 @@ export function verbGathered(n: i32): i32 {
   return n == METRICS ? metricsEnd() : EXIT_OK;
 }
 
-/** Are the values of its options and words right? (Else the usage is printed.) */
+/** Are its words and the values of its options right? Else an error begins that says which not. */
 export function verbAccepts(n: i32): bool {
+  if (!askWordsFit(verbWords(n))) return false;
+  if (askOption("log") && !askOption("state")) {
+    return askMissing("--state FILE", "--log names the log of a copied state");
+  }
   switch (n) {
     case SHOW:
       return showAccepts();
@@ -239,7 +243,8 @@ export function verbAccepts(n: i32): bool {
     case INSTALL:
       return installAccepts();
     case EXPLAIN:
-      return askWords == 1;
+      if (askWords == 1) return true;
+      return askMissing("what to explain", "an address, or a name (namespace/name)");
     case RELEASE:
       return releaseAccepts();
     case RESERVE:

@@ -7,7 +7,7 @@ import { close, item, member, open, valueNumber, valuePlain } from "../protocol/
 import { sameText, textByte, textString } from "../protocol/text";
 import { recordByAddress } from "../records/record";
 import { foundHi, foundLo, radixNextTaken } from "../sets/radix";
-import { askAt, askBytes, askOption } from "./ask";
+import { askAt, askBad, askBytes, askOption } from "./ask";
 import {
   holdingDue,
   holdingHead,
@@ -126,7 +126,8 @@ export function showAccepts(): bool {
   for (let state = IS_HELD; state <= IS_COOLING; state++) {
     if (sameText(askAt, askBytes, stateWord(state))) only = state;
   }
-  return only != IS_FREE;
+  if (only != IS_FREE) return true;
+  return askBad("only", askAt, askBytes, "use held, reserved or cooling");
 }
 
 /** Shows the copied image. Answers the exit status. */
