@@ -21,7 +21,7 @@ import { scratchTake, scratchTakeFar } from "../scratch";
 export const NOTES_MAX: u32 = 5400;
 const NOTE_BYTES: u32 = 16;
 const SEEN_SLOTS: u32 = 16384;
-const SEEN_SLOTS_FIRST: u32 = 1024;
+const SEEN_SLOTS_FIRST: u32 = 512;
 /** Notes whose places are looked up one by one when they are forgotten. */
 const CLEAR_FEW: u32 = 16;
 

@@ -3,7 +3,7 @@
 
 import { damaged } from "../fault";
 import { half, imageBase, word } from "../image/image";
-import { scratchTake } from "../scratch";
+import { scratchTakeFar } from "../scratch";
 import {
   addressKey,
   C_ID,
@@ -63,7 +63,7 @@ function gather(cell: u32, kind: u32, have: u32, total: u32): void {
 
 /** Takes the text buffer from scratch memory, before any rewind. */
 export function keyReserve(): void {
-  if (buffer == 0) buffer = scratchTake(<usize>TEXT_MAX);
+  if (buffer == 0) buffer = scratchTakeFar(<usize>TEXT_MAX);
 }
 
 function prepare(total: u32): void {

@@ -41,7 +41,7 @@ import {
   journalOffset,
   word,
 } from "../image/image";
-import { scratchTake } from "../scratch";
+import { scratchTake, scratchTakeFar } from "../scratch";
 import { sipHash } from "../siphash";
 import { anchorTouch } from "./carry";
 import { dirtyTouch, dirtyWrite, logIsDeferred } from "./dirty";
@@ -59,6 +59,8 @@ const LOG_MAGIC: u64 = 0x474f4c4854524542;
 const ENTRY_MAGIC: u32 = 0x52544e45;
 const LOG_VERSION: u32 = 1;
 const WORD_BYTES: u32 = 12;
+/** What an entry of a usual call fits into, with the header of one behind it (bytes). */
+const ENTRY_FEW: u32 = 1536;
 const EINVAL: i32 = -22;
 
 /** `logCommit`: the entry is valid, but the image couldn't be written: nothing more may follow. */
@@ -72,6 +74,7 @@ export let logFile: i32 = -1;
 export let logBytes: u32 = LOG_BYTES;
 
 let buffer: usize = 0;
+let bufferFew: usize = 0;
 
 /** Bytes that berth.state is known to have on disk. */
 let stateBytes: u32 = 0;
@@ -94,8 +97,17 @@ export function stateHas(bytes: u32): void {
 
 /** A buffer for one entry, and for reading the log. */
 export function entryBuffer(): usize {
-  if (buffer == 0) buffer = scratchTake(<usize>(ENTRY_MAX + ENTRY_HEADER_BYTES));
+  if (buffer == 0) buffer = scratchTakeFar(<usize>(ENTRY_MAX + ENTRY_HEADER_BYTES));
   return buffer;
+}
+
+/**
+ * A buffer for so many bytes of the log: those of a usual call lie beside what it touches anyway.
+ */
+export function entryRoom(bytes: u32): usize {
+  if (bytes > ENTRY_FEW) return entryBuffer();
+  if (bufferFew == 0) bufferFew = scratchTake(<usize>ENTRY_FEW);
+  return bufferFew;
 }
 
 /** Makes a log header of this generation in memory. */
@@ -157,10 +169,15 @@ export function entryValue(at: usize, n: u32): u64 {
   return load<u64>(at + ENTRY_HEADER_BYTES + <usize>(n * WORD_BYTES), 4);
 }
 
+/** Bytes of the noted words as an entry. */
+function entryBytes(): u32 {
+  return (ENTRY_HEADER_BYTES + journalCount() * WORD_BYTES + 7) & ~7;
+}
+
 /** Writes the noted words down as an entry at `at` in memory. Answers its bytes. */
 export function entryMake(at: usize, number: u64): u32 {
   const words = journalCount();
-  const bytes = (ENTRY_HEADER_BYTES + words * WORD_BYTES + 7) & ~7;
+  const bytes = entryBytes();
   store<u64>(at + bytes - 8, 0);
   for (let n: u32 = 0; n < words; n++) {
     const p = at + ENTRY_HEADER_BYTES + <usize>(n * WORD_BYTES);
@@ -305,26 +322,27 @@ export function logCommit(always: bool, durable: bool): i32 {
   const number = appliedNumber() + 1;
   let status = logMakeRoom(synced);
   if (status < 0) return status;
-  let bytes = entryMake(entryBuffer(), number);
+  const bytes = entryBytes();
+  const entry = entryRoom(bytes);
+  entryMake(entry, number);
   if (headerField(A_TAIL) + bytes > logBytes) {
     // The view holds this commit's words, the file doesn't: the checkpoint is of the last commit.
     status = checkpoint(durable);
     if (status < 0) return status;
-    bytes = entryMake(entryBuffer(), number);
+    entryMake(entry, number);
   }
   const tail = headerField(A_TAIL);
-  status = host.write(logFile, tail, entryBuffer(), bytes);
+  status = host.write(logFile, tail, entry, bytes);
   if (status >= 0 && synced) status = host.sync(logFile);
   if (status < 0) {
     // Void the entry: what we report as failed must not come true at the next opening.
-    const zero = entryBuffer();
-    store<u64>(zero, 0);
-    host.write(logFile, tail, zero, 8);
+    store<u64>(entry, 0);
+    host.write(logFile, tail, entry, 8);
     appliedDistrust();
     return status;
   }
   // The commit point is passed: a failure from here on is repaired by the next opening.
-  status = entryApply(entryBuffer(), number, tail, tail + bytes, flagsAfter(synced));
+  status = entryApply(entry, number, tail, tail + bytes, flagsAfter(synced));
   journalClear();
   if (status < 0) return COMMITTED_IN_LOG;
   return 0;

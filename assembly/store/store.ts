@@ -69,6 +69,7 @@ import {
   ENTRY_MAX,
   entryApply,
   entryBuffer,
+  entryRoom,
   entryOffset,
   entrySound,
   entryValue,
@@ -212,7 +213,7 @@ export function openLogFile(mode: i32): void {
 // Opens berth.log and compares its header with the image's.
 function openLog(): void {
   openLogFile(1);
-  const at = entryBuffer();
+  const at = entryRoom(LOG_HEADER_BYTES);
   if (
     host.read(logFile, 0, at, LOG_HEADER_BYTES) != <i32>LOG_HEADER_BYTES ||
     !logHeaderIsOurs(at)
@@ -245,7 +246,6 @@ function entryFollows(at: usize, have: u32): bool {
 
 /** Applies the commits that a killed process left in the log. 0 or -errno. */
 export function replay(): i32 {
-  const buffer = entryBuffer();
   const last = headerField(A_LAST);
   const tail = headerField(A_TAIL);
   if (tail < LOG_HEADER_BYTES || tail > logBytes || last > tail) damaged("the applied mark");
@@ -253,6 +253,7 @@ export function replay(): i32 {
     // The last applied entry must still be there: else the log isn't what it was. One read takes
     // the header of what may follow along.
     const bytes = min<u32>(tail - last, ENTRY_MAX);
+    const buffer = entryRoom(bytes + ENTRY_HEADER_BYTES);
     const got = host.read(logFile, last, buffer, bytes + ENTRY_HEADER_BYTES);
     if (got < 0) return got;
     const have = <u32>got;
@@ -261,6 +262,7 @@ export function replay(): i32 {
     }
     if (!entryFollows(buffer + bytes, have - bytes)) return 0;
   }
+  const buffer = entryBuffer();
   // More than one can only wait after a library's group commit; the log bounds them.
   for (let step: u32 = 0; step < logBytes / ENTRY_HEADER_BYTES; step++) {
     const at = headerField(A_TAIL);
@@ -339,13 +341,14 @@ function sameBoot(): bool {
  * Reserves the tables that must be zero at first use, before anything else takes scratch memory.
  */
 export function storeReserve(): void {
-  // In this order, what a usual call touches of them lies on three pages.
+  // In this order, what a usual call touches of them lies on one page, and the entry of its commit
+  // with the first of what the call itself takes.
   eventReserve();
   runsReserve();
-  keyReserve();
   journalReserve();
   scratchTurnPage();
+  entryRoom(0);
   entryBuffer();
-  scratchTurnPage();
+  keyReserve();
   fileReserve();
 }
