@@ -13,7 +13,7 @@ export const STATIC_BASE = 1073745920;
  * First byte of a plugin's scratch: below it, behind static data, the native host lays its own
  * program (native/layout.ld).
  */
-export const SCRATCH_BASE = 1074790400;
+export const SCRATCH_BASE = 1075871744;
 
 /**
  * What `begin` and `finish` answer: the process exit status, or "take the lock, then call finish".
