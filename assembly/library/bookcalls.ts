@@ -30,6 +30,7 @@ import {
   KIND_OTHER,
   STATE_RESERVATION,
 } from "../records/cell";
+import { reservationOver } from "../records/due";
 import { CHAIN_MAX, nextOfKind } from "../records/key";
 import { P_COOLDOWN, poolByAddress, SET_POOL } from "../records/poolcell";
 import { olderOfName, recordByName, recordByOwner, recordPutName } from "../records/record";
@@ -268,8 +269,10 @@ export function bookUnreserve(nameBytes: u32, now: u32): i32 {
     if (status < 0) return status;
     const head = reservationOf(nameBytes, 0);
     if (head == 0) break;
-    if (half(head + C_DUE) > now) live = true;
-    reservationEnd(head, nextNumber());
+    if (half(head + C_DUE) > now) {
+      live = true;
+      reservationEnd(head, nextNumber());
+    } else reservationOver(head, now, nextNumber());
     const done = bookCommit();
     if (done < 0) return done;
   }

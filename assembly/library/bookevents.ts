@@ -8,11 +8,12 @@ import {
   E_ID,
   E_NAME,
   E_TIMES,
-  E_WALL,
+  EVENT_EXPIRED,
   EVENT_ID_BYTES,
   EVENT_NAME_BYTES,
   EVENTS,
   eventAt,
+  eventWall,
   H_EVENT_NEXT,
 } from "../records/event";
 import { block, output } from "./book";
@@ -35,8 +36,8 @@ export function bookEvent(n: u64): bool {
   if (cell == 0) return false;
   output(0, cellByte(cell, 5));
   output(1, cellByte(cell, 6));
-  output(2, half(cell + E_WALL));
-  output(3, half(cell + E_EXTRA));
+  output(2, eventWall(cell));
+  output(3, cellByte(cell, 5) == EVENT_EXPIRED ? 0 : half(cell + E_EXTRA));
   output(4, half(cell + E_TIMES));
   const four = cellHasFamily(cell, 4);
   output(5, four ? 1 : 0);

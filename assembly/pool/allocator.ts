@@ -18,9 +18,9 @@ import {
   STATE_RESERVATION,
 } from "../records/cell";
 
-import { collectMore, isAnyOver, isOver } from "../records/due";
+import { collectMore, isAnyOver, isOver, reservationOver } from "../records/due";
 
-import { EVENT_EXPIRED, EVENT_GIVEN, eventBack, eventOf } from "../records/event";
+import { EVENT_GIVEN, eventBack, eventOf } from "../records/event";
 import { digest0, digest1, ownerDigests } from "../records/key";
 import { SET_POOL } from "../records/poolcell";
 import {
@@ -33,7 +33,7 @@ import {
   recordReserveFor,
   recordSeal,
 } from "../records/record";
-import { recordSuits, reservationEnd } from "../records/reservations";
+import { recordSuits } from "../records/reservations";
 import { scratchTake } from "../scratch";
 import { RADIX_NO_SPACE, RADIX_OK, radixTake } from "../sets/radix";
 import { claimOf, claimRest, claimTake } from "./named";
@@ -123,8 +123,7 @@ function pickWanted(o: Order, set: usize, w: Wanted, own: u32): i32 {
     if (!over && !named) return FAIL_TAKEN;
     if (named) eventBack(true);
     if (over && state == STATE_RESERVATION) {
-      eventOf(EVENT_EXPIRED, head, 0, o.now, o.number);
-      reservationEnd(head, o.number);
+      reservationOver(head, o.now, o.number);
     } else claimTake(o, own, cell, <u32>family);
   }
   w.used = true;

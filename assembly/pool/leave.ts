@@ -125,7 +125,7 @@ function tryReserve(head: u32, time: u32, m: Manner, number: u64): bool {
   if (isOutlived(head, m.now)) return false;
   const ifBytes = min<u32>(cellByte(head, 6), 15);
   const older = olderOfName(nextOfKind(head, KIND_NAME));
-  endReservations(older, imageBase() + head + C_IFNAME, ifBytes, number);
+  endReservations(older, imageBase() + head + C_IFNAME, ifBytes, m.now, number);
   const most: u32 = m.reserve == RESERVE_RULE ? m.rule.perNamespace : 0;
   if (most != 0) {
     const space = namespaceKey(head);

@@ -21,7 +21,7 @@ import {
   STATE_COOLING,
   STATE_RESERVATION,
 } from "../records/cell";
-import { isOver } from "../records/due";
+import { isOver, reservationOver } from "../records/due";
 import { CAUSE_NAME, EVENT_RELEASED, eventBy } from "../records/event";
 import { coolingEnd } from "../records/expiry";
 import { CHAIN_MAX, nextOfKind } from "../records/key";
@@ -106,19 +106,21 @@ export function claimTake(o: Order, own: u32, cell: u32, family: u32): void {
  */
 export function claimRest(o: Order): void {
   if (o.nameBytes == 0 || word(H_RESERVED) == 0) return;
-  endReservations(recordByName(o.name, o.nameBytes), o.ifname, o.ifBytes, o.number);
+  endReservations(recordByName(o.name, o.nameBytes), o.ifname, o.ifBytes, o.now, o.number);
 }
 
 /** Ends the reservations of a name and interface, from its NAME cell `from` on to older ones. */
-export function endReservations(from: u32, ifname: usize, bytes: u32, number: u64): void {
+export function endReservations(from: u32, ifname: usize, bytes: u32, now: u32, number: u64): void {
   let name = from;
   let ended: u32 = 0;
   for (let step: u32 = 0; step < NAMES_MAX && name != 0 && ended < ENDED_MAX; step++) {
     const head = cellHead(name);
     name = olderOfName(name);
     if (cellByte(head, 5) != STATE_RESERVATION || !recordSuits(head, ifname, bytes)) continue;
-    eventBy(CAUSE_NAME, EVENT_RELEASED, head, 0, 0, number);
-    reservationEnd(head, number);
+    if (isReserved(head, now)) {
+      eventBy(CAUSE_NAME, EVENT_RELEASED, head, 0, now, number);
+      reservationEnd(head, number);
+    } else reservationOver(head, now, number);
     journalMust();
     ended++;
   }

@@ -7,11 +7,9 @@
 // and something is due.
 
 import { cellAt, cellByte, cellHead, headAt, STATE_RESERVATION } from "../records/cell";
-import { isOver } from "../records/due";
-import { EVENT_EXPIRED, eventOf } from "../records/event";
+import { isOver, reservationOver } from "../records/due";
 import { coolingEnd } from "../records/expiry";
 import { recordByAddress } from "../records/record";
-import { reservationEnd } from "../records/reservations";
 import { foundHi, foundLo, radixNextTaken } from "../sets/radix";
 import { poolReason, REASON_NONE, treeOf } from "./pool";
 import { Range, RangeSet } from "./range";
@@ -61,7 +59,6 @@ export function overdueOf(set: usize, now: u32): u32 {
 export function overdueEnd(cell: u32, set: usize, now: u32, number: u64): void {
   const head = headAt(cellHead(cell));
   if (cellByte(head, 5) == STATE_RESERVATION) {
-    eventOf(EVENT_EXPIRED, head, 0, now, number);
-    reservationEnd(head, number);
+    reservationOver(head, now, number);
   } else coolingEnd(cell, <u32>changetype<RangeSet>(set).family, number);
 }

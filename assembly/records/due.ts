@@ -29,6 +29,12 @@ export function isOver(head: u32, cell: u32, now: u32): bool {
   return half((state == STATE_COOLING ? cell : head) + C_DUE) <= now;
 }
 
+/** Ends a reservation whose time is over, and tells when that was. */
+export function reservationOver(head: u32, now: u32, number: u64): void {
+  eventOf(EVENT_EXPIRED, head, now - min<u32>(half(head + C_DUE), now), now, number);
+  reservationEnd(head, number);
+}
+
 function isShort(head: u32): bool {
   let cell = head;
   for (let n: u32 = 0; n < SHORT_CELLS; n++) {
@@ -68,8 +74,7 @@ export function collectMany(now: u32, number: u64, most: u32, words: u32 = COLLE
     const cell = cellAt(<u32>foundLo);
     if (journalCount() > COLLECT_WORDS && !isShort(cellAt(cellHead(cell)))) break;
     if (foundHi == DUE_RESERVED) {
-      eventOf(EVENT_EXPIRED, cell, 0, now, number);
-      reservationEnd(cell, number);
+      reservationOver(cell, now, number);
     } else coolingEnd(cell, familyInSet(cell, foundHi), number);
     done++;
   }

@@ -11,7 +11,9 @@
 //         | extra  | times    | 12 bytes of id   | 44 bytes of the name  |
 //
 // `cause` is who let go, why it was refused, or what kind of owner got it (0 = a container).
-// `extra` is a cool-down's or a reservation's seconds, or a refusal's code. Texts are cut; the
+// `extra` is a cool-down's or a reservation's seconds, a refusal's code, or for how long a
+// reservation was over when a call noticed it. A reboot has the number of reservations that were
+// over in the place of IPv4. Texts are cut; the
 // keyed hash of the name and the digest of the owner find them whole. Many refusals of one kind for
 // one name are one event that counts them. Two addresses of one family are two events.
 //
@@ -34,6 +36,7 @@ import {
   cellIsSound,
   cellKind,
   cellLo,
+  cellNumber,
   KIND_CONTAINER,
   KIND_EVENT,
   KIND_MORE,
@@ -60,7 +63,7 @@ export const EVENT_RELEASED: u32 = 2;
 export const EVENT_RESERVED: u32 = 3;
 /** Given to the name that it was reserved for, or that had it before. */
 export const EVENT_RETAKEN: u32 = 4;
-/** A reservation's time is over. */
+/** A reservation's time is over: since `extra` seconds, before anybody called. */
 export const EVENT_EXPIRED: u32 = 5;
 /** A cool-down was cut short, since nothing else was free. */
 export const EVENT_YIELDED: u32 = 6;
@@ -68,7 +71,7 @@ export const EVENT_REFUSED: u32 = 7;
 export const EVENT_ADOPTED: u32 = 8;
 /**
  * Another boot began: `extra` containers of the one before hold nothing any more, `times` - 1 of
- * them left a reservation.
+ * them left a reservation; E_ENDED reservations were over by then.
  */
 export const EVENT_REBOOT: u32 = 9;
 export const EVENT_LAST: u32 = 9;
@@ -88,6 +91,7 @@ export const CAUSE_REBOOT: u32 = 6;
 export const E_NUMBER: u32 = 16;
 export const E_BOOT: u32 = 20;
 export const E_WALL: u32 = 24;
+export const E_ENDED: u32 = 32;
 export const E_NAME_HASH: u32 = 48;
 export const E_OWNER: u32 = 56;
 export const E_EXTRA: u32 = 64;
@@ -224,6 +228,14 @@ export function eventBy(who: u32, what: u32, head: u32, extra: u32, now: u32, nu
   cause = was;
 }
 
+// The addresses of one cell. false: it has none.
+function draftCell(cell: u32): bool {
+  store<u8>(draft, 0, 7);
+  if (cellHasFamily(cell, 4)) draftAddress(4, 0, cellLo(cell, 4));
+  if (cellHasFamily(cell, 6)) draftAddress(6, cellHi(cell, 6), cellLo(cell, 6));
+  return load<u8>(draft, 7) != 0;
+}
+
 /**
  * Tells what becomes of a record while it still has its addresses: an event for its head and each
  * MORE cell. `extra` as drawn above. Nothing without a ring.
@@ -240,12 +252,43 @@ export function eventOf(what: u32, head: u32, extra: u32, now: u32, number: u64)
   draftRecord(head);
   let cell = head;
   for (let step: u32 = 0; step < CHAIN_MAX && cell != 0; step++) {
-    store<u8>(draft, 0, 7);
-    if (cellHasFamily(cell, 4)) draftAddress(4, 0, cellLo(cell, 4));
-    if (cellHasFamily(cell, 6)) draftAddress(6, cellHi(cell, 6), cellLo(cell, 6));
-    if (load<u8>(draft, 7) != 0) draftAppend(at);
+    if (draftCell(cell)) draftAppend(at);
     cell = nextOfKind(cell, KIND_MORE);
   }
+}
+
+/**
+ * Writes the events that `eventOf` would tell of a record to memory at `to`, `most` cells at most,
+ * for eventAppend: the record's image isn't the one that is to tell them. How many.
+ */
+export function eventDrafts(what: u32, head: u32, extra: u32, to: usize, most: u32): u32 {
+  draftBegin(what, 0, 0, cellNumber(head));
+  store<u32>(draft, extra, E_EXTRA);
+  draftRecord(head);
+  let n: u32 = 0;
+  let cell = head;
+  for (let step: u32 = 0; step < CHAIN_MAX && cell != 0 && n < most; step++) {
+    if (draftCell(cell)) memory.copy(to + <usize>(n++ * CELL_BYTES), draft, CELL_BYTES);
+    cell = nextOfKind(cell, KIND_MORE);
+  }
+  return n;
+}
+
+/** Appends what eventDrafts wrote at `from`, as part of commit `number`. */
+export function eventAppend(from: usize, number: u64): void {
+  const at = ring();
+  if (at == 0) return;
+  eventReserve();
+  memory.copy(draft, from, CELL_BYTES);
+  const owner = load<u64>(draft, 8) & ~NUMBER_MASK;
+  store<u64>(draft, owner | (number & NUMBER_MASK), 8);
+  draftAppend(at);
+}
+
+/** When what the event tells was so, in Unix seconds by the wall clock of when it was written. */
+export function eventWall(cell: u32): u32 {
+  const late = cellByte(cell, 5) == EVENT_EXPIRED ? half(cell + E_EXTRA) : 0;
+  return half(cell + E_WALL) - min<u32>(late, half(cell + E_WALL));
 }
 
 function count(at: u32): void {
@@ -278,13 +321,14 @@ export function eventOfAddress(
   draftAppend(at);
 }
 
-/** Tells what has no record: a reboot. `extra` as drawn above. */
-export function eventPlain(what: u32, extra: u32, times: u32, now: u32, number: u64): void {
+/** Tells of a reboot: E_EXTRA, E_TIMES - 1 and E_ENDED as drawn above. */
+export function eventReboot(lapsed: u32, reserved: u32, ended: u32, number: u64): void {
   const at = ring();
   if (at == 0) return;
-  draftBegin(what, 0, now, number);
-  store<u32>(draft, extra, E_EXTRA);
-  store<u32>(draft, times, E_TIMES);
+  draftBegin(EVENT_REBOOT, 0, 0, number);
+  store<u32>(draft, lapsed, E_EXTRA);
+  store<u32>(draft, reserved + 1, E_TIMES);
+  store<u32>(draft, ended, E_ENDED);
   draftAppend(at);
 }
 

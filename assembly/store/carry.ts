@@ -52,6 +52,9 @@ export function anchorTouch(moment: u32, often: bool): void {
   if (old == 0 || age >= ANCHOR_AGE || drift > DRIFT || drift < -DRIFT) putWord(H_ANCHOR, anchor);
 }
 
+/** For how many seconds it was over already, where the last `carried` answered 0. */
+export let carriedLate: u32 = 0;
+
 /**
  * When a time of the boot before is over, on this boot's clock: it began at `since`, was to end at
  * `due`, and `anchor` is the old image's (0 = it has none: the time begins anew). 0 = it is over;
@@ -66,7 +69,10 @@ export function carried(since: u32, due: u32, anchor: u64, now: u32, wall: u32):
     const gone: u64 = then >= RELEASED && wall > then ? wall - then : 0;
     // The header's page may be older than the record.
     const passed = max<u64>((anchor >> 32) + gone, since);
-    if (passed >= due) return 0;
+    if (passed >= due) {
+      carriedLate = <u32>(passed - due);
+      return 0;
+    }
     left = min<u64>(full, <u64>due - passed);
   }
   return <u32>min<u64>(<u64>now + left, <u64>u32.MAX_VALUE - 1);

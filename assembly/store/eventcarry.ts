@@ -1,33 +1,42 @@
 // Carrying the recorder over a reboot: the events of the old image, found by scanning as records
 // are, go into a ring of the new one, the newest EVENTS of them, then those of the reservations
-// that containers of the old boot leave (NOTED_MAX; the rest is counted), and one more says that
-// another boot began. One pass over the old image's cells.
+// whose time was over before anybody called again, those of the reservations that containers of the
+// old boot leave (NOTED_MAX of each; the rest is counted), and one more says that another boot
+// began. One pass over the old image's cells.
 //
 //   noted   | head u32 | - | number u64 |   x NOTED_MAX
+//   ended   | event, as event.ts draws it |  x NOTED_MAX
 import { checksum } from "../image/header";
 import { half, putWord } from "../image/image";
 import {
   C_DUE,
   C_SINCE,
+  C_V4,
+  C_V6,
   CELL_BYTES,
   cellByte,
+  cellHead,
   cellIsSound,
   cellNumber,
+  headAt,
   KIND_EVENT,
   STATE_RESERVATION,
 } from "../records/cell";
 import {
   CAUSE_REBOOT,
-  EVENT_REBOOT,
+  EVENT_EXPIRED,
   EVENT_RESERVED,
   EVENT_RING_BYTES,
+  eventAppend,
   eventBy,
   eventCarry,
+  eventDrafts,
   eventMayBegin,
-  eventPlain,
+  eventReboot,
   H_YIELDS,
   REFUSALS,
 } from "../records/event";
+import { recordByAddress } from "../records/record";
 import { scratchTake } from "../scratch";
 import { imageRoom } from "./files";
 
@@ -36,11 +45,43 @@ const NOTED_MAX: u32 = 256;
 
 let noted: usize = 0;
 let count: u32 = 0;
+let ended: usize = 0;
+let endedCells: u32 = 0;
+let endedCount: u32 = 0;
 
-/** Begins to note the reservations that this reboot makes. */
+/** Begins to note the reservations that this reboot makes, and those that are over. */
 export function reservedBegin(): void {
   noted = scratchTake(<usize>NOTED_MAX * 16);
+  ended = scratchTake(<usize>(NOTED_MAX * CELL_BYTES));
   count = 0;
+  endedCells = 0;
+  endedCount = 0;
+}
+
+/** Notes one at `head` of the old image, which is attached, that is over since `late` seconds. */
+export function endedNote(head: u32, late: u32): void {
+  const at = ended + <usize>(endedCells * CELL_BYTES);
+  endedCells += eventDrafts(EVENT_EXPIRED, head, late, at, NOTED_MAX - endedCells);
+  endedCount++;
+}
+
+// Has a record that is younger than the event at `p` its address? Then the record that the event
+// tells of was one of the old pages that a power cut leaves.
+function isOutdone(p: usize, family: u32): bool {
+  const bit: u32 = family == 4 ? 1 : 2;
+  if ((<u32>load<u8>(p, 7) & bit) == 0) return false;
+  const hi = family == 4 ? 0 : load<u64>(p, C_V6);
+  const lo = family == 4 ? <u64>load<u32>(p, C_V4) : load<u64>(p, C_V6 + 8);
+  const cell = recordByAddress(family, hi, lo);
+  return cell != 0 && cellNumber(headAt(cellHead(cell))) > (load<u64>(p, 8) & 0xffffffffffff);
+}
+
+// Their events: they come before what this reboot reserves anew.
+function endedTell(number: u64): void {
+  for (let n: u32 = 0; n < endedCells; n++) {
+    const p = ended + <usize>(n * CELL_BYTES);
+    if (!isOutdone(p, 4) && !isOutdone(p, 6)) eventAppend(p, number);
+  }
 }
 
 /** Notes one, at `head` of the new image. */
@@ -80,7 +121,7 @@ function isEvent(cell: usize): bool {
  * Carries the events of the old image, `bytes` at `base` in memory, into the attached new one.
  * `lapsed` containers of the old boot hold nothing any more. Where there is no room they are lost.
  */
-export function eventsCarry(base: usize, bytes: u32, lapsed: u32, now: u32, number: u64): void {
+export function eventsCarry(base: usize, bytes: u32, lapsed: u32, number: u64): void {
   for (let at = H_YIELDS; at <= H_YIELDS + REFUSALS * 8; at += 8) {
     putWord(at, load<u64>(base + at));
   }
@@ -89,6 +130,7 @@ export function eventsCarry(base: usize, bytes: u32, lapsed: u32, now: u32, numb
   for (let at: u32 = 4096; at <= bytes - CELL_BYTES; at += CELL_BYTES) {
     if (isEvent(base + at)) eventCarry(base + at);
   }
+  endedTell(number);
   reservedTell(number);
-  eventPlain(EVENT_REBOOT, lapsed, count + 1, now, number);
+  eventReboot(lapsed, count, endedCount, number);
 }

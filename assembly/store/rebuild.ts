@@ -34,7 +34,6 @@ import {
   headerSeal,
   SETS_MAX,
 } from "../image/header";
-
 import { half, imageAttach, imageBase, imageLength, putHalf, putWord, word } from "../image/image";
 import { WINDOW_END } from "../numbers";
 import { dueAfter, release } from "../pool/leave";
@@ -72,10 +71,8 @@ import {
   TEXT_BYTES,
   TEXT_MAX,
 } from "../records/cell";
-
 import { coolingBegin, coolingEnd } from "../records/expiry";
 import { filesUnlink, headHasFiles, headPutFiles } from "../records/file";
-
 import { CHAIN_MAX, idText, nameText, nextOfKind, textAt } from "../records/key";
 import {
   isPool,
@@ -100,8 +97,8 @@ import {
 import { recordSuits, reservationEnd, reservationList } from "../records/reservations";
 import { scratchMark, scratchRewind, scratchTake } from "../scratch";
 import { RADIX_OK, radixTake } from "../sets/radix";
-import { anchorOf, carried, wallSeconds } from "./carry";
-import { eventsCarry, reservedBegin, reservedNote } from "./eventcarry";
+import { anchorOf, carried, carriedLate, wallSeconds } from "./carry";
+import { endedNote, eventsCarry, reservedBegin, reservedNote } from "./eventcarry";
 import {
   GROWTH_STEP,
   imageFormat,
@@ -122,7 +119,6 @@ import {
   stateFile,
   stateHas,
 } from "./log";
-
 import { fileName, nameAt, nameBytes } from "./names";
 import { becomesReserved, chainIsSound, survives } from "./survivor";
 
@@ -244,7 +240,10 @@ function move(head: u32, now: u32, keep: bool): i32 {
     due = dueAfter(now, reserveFor);
   } else if (state != STATE_ALLOCATION) {
     due = carried(half(head + C_SINCE), half(head + C_DUE), anchor, now, wall);
-    if (due == 0) return 0;
+    if (due == 0) {
+      if (state == STATE_RESERVATION) endedNote(head, carriedLate);
+      return 0;
+    }
   }
   const idBytes = idText(head);
   const id = scratchTake(<usize>(idBytes + 16));
@@ -368,7 +367,7 @@ export function rebuild(boot: usize, keep: bool): i32 {
   status = moveAll(kept);
   if (status < 0) return status;
   useNew();
-  eventsCarry(oldBase, oldBytes, lapsed, 0, number + LOG_BYTES);
+  eventsCarry(oldBase, oldBytes, lapsed, number + LOG_BYTES);
   appliedSet(number + LOG_BYTES, generation, LOG_HEADER_BYTES, 0, 0);
   // The log first: stopped between the two, the old image is still of another boot, and the next
   // opening rebuilds again; entries tell their own generation, so it finds them.

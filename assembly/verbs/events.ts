@@ -22,7 +22,7 @@ import {
 } from "../protocol/document";
 import { ERROR_DISK, ERROR_EXCLUDED, ERROR_PLUGIN, ERROR_TRY_AGAIN } from "../protocol/errors";
 import { textNumber, textString } from "../protocol/text";
-import { cellByte, cellHasFamily, cellHi, cellLo, nameHash } from "../records/cell";
+import { cellByte, cellHasFamily, cellHi, cellLo, cellNumber, nameHash } from "../records/cell";
 import {
   CAUSE_FILE,
   CAUSE_GC,
@@ -30,6 +30,7 @@ import {
   CAUSE_NOTE,
   CAUSE_OPERATOR,
   CAUSE_REBOOT,
+  E_ENDED,
   E_EXTRA,
   E_ID,
   E_NAME,
@@ -50,6 +51,7 @@ import {
   EVENT_YIELDED,
   EVENTS,
   eventIsOfContainer,
+  eventWall,
   H_EVENT_NEXT,
 } from "../records/event";
 import { jsonMoment, NEVER, sayClean } from "./holding";
@@ -180,6 +182,24 @@ export function sayEventOwner(cell: u32): void {
   sayClean(imageBase() + cell + E_ID, idBytes(cell));
 }
 
+// Is it an event that no call has written yet (pending.ts)?
+function isPending(cell: u32): bool {
+  return cellNumber(cell) == 0;
+}
+
+function sayReboot(cell: u32): void {
+  textNumber(half(cell + E_EXTRA));
+  textString(" containers of the boot before hold nothing");
+  if (half(cell + E_TIMES) > 1) {
+    textString(", ");
+    textNumber(half(cell + E_TIMES) - 1);
+    textString(" of them left a reservation");
+  }
+  if (half(cell + E_ENDED) == 0) return;
+  textString("; reservations that were over: ");
+  textNumber(half(cell + E_ENDED));
+}
+
 /** Writes what else there is to say. */
 export function sayEventNote(cell: u32): void {
   const extra = half(cell + E_EXTRA);
@@ -197,13 +217,15 @@ export function sayEventNote(cell: u32): void {
       saySpan(extra);
       textString(" of its cool-down were left");
       return;
+    case EVENT_EXPIRED:
+      if (isPending(cell)) textString("nobody has called since");
+      else if (extra > 0) {
+        saySpan(extra);
+        textString(" before the next call");
+      }
+      return;
     case EVENT_REBOOT:
-      textNumber(extra);
-      textString(" containers of the boot before hold nothing");
-      if (half(cell + E_TIMES) < 2) return;
-      textString(", ");
-      textNumber(half(cell + E_TIMES) - 1);
-      textString(" of them left a reservation");
+      sayReboot(cell);
       return;
     case EVENT_REFUSED:
       textString("code ");
@@ -222,10 +244,12 @@ export function jsonEvent(cell: u32): void {
   const what = cellByte(cell, 5);
   item();
   open(123);
-  member("number");
-  valueNumber(half(cell + E_NUMBER));
+  if (!isPending(cell)) {
+    member("number");
+    valueNumber(half(cell + E_NUMBER));
+  }
   member("time");
-  jsonMoment(half(cell + E_WALL));
+  jsonMoment(eventWall(cell));
   member("event");
   valuePlain(eventWord(cell));
   member("addresses");
@@ -266,6 +290,12 @@ function jsonExtra(cell: u32, what: u32): void {
     valueNumber(extra);
     member("reserved");
     valueNumber(half(cell + E_TIMES) - 1);
+    member("expired");
+    valueNumber(half(cell + E_ENDED));
+  } else if (what == EVENT_EXPIRED) {
+    if (isPending(cell)) return;
+    member("noticed");
+    jsonMoment(half(cell + E_WALL));
   } else if (extra != 0 && extra != NEVER) {
     member("seconds");
     valueNumber(extra);

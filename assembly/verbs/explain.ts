@@ -1,7 +1,7 @@
 // `berth explain`: what an address is and why it can't be given, or when it can; for a name what it
 // has, what is kept for it, and what an ADD would give it. The newest events follow.
 
-import { half, word } from "../image/image";
+import { word } from "../image/image";
 import { EXIT_ERROR, EXIT_OK } from "../numbers";
 import { configured } from "../pool/configured";
 import {
@@ -25,7 +25,7 @@ import {
   valueText,
 } from "../protocol/document";
 import { cellHasFamily, cellHead, cellHi, cellLo, headAt, KIND_MORE } from "../records/cell";
-import { E_WALL, eventAt, H_EVENT_NEXT } from "../records/event";
+import { eventAt, eventWall, H_EVENT_NEXT } from "../records/event";
 import { CHAIN_MAX, nextOfKind } from "../records/key";
 import { olderOfName, recordByAddress, recordByName } from "../records/record";
 import {
@@ -53,6 +53,7 @@ import {
   sayOwner,
   stateWord,
 } from "./holding";
+import { pendingTell } from "./pending";
 import { isThisBoot } from "./place";
 import { isJson, say, sayAddress, sayBytes, sayNumber, sayQuoted } from "./print";
 import {
@@ -194,7 +195,7 @@ function sayEvents(): void {
     } else {
       if (left == EVENTS_SHOWN) say("Newest events:\n");
       say("  ");
-      sayMoment(half(cell + E_WALL));
+      sayMoment(eventWall(cell));
       say("  ");
       say(eventWord(cell));
       say("  ");
@@ -368,6 +369,7 @@ function explainName(known: bool): i32 {
 /** Explains the target in the copied image. EXIT_ERROR: a name that has nothing. */
 export function explain(): i32 {
   targetRead();
+  pendingTell();
   const known = knownRead();
   return isAddress ? explainAddress(known) : explainName(known);
 }

@@ -1,11 +1,12 @@
 // `berth history`: what the recorder keeps of an address, a name or a container, oldest first; all
-// of it without a word behind. A reboot is told where it ended what the target held.
+// of it without a word behind. A reboot is told where it ended what the target held; reservations
+// that are over and that no call has noticed yet stand at the end.
 
-import { half, word } from "../image/image";
+import { word } from "../image/image";
 import { EXIT_ERROR, EXIT_OK } from "../numbers";
 import { close, member, open } from "../protocol/document";
 import { textString } from "../protocol/text";
-import { E_WALL, eventAt, H_EVENT_NEXT, H_EVENTS } from "../records/event";
+import { eventAt, eventWall, H_EVENT_NEXT, H_EVENTS } from "../records/event";
 import {
   eventGives,
   eventIsOf,
@@ -18,6 +19,7 @@ import {
   sayEventNote,
   sayEventOwner,
 } from "./events";
+import { pendingTell } from "./pending";
 import { isJson, printHere, printRoom, say } from "./print";
 import { cellEnd, rowEnd, tableBegin, tablePrint } from "./table";
 import { targetBytes, targetRead } from "./target";
@@ -26,7 +28,7 @@ import { sayMoment } from "./times";
 let rows: i32 = 0;
 
 function sayRow(cell: u32): void {
-  sayMoment(half(cell + E_WALL));
+  sayMoment(eventWall(cell));
   cellEnd();
   textString(eventWord(cell));
   cellEnd();
@@ -79,6 +81,7 @@ function heading(): void {
 /** Tells the target's events in the copied image. EXIT_ERROR: the recorder has none. */
 export function history(): i32 {
   targetRead();
+  pendingTell();
   if (isJson) {
     member("events");
     open(91);

@@ -12,7 +12,7 @@
 import { journalCount, journalMust } from "../image/image";
 import { EXIT_ERROR, EXIT_OK } from "../numbers";
 import { release } from "../pool/leave";
-import { NAMES_MAX } from "../pool/named";
+import { isReserved, NAMES_MAX } from "../pool/named";
 import { call } from "../protocol/call";
 import { close, item, member, open, valuePlain } from "../protocol/document";
 import { ERROR_PLUGIN, errorBegin, errorBytes, errorText } from "../protocol/errors";
@@ -29,6 +29,7 @@ import {
   STATE_ALLOCATION,
   STATE_RESERVATION,
 } from "../records/cell";
+import { reservationOver } from "../records/due";
 import { CAUSE_OPERATOR, EVENT_RELEASED, eventCause, eventOf } from "../records/event";
 import { coolingEnd } from "../records/expiry";
 import { CHAIN_MAX, nextOfKind } from "../records/key";
@@ -148,6 +149,10 @@ function letGo(head: u32): void {
   journalMust();
   if (state == STATE_ALLOCATION) {
     release(head, call.cooldown, now(), number);
+    return;
+  }
+  if (state == STATE_RESERVATION && !isReserved(head, now())) {
+    reservationOver(head, now(), number);
     return;
   }
   eventOf(EVENT_RELEASED, head, 0, now(), number);

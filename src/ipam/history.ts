@@ -19,7 +19,7 @@ export type HistoryWord =
 /** One event of the recorder. */
 export interface HistoryEvent {
   what: HistoryWord;
-  /** To the second, by the wall clock of then. */
+  /** To the second, by the wall clock of then; of "expired": when it was due. */
   when: Date;
   /** At most one of each family; what was asked for, of a refusal. */
   addresses: string[];
