@@ -97,6 +97,24 @@ describe("the JSON reader", () => {
     );
   });
 
+  it("reads every pair of special characters at every place of a word", () => {
+    const pieces = ['\\"', "\\\\", "\\n", "\\u00e9", "\\x", "\u00e9", "\u0001", '"', "\\", "\x7f"];
+    const texts: string[] = [];
+    for (const one of pieces)
+      for (const two of pieces)
+        for (let before = 0; before < 9; before++)
+          for (const between of [0, 1, 7])
+            for (const behind of [0, 12])
+              texts.push(
+                `"${"a".repeat(before)}${one}${"b".repeat(between)}${two}${"c".repeat(behind)}"`,
+              );
+    for (const text of texts) {
+      const bytes = Buffer.from(text);
+      expect(readers.refusal(bytes) === undefined, JSON.stringify(text)).toBe(accepted(text));
+      if (accepted(text)) expect(readers.value(0), text).toEqual(parse(text));
+    }
+  });
+
   it("takes a damaged text if and only if JSON.parse does", () => {
     const piece = fc.constantFrom(...'{}[],:"\\0123.eE+-truefalsn u\n\x00', "\\u12", "tru", "nul");
     const damaged = fc

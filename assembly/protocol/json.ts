@@ -80,68 +80,88 @@ function isDigit(p: usize): bool {
 // Where the value that was read last ends.
 let stop: usize = 0;
 
-const ONES: u64 = 0x0101010101010101;
+const LOWS: u64 = 0x7f7f7f7f7f7f7f7f;
 const TOPS: u64 = 0x8080808080808080;
+const ONES: u64 = 0x0101010101010101;
 
-// Marks the quotes, backslashes and control characters among eight bytes by their top bits.
-// (x - ONES) & ~x & TOPS marks the bytes of x that are 0: exact up to the first of them.
+// Marks the quotes, backslashes and control characters among eight bytes by their top bits: a byte
+// x is 0 where (x & 0x7f) + 0x7f and x both have no top bit.
 function special(eight: u64): u64 {
   const quote = eight ^ (34 * ONES);
   const back = eight ^ (92 * ONES);
-  const control = (eight - 32 * ONES) & ~eight;
-  return (((quote - ONES) & ~quote) | ((back - ONES) & ~back) | control) & TOPS;
+  const control = eight & (0xe0 * ONES);
+  const others =
+    (((quote & LOWS) + LOWS) | quote) &
+    (((back & LOWS) + LOWS) | back) &
+    (((control & LOWS) + LOWS) | control);
+  return ~others & TOPS;
 }
 
-// A string whose opening quote is at p. Annotations bring long ones, so it goes by words of eight
-// bytes from one special character to the next.
+// Does this character make an escape code of two characters?
+function isEscape(c: u32): bool {
+  if (c == 34) return true;
+  return c == 92 || c == 110 || c == 47 || c == 116 || c == 114 || c == 98 || c == 102;
+}
+
+// What `skip` went over: bytes (the top bits tell of others than ASCII), and escape codes.
+let high: u64 = 0;
+let escaped: bool = false;
+
+// From `q` on, goes over ordinary characters and escape codes of two, by words of eight bytes:
+// annotations bring long strings, with JSON in them. Answers where it can't: at another special
+// character, or near the end.
+function skip(from: usize): usize {
+  let q = from;
+  // The ninth byte is the one behind a backslash in the eighth place.
+  while (q + 9 <= end) {
+    const eight = load<u64>(q);
+    let marks = special(eight);
+    let over: usize = 8;
+    while (marks != 0) {
+      const bit = ctz(marks);
+      const place = q + (<usize>bit >> 3);
+      if (load<u8>(place) != 92 || !isEscape(load<u8>(place, 1))) {
+        high |= eight & (((<u64>1) << (bit & 56)) - 1);
+        return place;
+      }
+      escaped = true;
+      marks &= marks - 1;
+      if (bit == 63) over = 9;
+      else marks &= ~((<u64>256) << bit);
+    }
+    high |= eight;
+    q += over;
+  }
+  return q;
+}
+
+// A string whose opening quote is at p.
 function readString(p: usize): bool {
   const node = put(JSON_STRING, p + 1);
-  let high: u64 = 0;
-  let plain: u32 = 1;
+  high = 0;
+  escaped = false;
   for (let q = p + 1; q < end; q++) {
-    while (q + 8 <= end) {
-      const eight = load<u64>(q);
-      const found = special(eight);
-      high |= eight & (found - 1) & ~found; // what lies before the first
-      if (found != 0) {
-        q += <usize>ctz(found) >> 3;
-        break;
-      }
-      q += 8;
-    }
+    q = skip(q);
     if (q >= end) break;
     const c = <u32>load<u8>(q);
     if (c == 34) {
       store<u32>(at(node), <u32>(q - p - 1), 4);
-      store<u8>(at(node), <u8>((high & TOPS) == 0 ? plain : 0), 13);
+      store<u8>(at(node), <u8>((high & TOPS) == 0 && !escaped), 13);
       stop = q + 1;
       return true;
     }
     if (c < 32) return fail(q, " in string literal");
-    if (c >= 128) plain = 0;
+    high |= c;
     if (c != 92) continue;
-    plain = 0;
+    escaped = true;
     q++;
     if (q >= end) return fail(q, " in string escape code");
-    switch (<u32>load<u8>(q)) {
-      case 34:
-      case 47:
-      case 92:
-      case 98:
-      case 102:
-      case 110:
-      case 114:
-      case 116:
-        break;
-      case 117:
-        for (let i = 0; i < 4; i++) {
-          q++;
-          if (q >= end || hex(load<u8>(q)) < 0)
-            return fail(q, " in \\u hexadecimal character escape");
-        }
-        break;
-      default:
-        return fail(q, " in string escape code");
+    const code = <u32>load<u8>(q);
+    if (isEscape(code)) continue;
+    if (code != 117) return fail(q, " in string escape code");
+    for (let i = 0; i < 4; i++) {
+      q++;
+      if (q >= end || hex(load<u8>(q)) < 0) return fail(q, " in \\u hexadecimal character escape");
     }
   }
   return cutOff();
