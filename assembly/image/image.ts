@@ -223,6 +223,20 @@ export function journalUndo(): void {
   journalClear();
 }
 
+/**
+ * Exchanges every noted word with its old value: the image is as it was before the call. Doing it
+ * again brings the call's words back.
+ */
+export function journalSwap(): void {
+  for (let n: u32 = 0; n < count; n++) {
+    const p = notes + <usize>(n * NOTE_BYTES);
+    const at = base + load<u32>(p);
+    const now = load<u64>(at);
+    store<u64>(at, load<u64>(p, 8));
+    store<u64>(p, now, 8);
+  }
+}
+
 /** Closes the journal; nothing may be noted any more. */
 export function journalClose(): void {
   journalClear();

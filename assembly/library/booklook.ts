@@ -39,7 +39,8 @@ import { CHAIN_MAX, idText, nameText, nextOfKind, textAt } from "../records/key"
 import { poolByAddress } from "../records/poolcell";
 import { olderOfName, recordByAddress, recordByName, recordByOwner } from "../records/record";
 import { foundHi, foundLo, radixCount, radixNextTaken } from "../sets/radix";
-import { logBytes } from "../store/log";
+import { batchWords } from "../store/batch";
+import { entryBytes, logBytes } from "../store/log";
 import { block, output } from "./book";
 import {
   IFNAME_AT,
@@ -219,14 +220,17 @@ export function bookStats(): void {
   output(5, radixCount(TREE6));
   output(6, imageLength());
   output(7, arenaBump());
-  output(8, headerField(A_TAIL));
+  output(8, headerField(A_TAIL) + (batchWords != 0 ? entryBytes(batchWords) : 0));
   output(9, logBytes);
-  output(10, load<u64>(imageBase(), A_NUMBER));
+  output(10, load<u64>(imageBase(), A_NUMBER) + (batchWords != 0 ? 1 : 0));
   output(11, appliedGeneration());
 }
 
-/** Out 0, 1: tail of the log and its generation. */
+/**
+ * Out 0, 1: tail of the log and its generation. While words wait that are in no entry yet, the tail
+ * is odd, where no entry ever ends.
+ */
 export function bookMarkOut(): void {
-  output(0, headerField(A_TAIL));
+  output(0, headerField(A_TAIL) + (batchWords != 0 ? 1 : 0));
   output(1, appliedGeneration());
 }

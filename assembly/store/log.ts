@@ -169,22 +169,27 @@ export function entryValue(at: usize, n: u32): u64 {
   return load<u64>(at + ENTRY_HEADER_BYTES + <usize>(n * WORD_BYTES), 4);
 }
 
-/** Bytes of the noted words as an entry. */
-function entryBytes(): u32 {
-  return (ENTRY_HEADER_BYTES + journalCount() * WORD_BYTES + 7) & ~7;
+/** Bytes of an entry of so many words. */
+export function entryBytes(words: u32): u32 {
+  return (ENTRY_HEADER_BYTES + words * WORD_BYTES + 7) & ~7;
 }
 
 /** Writes the noted words down as an entry at `at` in memory. Answers its bytes. */
 export function entryMake(at: usize, number: u64): u32 {
   const words = journalCount();
-  const bytes = entryBytes();
-  store<u64>(at + bytes - 8, 0);
+  store<u64>(at + entryBytes(words) - 8, 0);
   for (let n: u32 = 0; n < words; n++) {
     const p = at + ENTRY_HEADER_BYTES + <usize>(n * WORD_BYTES);
     const offset = journalOffset(n);
     store<u32>(p, offset);
     store<u64>(p, word(offset), 4);
   }
+  return entryClose(at, words, number);
+}
+
+/** Puts the header before `words` words that lie in their places. Answers the entry's bytes. */
+export function entryClose(at: usize, words: u32, number: u64): u32 {
+  const bytes = entryBytes(words);
   store<u32>(at, ENTRY_MAGIC);
   store<u32>(at, bytes, 4);
   store<u64>(at, appliedGeneration(), 8);
@@ -235,14 +240,6 @@ export function entryApply(entry: usize, number: u64, at: u32, tail: u32, flags:
   if (failed < 0) return failed;
   appliedSet(number, appliedGeneration(), tail, at, flags);
   return host.write(stateFile, APPLIED, base + APPLIED, headerEnd - APPLIED);
-}
-
-/** The noted words are number `number`, an entry from `at` to `tail`: a checkpoint writes them. */
-export function entryDefer(number: u64, at: u32, tail: u32, flags: u32): void {
-  const words = journalCount();
-  for (let n: u32 = 0; n < words; n++) dirtyTouch(journalOffset(n));
-  appliedSet(number, appliedGeneration(), tail, at, flags);
-  journalClear();
 }
 
 /** Writes APPLIED to the state file. 0 or -errno. */
@@ -322,7 +319,7 @@ export function logCommit(always: bool, durable: bool): i32 {
   const number = appliedNumber() + 1;
   let status = logMakeRoom(synced);
   if (status < 0) return status;
-  const bytes = entryBytes();
+  const bytes = entryBytes(journalCount());
   const entry = entryRoom(bytes);
   entryMake(entry, number);
   if (headerField(A_TAIL) + bytes > logBytes) {

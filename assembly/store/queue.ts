@@ -1,9 +1,15 @@
 // The queue: commits of a library that alone holds the network's lock. They change the view at
-// once; their entries wait in memory until `queueWrite` appends them together, and the pages of
-// berth.state wait for a checkpoint. What isn't written yet is lost with the process: only what the
-// caller has flushed was promised.
+// once and join the batch; `queueWrite` makes the batch an entry and appends what waits to the log,
+// and the pages of berth.state wait for a checkpoint. What isn't written yet is lost with the
+// process: only what the caller has flushed was promised.
 //
-//   queue   | entry | entry | ...        -> berth.log at `queueAt`, one pwrite
+//   calls -> batch (batch.ts) -> queue   | entry | entry | ...   -> berth.log at `queueAt`, one
+//                                                                   pwrite
+//
+// So the calls between two writes are one commit with one number, whole or not at all, and a word
+// that all of them change is hashed and written once. A batch that has no room for a call's words
+// becomes an entry before them; then the call's words are exchanged for the old ones meanwhile, as
+// they are when a call has ended half done, by a trap, and its words must never reach the log.
 //
 // Opening after a crash finds berth.state as of the last checkpoint (maybe with some pages of the
 // next one, which the log has too) and replays the log: the plugin's code, and its files.
@@ -15,6 +21,7 @@ import {
   A_TAIL,
   appliedGeneration,
   appliedNumber,
+  appliedSet,
   FEATURE_LIBRARY,
   H_CHECK,
   H_INCOMPATIBLE,
@@ -22,16 +29,33 @@ import {
   headerPut,
   headerSeal,
 } from "../image/header";
-import { imageBase, journalCount } from "../image/image";
+import {
+  imageBase,
+  imageLength,
+  journalClear,
+  journalCount,
+  journalOffset,
+  journalSwap,
+} from "../image/image";
 import { scratchTake } from "../scratch";
-import { DIRTY_BYTES, logDefer } from "./dirty";
+import {
+  BATCH_WORDS,
+  batchAdd,
+  batchClear,
+  batchCopy,
+  batchLine,
+  batchLines,
+  batchReserve,
+  batchWords,
+} from "./batch";
+import { DIRTY_BYTES, dirtyTouch, logDefer } from "./dirty";
 import {
   checkpoint,
   ENTRY_HEADER_BYTES,
   ENTRY_MAX,
   entryBuffer,
-  entryDefer,
-  entryMake,
+  entryBytes,
+  entryClose,
   flagsAfter,
   LOG_BYTES_MAX,
   LOG_HEADER_BYTES,
@@ -52,12 +76,17 @@ let used: u32 = 0;
 // Where in the log the queue goes, and up to where the log is known to be on disk.
 let queueAt: u32 = 0;
 let safeTo: u32 = 0;
+// Length of the image for which the file has room.
+let roomFor: u32 = 0;
+// Are the batch's calls to be synced?
+let batchSynced: bool = false;
 
 /** Takes the queue's memory, once, before any rewind. */
 export function queueReserve(): void {
   if (queue != 0) return;
   queue = scratchTake(<usize>QUEUE_BYTES);
   dirty = scratchTake(<usize>DIRTY_BYTES);
+  batchReserve();
 }
 
 /** From here on commits are deferred (true: pages wait) or written at once. */
@@ -69,16 +98,47 @@ export function queueDefer(defer: bool): void {
 /** Begins with an empty queue behind what the log holds. */
 export function queueBegin(): void {
   used = 0;
+  roomFor = 0;
+  batchClear();
   safeTo = headerField(A_TAIL);
 }
 
-/** Bytes that wait. */
+/** Bytes that wait, as they would be written now. */
 export function queueWaiting(): u32 {
-  return used;
+  return used + (batchWords == 0 ? 0 : entryBytes(batchWords));
+}
+
+// Makes the batch an entry of the queue, the next commit. 0, or -errno with nothing done.
+function closeBatch(): i32 {
+  if (batchWords == 0) return 0;
+  if (used + ENTRY_MAX + ENTRY_HEADER_BYTES > QUEUE_BYTES) {
+    const status = append();
+    if (status < 0) return status;
+  }
+  const number = appliedNumber() + 1;
+  const tail = headerField(A_TAIL);
+  if (used == 0) queueAt = tail;
+  const at = queue + used;
+  store<u64>(at + entryBytes(batchWords) - 8, 0);
+  // A call that isn't committed has no part in it.
+  journalSwap();
+  batchCopy(at + ENTRY_HEADER_BYTES);
+  journalSwap();
+  const bytes = entryClose(at, batchWords, number);
+  for (let n: u32 = 0; n < batchLines(); n++) dirtyTouch(batchLine(n));
+  batchClear();
+  used += bytes;
+  appliedSet(number, appliedGeneration(), tail + bytes, tail, flagsAfter(batchSynced));
+  return 0;
 }
 
 /** Appends what waits to the log, unsynced. 0 or -errno: it still waits. */
 export function queueWrite(): i32 {
+  const status = closeBatch();
+  return status < 0 ? status : append();
+}
+
+function append(): i32 {
   if (used == 0) return 0;
   const status = host.write(logFile, queueAt, queue, used);
   if (status >= 0) used = 0;
@@ -125,7 +185,8 @@ function widen(durable: bool): bool {
 
 /** Makes room in the log for one commit; nothing may be noted yet. 0 or -errno. */
 export function queueReady(durable: bool): i32 {
-  if (headerField(A_TAIL) + ENTRY_MAX <= logBytes) return 0;
+  // For the batch that waits and the call's own words, if they don't fit into it.
+  if (headerField(A_TAIL) + 2 * ENTRY_MAX <= logBytes) return 0;
   return widen(durable) ? 0 : queueCheckpoint(durable);
 }
 
@@ -143,22 +204,23 @@ export function queueCheckpoint(durable: bool): i32 {
 }
 
 /**
- * Makes the noted words the next commit, which waits. 0, or -errno with nothing committed (the
- * caller undoes).
+ * Makes the noted words a part of the next commit, which waits. 0, or -errno with nothing committed
+ * (the caller undoes).
  */
 export function queueCommit(synced: bool): i32 {
-  if (journalCount() == 0) return 0;
-  const number = appliedNumber() + 1;
-  let status = logMakeRoom(synced);
-  if (status < 0) return status;
-  if (used + ENTRY_MAX + ENTRY_HEADER_BYTES > QUEUE_BYTES) {
-    status = queueWrite();
+  const words = journalCount();
+  if (words == 0) return 0;
+  if (roomFor != imageLength()) {
+    const status = logMakeRoom(synced);
+    if (status < 0) return status;
+    roomFor = imageLength();
+  }
+  if (batchWords + words > BATCH_WORDS) {
+    const status = closeBatch();
     if (status < 0) return status;
   }
-  const tail = headerField(A_TAIL);
-  if (used == 0) queueAt = tail;
-  const bytes = entryMake(queue + used, number);
-  used += bytes;
-  entryDefer(number, tail, tail + bytes, flagsAfter(synced));
+  for (let n: u32 = 0; n < words; n++) batchAdd(journalOffset(n));
+  batchSynced = synced;
+  journalClear();
   return 0;
 }

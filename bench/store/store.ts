@@ -153,8 +153,27 @@ function bareNow(log: BareLog, bytes: number): Store {
   };
 }
 
-/** What an allocation takes without a disk: bytes of the log, and microseconds once it is warm. */
-function allocationAlone(dir: string): { bytes: number; work: number } {
+/**
+ * Bytes of the log that an allocation takes with so many callers at once, as they really share
+ * entries: those of a few rounds.
+ */
+async function bytesEach(dir: string, callers: number): Promise<number> {
+  const store = berth(join(dir, "bytes"), "always");
+  const logged = () => store.ipam.stats().logBytes;
+  const operations = operationsOf(callers);
+  const owners = (round: number) => Array.from({ length: operations }, (_, n) => ownerOf(round, n));
+  try {
+    await store.round(owners(1), callers);
+    const begun = logged();
+    await store.round(owners(2), callers);
+    return Math.round((logged() - begun) / operations);
+  } finally {
+    store.close();
+  }
+}
+
+/** Microseconds that an allocation takes without a disk, once it is warm. */
+function workAlone(dir: string): number {
   const store = berth(join(dir, "measure"), "never");
   const pools = [store.ipam.pool(PREFIX)];
   const thousand = (round: number) => {
@@ -164,13 +183,16 @@ function allocationAlone(dir: string): { bytes: number; work: number } {
     return performance.now() - begun;
   };
   try {
-    thousand(1);
-    const bytes = Math.round(store.ipam.stats().logBytes / 8000) * 8;
-    const times = Array.from({ length: 30 }, (_, n) => thousand(n + 2));
-    return { bytes, work: medianOf(times.slice(10)) };
+    const times = Array.from({ length: 31 }, (_, n) => thousand(n + 1));
+    return medianOf(times.slice(11));
   } finally {
     store.close();
   }
+}
+
+/** Operations of a round. */
+function operationsOf(callers: number): number {
+  return callers === 1 ? 100 : 64 * 25;
 }
 
 function ownerOf(round: number, n: number): string {
@@ -182,7 +204,8 @@ const suite = "store";
 async function durable(callers: number, { quick, seed, peers, install }: Context): Promise<Row[]> {
   const dir = mkdtempSync(join(tmpdir(), "berth-store-"));
   try {
-    const { bytes, work } = allocationAlone(dir);
+    const bytes = await bytesEach(dir, callers);
+    const work = workAlone(dir);
     const table = `durable allocate, ${callers} at once (${bytes} bytes of log each)`;
     const other = peers ? peerStores(dir, install) : { stores: [], missing: [] };
     const stores: Store[] = [
@@ -212,7 +235,7 @@ interface Times {
 
 /** Every store does the same round, in an order drawn by seed. */
 async function roundsOf(stores: Store[], callers: number, rounds: number, seed: number) {
-  const operations = callers === 1 ? 100 : 64 * 25;
+  const operations = operationsOf(callers);
   const random = randomOf(seed);
   const all = stores.map((store): Times & { store: Store } => ({ store, us: [], hash: 0 }));
   for (let round = -2; round < rounds; round++) {
