@@ -358,15 +358,16 @@ export class Pool<S extends number | bigint = number> implements Disposable {
     bytes: Uint8Array,
     options: Pick<PoolOptions, "clock" | "seed"> = {},
   ): Pool<S> {
-    const saved = readPool(bytes);
-    const pool = new Pool<S>(saved.range, { ...saved.options, ...options });
-    try {
-      saved.load(pool.#slots, pool.#clock());
-    } catch (error) {
-      pool.close();
-      throw error;
-    }
-    return pool;
+    return readPool(bytes, (range, saved, load) => {
+      const pool = new Pool<S>(range, { ...saved, ...options });
+      try {
+        load(pool.#slots, pool.#clock());
+      } catch (error) {
+        pool.close();
+        throw error;
+      }
+      return pool;
+    });
   }
 
   /**

@@ -148,16 +148,49 @@ function tellAbove(at: usize, slots: u32, index: u32): void {
   }
 }
 
+// Counts the bits of whole groups of 64 leaf words and writes the level above: a quarter of a large
+// snapshot's time, so by four, and what a pool in order has most of (none or all) first.
+function settleLeaves(at: usize, words: u32): u32 {
+  const end = at + ((<usize>words) << 3);
+  let count: u64 = 0;
+  let up = end;
+  for (let p = at; p < end; up += 8) {
+    let full: u64 = 0;
+    for (let bit: u64 = 0; bit < 64; bit += 4, p += 32) {
+      const a = load<u64>(p);
+      const b = load<u64>(p, 8);
+      const c = load<u64>(p, 16);
+      const d = load<u64>(p, 24);
+      if ((a | b | c | d) == 0) continue;
+      if ((a & b & c & d) == FULL) {
+        count += 256;
+        full |= (<u64>15) << bit;
+        continue;
+      }
+      count += popcnt(a) + popcnt(b) + popcnt(c) + popcnt(d);
+      const low = <u64>(a == FULL) | ((<u64>(b == FULL)) << 1);
+      full |= (low | ((<u64>(c == FULL)) << 2) | ((<u64>(d == FULL)) << 3)) << bit;
+    }
+    store<u64>(up, full);
+  }
+  return <u32>count;
+}
+
 /**
  * The leaf words were written from outside: makes the upper levels agree with them. How many slots
  * are taken; NONE if a bit is set where there is no slot.
  */
 export function quickSettle(at: usize, slots: u32): u32 {
   if (slots < 64 && load<u64>(at) >> slots != 0) return NONE;
-  let count: u32 = 0;
-  let level = at;
   let words = slots >> 6 || 1;
   if (words == 1) return <u32>popcnt(load<u64>(at));
+  let count: u32 = 0;
+  let level = at;
+  if (words >= 64) {
+    count = settleLeaves(at, words);
+    level += (<usize>words) << 3;
+    words = above(words);
+  }
   while (words > 1) {
     let up = level + ((<usize>words) << 3);
     const end = up;
