@@ -96,9 +96,18 @@ export function formatAddress(family: Family, value: bigint): string {
   return h.text(h.exports.formatAddress!(6, value >> 64n, value & MASK64, h.transfer));
 }
 
+const OCTETS = Array.from({ length: 256 }, (_, n) => `${n}`);
+// The first three octets of the last text: neighbours are asked for one after the other.
+let known = 0;
+let front = "0.0.0.";
+
 /** The text of an IPv4 address from its 32 bits. */
 export function formatFour(v: number): string {
-  return `${v >>> 24}.${(v >>> 16) & 255}.${(v >>> 8) & 255}.${v & 255}`;
+  if (v >>> 8 !== known) {
+    known = v >>> 8;
+    front = `${v >>> 24}.${(v >>> 16) & 255}.${(v >>> 8) & 255}.`;
+  }
+  return front + OCTETS[v & 255]!;
 }
 
 /** The text of a prefix. */

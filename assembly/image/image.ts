@@ -37,6 +37,7 @@ let count: u32 = 0;
 let mirror: usize = 0;
 let most: u32 = NOTES_MAX;
 let must: bool = false;
+let calls: u32 = 0;
 
 /** Puts the image of `bytes` bytes at memory address `at`. */
 export function imageAttach(at: usize, bytes: u32): void {
@@ -155,6 +156,11 @@ export function journalCount(): u32 {
   return count;
 }
 
+/** Changes when what was noted is forgotten: what was proven in one call holds to its end. */
+export function journalCall(): u32 {
+  return calls;
+}
+
 /** Offset of note `n`. */
 export function journalOffset(n: u32): u32 {
   return load<u32>(notes + <usize>(n * NOTE_BYTES));
@@ -189,6 +195,7 @@ export function journalClear(): void {
     }
   }
   count = 0;
+  calls++;
   must = false;
   seen = seenFew;
   seenMask = SEEN_SLOTS_FIRST - 1;

@@ -2,6 +2,8 @@
 // machine slept. /proc/uptime tells that; it is read once a second at most, since reading it costs
 // 10 us.
 import { readFileSync } from "node:fs";
+// The global of this name is looked up anew at each use.
+import { performance } from "node:perf_hooks";
 
 const LOOK_MS = 1000;
 /** Both clocks are read one after the other, and uptime counts hundredths. */

@@ -110,9 +110,9 @@ export class Core {
   }
 
   /** Runs a call of the core. A trap becomes "damaged". */
-  run<T>(work: () => T): T {
+  run<T>(work: (core: Core) => T): T {
     try {
-      return work();
+      return work(this);
     } catch (error) {
       if (!(error instanceof WebAssembly.RuntimeError)) throw error;
       throw new IpamError(

@@ -131,7 +131,7 @@ export class Ipam extends IpamView {
     const core = this.#alive();
     if (this.lock === "per-call") return this.#once(core, work);
     try {
-      return core.run(() => work(core));
+      return core.run(work);
     } catch (error) {
       if (error instanceof IpamError && (error.code === "damaged" || error.code === "io"))
         this.#broken ??= error;
@@ -146,7 +146,7 @@ export class Ipam extends IpamView {
       this.#enter(core);
       lock = DirectoryLock.take(core.host, this.path, this.#timeout, true);
       this.#openFiles(core, MODE_PER_CALL);
-      return core.run(() => work(core));
+      return core.run(work);
     } catch (error) {
       core.exports.bookForget!();
       throw error;
@@ -227,11 +227,14 @@ export class Ipam extends IpamView {
   }
 
   #given(core: Core, pools: readonly IpamPool[]): string[] {
-    return pools.map(({ family }, n) =>
-      family === 4
-        ? formatFour(core.outNumber(2 * n + 1))
-        : formatAddress(6, (core.out(2 * n) << 64n) | core.out(2 * n + 1)),
-    );
+    const texts: string[] = [];
+    for (let n = 0; n < pools.length; n++)
+      texts.push(
+        pools[n]!.family === 4
+          ? formatFour(core.outNumber(2 * n + 1))
+          : formatAddress(6, (core.out(2 * n) << 64n) | core.out(2 * n + 1)),
+      );
+    return texts;
   }
 
   /**

@@ -60,7 +60,7 @@ export class IpamCopy extends IpamView {
   protected ask<T>(work: (core: Core) => T): T {
     const core = this.#core;
     if (!core) throw new IpamError("closed", `the copy of ${this.path} is closed`, this.path);
-    return core.run(() => work(core));
+    return core.run(work);
   }
 
   protected collect(core: Core): number {

@@ -66,7 +66,8 @@ export function wishOf(pools: unknown, addresses: unknown = []): Wish {
 export function putWish(core: Core, wish: Wish, poolOf: (pool: IpamPool | string) => IpamPool) {
   const { words, halves: half } = core;
   // Names are resolved first: a look-up uses the block, too.
-  const pools = wish.pools.map(poolOf);
+  const pools: IpamPool[] = [];
+  for (const pool of wish.pools) pools.push(poolOf(pool));
   let random = false;
   for (let n = 0; n < pools.length; n++) {
     half[2 * n] = pools[n]!.cell;
