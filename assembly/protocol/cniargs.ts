@@ -48,6 +48,14 @@ function badValue(at: usize, bytes: i32, why: string, value: usize, valueBytes: 
   return false;
 }
 
+// Makes ASCII letters small where they are: what upstream shows of a value that it doesn't know.
+function lower(at: usize, bytes: i32): void {
+  for (let i: usize = at; i < at + bytes; i++) {
+    const c = load<u8>(i);
+    if (c >= 65 && c <= 90) store<u8>(i, c | 32);
+  }
+}
+
 // 1 true, 0 false, -1 neither; letters in any case.
 function truth(at: usize, bytes: i32): i32 {
   if (bytes == 1) {
@@ -90,8 +98,10 @@ function readPair(at: usize, bytes: i32, key: i32): bool {
   } else if (sameText(at, key, "IgnoreUnknown")) {
     const t = truth(value, valueBytes);
     if (t < 0) {
-      const why = "boolean unmarshal error: invalid input ";
-      return badValue(at, bytes, why, value, valueBytes);
+      badValue(at, bytes, "boolean unmarshal error: invalid input ", value, 0);
+      lower(value, valueBytes);
+      errorBytes(value, valueBytes);
+      return false;
     }
     ignoreUnknown = t == 1;
   } else if (sameText(at, key, "K8S_POD_NAMESPACE")) {
@@ -100,7 +110,7 @@ function readPair(at: usize, bytes: i32, key: i32): bool {
     spanSet(call.podName, value, valueBytes);
   } else if (sameText(at, key, "CommonArgs")) {
     // An embedded structure of upstream's arguments, found by its name: a quirk that is kept.
-    refuse("ARGS: cannot unmarshal into field 'CommonArgs' - type 'types.CommonArgs' ");
+    refuse("ARGS: cannot unmarshal into field 'CommonArgs' - type '*types.CommonArgs' ");
     errorText("does not implement encoding.TextUnmarshaler");
     return false;
   }

@@ -120,8 +120,9 @@ export function lastAddress(cidr: string): string {
 }
 
 /**
- * Every address from `first` to `last` once, beginning `offset` after first (modulo their number)
- * and wrapping round. Throws "invalid", "family".
+ * Every address from `first` to `last` once, beginning `offset` after first and wrapping round. An
+ * offset beyond last begins at first, as Kubernetes' walk does; a negative one counts back from
+ * the end. Throws "invalid", "family".
  */
 export function* walkAddresses(
   first: string,
@@ -130,7 +131,7 @@ export function* walkAddresses(
 ): IterableIterator<string> {
   const span = parseInterval(`${first}-${last}`);
   const n = countOf(span);
-  const begin = ((offset % n) + n) % n;
+  const begin = offset < n ? ((offset % n) + n) % n : 0n;
   for (let i = 0n; i < n; i++) yield formatAddress(span.family, span.first + ((begin + i) % n));
 }
 

@@ -106,6 +106,18 @@ function results(came: Answer): readonly (string | number)[] {
   return [(index ?? value) as string | number];
 }
 
+// Bounds are numbers, or addresses of the family of what they bound.
+function between(...three: [string | number, string | number, string | number]): boolean {
+  if (three.every((one) => !/[.:]/.test(String(one)))) {
+    const [low, one, high] = three.map(Number);
+    return one! >= low! && one! <= high!;
+  }
+  if (three.some((one) => !/[.:]/.test(String(one)))) return false;
+  const [low, one, high] = three.map((text) => parseAddress(text));
+  if (low!.family !== one!.family || one!.family !== high!.family) return false;
+  return one!.value >= low!.value && one!.value <= high!.value;
+}
+
 function inside(cidr: string, one: string | number): boolean {
   const outer = maskPrefix(cidr);
   const text = String(one);
@@ -138,8 +150,8 @@ function meets(key: string, expected: unknown, came: Answer): boolean {
     case "distinct":
       return (came.repeats === false) === expected;
     case "inRange": {
-      const [low, high] = expected as [number, number];
-      return results(came).every((one) => Number(one) >= low && Number(one) <= high);
+      const [low, high] = expected as [string | number, string | number];
+      return results(came).every((one) => between(low, one, high));
     }
     case "within":
       return results(came).every((one) => inside(expected as string, one));

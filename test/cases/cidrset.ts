@@ -124,8 +124,10 @@ class CidrSet implements Player {
       case "create":
         return {};
       case "allocateNext": {
+        const before = new Set(pool);
         const cidr = pool.allocate()[0]!;
-        return { cidr, index: pool.slotOf(cidr), given: [cidr], used: this.#used() };
+        const [index, used] = [pool.slotOf(cidr), this.#used()];
+        return { cidr, index, given: [cidr], used, repeats: before.has(cidr) };
       }
       case "allocateN":
         return this.#many(numberOf(operation, "n"));
@@ -141,7 +143,7 @@ class CidrSet implements Player {
       case "releaseAll":
         return this.#release(this.#cluster);
       case "cidrToIndex":
-        return { index: pool.slotOf(this.#block(textOf(operation, "cidr"))) };
+        return { index: pool.slotOf(this.#block(masked(textOf(operation, "cidr")))) };
       case "indexToCidr":
         return { cidr: pool.prefixAt(numberOf(operation, "index")) };
       case "stats":

@@ -130,8 +130,10 @@ class RangeAllocator implements Player {
     const podCIDRs = this.#ranges.map(
       ({ prefix }) => blocks.find((block) => holdsPrefix(prefix, maskPrefix(block)))!,
     );
+    const held = new Set([...this.#nodes.values()].flat());
+    const repeats = podCIDRs.some((cidr) => held.has(cidr));
     this.#nodes.set(name, podCIDRs);
-    return { podCIDRs, given: podCIDRs };
+    return { podCIDRs, given: podCIDRs, repeats };
   }
 
   #play(operation: Operation): Answer {

@@ -2,7 +2,7 @@
 //
 // Upstream's bitmap allocator ends an IPv6 range after 2^16 addresses, its object allocator
 // doesn't, nor does the library: for `bitmap` the range is cut here.
-import { formatPrefix, maskPrefix } from "../../src/address.ts";
+import { formatPrefix, maskPrefix, parseAddress } from "../../src/address.ts";
 import { createServicePool, ServicePool } from "../../src/cluster/service.ts";
 import { staticBandFor, usableAddresses } from "../../src/cluster/servicerange.ts";
 import { IpamError } from "../../src/errors.ts";
@@ -29,6 +29,7 @@ class ServiceIp implements Player {
   readonly #isBitmap: boolean;
   #cidr: string;
   #pool: ServicePool | undefined;
+  #strangers = 0;
   readonly #snapshots = new Map<string, Snapshot>();
 
   constructor(cidr: string, isBitmap: boolean) {
@@ -75,7 +76,10 @@ class ServiceIp implements Player {
   }
 
   #allocate(ip: string): Answer {
-    const [address] = this.#open().allocate({ clusterIP: ip }).clusterIPs;
+    const pool = this.#open();
+    // A pool of several ranges has none that could count a request of a family that it hasn't.
+    if (parseAddress(ip).family !== maskPrefix(this.#cidr).family) this.#strangers++;
+    const [address] = pool.allocate({ clusterIP: ip }).clusterIPs;
     return { ip: address, given: [address!], allocated: true };
   }
 
@@ -114,15 +118,17 @@ class ServiceIp implements Player {
 
   #stats(): Answer {
     const { used, allocations, releases, failures } = this.#open().stats()[0]!;
-    const totals = { allocations, allocated: allocations, releases, errors: failures };
+    const errors = failures + this.#strangers;
+    const totals = { allocations, allocated: allocations, releases, errors };
     return { used, free: this.#free(), ...totals };
   }
 
   #play(operation: Operation): Answer {
     switch (operation.op) {
       case "allocateNext": {
+        const before = new Set(this.#open());
         const ip = this.#one();
-        return { ip, given: [ip] };
+        return { ip, given: [ip], repeats: before.has(ip) };
       }
       case "allocate":
         return this.#allocate(textOf(operation, "ip"));

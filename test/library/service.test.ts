@@ -117,6 +117,8 @@ describe("ranges of services", () => {
       "fd00::ffff",
     ]);
     expect([...walkAddresses("10.0.0.1", "10.0.0.2", -1n)]).toEqual(["10.0.0.2", "10.0.0.1"]);
+    for (const beyond of [2n, 3n, 2n ** 64n])
+      expect([...walkAddresses("10.0.0.1", "10.0.0.2", beyond)]).toEqual(["10.0.0.1", "10.0.0.2"]);
     expect(addOffset("::", 2n ** 128n - 1n)).toBe("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
     expect(refusal(() => addOffset("::1", 2n ** 128n - 1n))).toBe("outside");
     expect(refusal(() => addOffset("0.0.0.1", -2n))).toBe("outside");
