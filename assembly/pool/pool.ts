@@ -62,17 +62,27 @@ export function poolReason(range: usize, hi: u64, lo: u64): i32 {
   return excludedBy(range, hi, lo) != 0 ? REASON_EXCLUDED : REASON_NONE;
 }
 
-// The first address of range that may be given within from..end: pickHi, pickLo.
-function seekFree(range: usize, fHi: u64, fLo: u64, endHi: u64, endLo: u64): bool {
+// The first address of range that may be given within from..end: pickHi, pickLo. Where there is no
+// image nothing is taken.
+function seekFree(
+  range: usize,
+  fHi: u64,
+  fLo: u64,
+  endHi: u64,
+  endLo: u64,
+  image: bool = true,
+): bool {
   const r = changetype<Range>(range);
   const tree = treeOf(r.family);
   let hi = fHi;
   let lo = fLo;
   for (let skips = r.excludeCount + 1; skips >= 0; skips--) {
     if (below(endHi, endLo, hi, lo)) return false;
-    if (!radixNextFree(tree, hi, lo, endHi, endLo)) return false;
-    hi = foundHi;
-    lo = foundLo;
+    if (image) {
+      if (!radixNextFree(tree, hi, lo, endHi, endLo)) return false;
+      hi = foundHi;
+      lo = foundLo;
+    }
     const reason = poolReason(range, hi, lo);
     if (reason == REASON_NONE) {
       pickHi = hi;
@@ -210,6 +220,18 @@ export function poolPick(set: usize, order: i32, random0: u64, random1: u64): bo
   if (policy == POLICY_FIRST) return pickFirst(set);
   if (policy == POLICY_RANDOM) return pickRandom(set, random0, random1);
   return pickNext(set);
+}
+
+/**
+ * Has the set any address to give, whoever holds what: is it more than gateways and what is
+ * excluded? Asks no image.
+ */
+export function poolHasAny(set: usize): bool {
+  for (let i = 0; i < changetype<RangeSet>(set).count; i++) {
+    const r = changetype<Range>(rangeAt(set, i));
+    if (seekFree(rangeAt(set, i), r.startHi, r.startLo, r.endHi, r.endLo, false)) return true;
+  }
+  return false;
 }
 
 let yieldCell: u32 = 0;

@@ -4,7 +4,7 @@
 import * as host from "../host";
 import { EXIT_OK } from "../numbers";
 import { overdueOf, overdueSawAll } from "../pool/overdue";
-import { POLICY_FIRST, poolCanYield, poolPick } from "../pool/pool";
+import { POLICY_FIRST, poolCanYield, poolHasAny, poolPick } from "../pool/pool";
 import { RangeSet } from "../pool/range";
 import { cellHasFamily, cellHi, cellLo, KIND_MORE } from "../records/cell";
 import { isAnyOver } from "../records/due";
@@ -77,9 +77,19 @@ export function check(): i32 {
   return EXIT_OK;
 }
 
+// Could an ADD get something of the set? Without an image nothing is taken yet.
+function isReady(set: usize, image: bool): bool {
+  if (!image) return poolHasAny(set);
+  if (poolPick(set, POLICY_FIRST, 0, 0)) return true;
+  // Of a set too large to be gone through nobody can say: then it isn't unavailable on a guess.
+  if (overdueOf(set, now()) != 0 || (!overdueSawAll() && isAnyOver(now()))) return true;
+  return poolCanYield(set) || (coexistSweep() && poolPick(set, POLICY_FIRST, 0, 0));
+}
+
 /**
- * STATUS (SPEC 1.1): 50 for state that can't be used. A full range set is an error only where the
- * config says so: containerd and CRI-O take an error for NetworkReady=false and the node's pods go.
+ * STATUS (SPEC 1.1): 50 for state that can't be used. A full range set, and one that has no address
+ * to give at all, is an error only where the config says so: containerd and CRI-O take an error for
+ * NetworkReady=false and the node's pods go.
  */
 export function status(): i32 {
   const opened = coexistOpen(false);
@@ -87,14 +97,11 @@ export function status(): i32 {
     errorCode(ERROR_UNAVAILABLE);
     return errorPrint();
   }
-  if (opened == STORE_NONE || call.statusWhenFull != STATUS_UNAVAILABLE) return EXIT_OK;
+  if (call.statusWhenFull != STATUS_UNAVAILABLE) return EXIT_OK;
   if (call.mode == MODE_STATIC) return EXIT_OK; // nothing there that could be full
   for (let i = 0; i < call.setCount; i++) {
     const set = call.sets + <usize>i * offsetof<RangeSet>();
-    if (poolPick(set, POLICY_FIRST, 0, 0)) continue;
-    // Of a set too large to be gone through nobody can say: then it isn't unavailable on a guess.
-    if (overdueOf(set, now()) != 0 || (!overdueSawAll() && isAnyOver(now()))) continue;
-    if (poolCanYield(set) || (coexistSweep() && poolPick(set, POLICY_FIRST, 0, 0))) continue;
+    if (isReady(set, opened != STORE_NONE)) continue;
     errorBegin(ERROR_UNAVAILABLE);
     errorText("no IP addresses available in range set: ");
     errorRangeSet(set);

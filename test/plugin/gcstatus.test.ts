@@ -165,6 +165,23 @@ describe.each(berths)("[1.1.0] $name", (binary) => {
       expect((await status(unavailable)).ok).toBe(true);
     });
 
+    it("of ranges that have nothing to give is error 50 then too, before the first ADD and after it", async () => {
+      const none = { subnet: "10.9.0.0/30", exclude: ["10.9.0.2"] }; // .1 is the gateway
+      const one = { subnet: "10.9.0.0/29", exclude: ["10.9.0.2/31", "10.9.0.4/31"] }; // .6 is left
+      const set = (...ranges: Range[]) => ({ ranges: [pair(3)[0], ranges] });
+      const unavailable = { statusWhenFull: "unavailable" };
+      const text = "no IP addresses available in range set: 10.9.0.1-10.9.0.2";
+      for (const given of [false, true]) {
+        if (given) await p.given(n, "a");
+        expect((await status(set(none))).ok).toBe(true);
+        const o = await status({ ...set(none), ...unavailable });
+        expect([given, o.error]).toEqual([given, { code: 50, msg: text }]);
+        expect((await status({ ...set(one), ...unavailable })).ok).toBe(true);
+        const other = { subnet: "10.8.0.0/30" };
+        expect((await status({ ...set(none, other), ...unavailable })).ok).toBe(true);
+      }
+    });
+
     it("sees one full set of two", async () => {
       const [v4 = [], v6 = []] = [pair(3)[0], pair(8)[1]];
       n = { ...n, ipam: { ...n.ipam, ranges: [v4, v6] } };
@@ -271,12 +288,15 @@ describe.each(berths)("[1.1.0] $name", (binary) => {
   });
 
   it("a cool-down ends", async () => {
-    n = v4({}, { policy: "first", cooldown: 1 });
+    n = v4({}, { policy: "first", cooldown: 2 });
     await one("a");
+    const began = Date.now();
     await p.gone(n, "a");
-    expect(await one("b")).toBe("10.5.0.3");
-    await sleep(1200);
-    expect(await one("c")).toBe("10.5.0.2");
+    const b = await one("b");
+    // It ends with a second of the clock; a machine may be so busy that it is over by then.
+    if (Date.now() - began < 1000) expect(b).toBe("10.5.0.3");
+    await sleep(2200);
+    expect(await one("c")).toBe(b === "10.5.0.3" ? "10.5.0.2" : "10.5.0.3");
   });
 
   it('sync "always" gives the same answers', async () => {

@@ -405,8 +405,7 @@ export class Life {
     }
     const said = status === 0 ? "success" : json?.msg;
     if (!check) {
-      // Without files there is nothing to look at: it is ready.
-      const full = this.disk.names.has("berth.state") ? model.full(config) : false;
+      const full = model.full(config);
       if (full !== undefined && full !== (status !== 0)) throw new Fault(`STATUS: ${said}`);
       return;
     }
