@@ -97,16 +97,27 @@ export function status(): i32 {
     errorCode(ERROR_UNAVAILABLE);
     return errorPrint();
   }
-  if (call.statusWhenFull != STATUS_UNAVAILABLE) return EXIT_OK;
-  if (call.mode == MODE_STATIC) return EXIT_OK; // nothing there that could be full
+  if (!refuses(opened != STORE_NONE)) return EXIT_OK;
+  host.unlock();
+  return errorPrint();
+}
+
+/** STATUS of a network without a directory: a first ADD would make it. The exit status. */
+export function statusBefore(): i32 {
+  return refuses(false) ? errorPrint() : EXIT_OK;
+}
+
+// Did an error begin for a range set of which an ADD would get nothing?
+function refuses(image: bool): bool {
+  if (call.statusWhenFull != STATUS_UNAVAILABLE) return false;
+  if (call.mode == MODE_STATIC) return false; // nothing there that could be full
   for (let i = 0; i < call.setCount; i++) {
     const set = call.sets + <usize>i * offsetof<RangeSet>();
-    if (isReady(set, opened != STORE_NONE)) continue;
+    if (isReady(set, image)) continue;
     errorBegin(ERROR_UNAVAILABLE);
     errorText("no IP addresses available in range set: ");
     errorRangeSet(set);
-    host.unlock();
-    return errorPrint();
+    return true;
   }
-  return EXIT_OK;
+  return false;
 }

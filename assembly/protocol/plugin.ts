@@ -42,6 +42,7 @@ import {
   errorText,
 } from "./errors";
 import { damageText, failDirectory, failNotFound } from "./failure";
+import { statusBefore } from "./inspect";
 import { inputRead, networkRead } from "./network";
 import { pathFault } from "./path";
 import { resolvRead } from "./resolv";
@@ -125,8 +126,7 @@ function withoutDirectory(negative: i32): i32 {
       else failDirectory(ERROR_PLUGIN, "open ", negative);
       return errorPrint();
     default:
-      // STATUS: a first ADD would make the directory.
-      if (negative == -ENOENT) return EXIT_OK;
+      if (negative == -ENOENT) return statusBefore();
       failDirectory(ERROR_UNAVAILABLE, "open ", negative);
       return errorPrint();
   }
