@@ -7,7 +7,7 @@
 // family: "<id>\r\n<ifname>") with its two marks, the state that calls leave behind: 4,000 calls
 // of it take minutes, 60,000 take hours.
 
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Program } from "./programs.ts";
 import type { Answer, Spawner, Step } from "./spawner.ts";
@@ -102,6 +102,26 @@ export class Network {
       cold: this.#dataDir,
       env: { ...env, CNI_COMMAND: command, CNI_CONTAINERID: id },
     };
+  }
+
+  /**
+   * Lets go of what these pods were answered. host-local's files are removed as its DEL would: a
+   * call for each, which reads all files, would take longer than what is measured.
+   */
+  async forget(
+    spawner: Spawner,
+    ids: readonly string[],
+    answers: readonly Answer[],
+  ): Promise<void> {
+    if (this.program.kind === "host-local") {
+      for (const address of answers.flatMap(addressesIn))
+        rmSync(join(this.#dataDir, NAME, address));
+      return;
+    }
+    await spawner.run(
+      "run",
+      ids.map((id) => this.step("DEL", id)),
+    );
   }
 
   async #callHeld(spawner: Spawner, seeder?: string): Promise<void> {

@@ -121,7 +121,7 @@ export function plugins(quick: boolean): Experiment[] {
   const few = (held: number, peer: number): Plan =>
     plan(held, 0, quick ? { berth: 5, peer: 3 } : { berth: 100, peer });
   const cold = (held: number): Plan =>
-    plan(held, 0, quick ? { berth: 3, peer: 2 } : { berth: 30, glibc: 30, peer: held ? 15 : 30 });
+    plan(held, 0, quick ? { berth: 3, peer: 2 } : { berth: 60, glibc: 60, peer: held ? 30 : 60 });
   const size = quick ? "quick" : "full";
   return [
     ...plans.map((one, at) => {

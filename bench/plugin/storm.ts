@@ -6,17 +6,21 @@
 
 import { digits } from "../method/measure.ts";
 import { figuresOf, type Row } from "../method/row.ts";
+import { shuffled } from "../method/schedule.ts";
 import { type Bench, suite } from "./calls.ts";
 import { addressesIn, addressesOf, Network } from "./network.ts";
 import type { Program } from "./programs.ts";
 import type { Answer } from "./spawner.ts";
 
-/** Storms of Berth per size. */
-const REPEATS = 5;
+/** Storms of a program per size, and the time after which no further one is begun. */
+const REPEATS = 7;
+const REPEAT_SECONDS_MAX = 4;
+
+type Subject = { program: Program; network: Network; storms: number[][] };
 
 /**
- * Rows of storms by size. The median is half the pods' wait, `max` the last one's; a ratio is of
- * the last answers.
+ * Rows of storms by size. The median is of the last answers; a ratio is of those medians. The
+ * programs' storms take turns, so that all see the same machine.
  */
 export async function measureStorms(
   bench: Bench,
@@ -24,54 +28,72 @@ export async function measureStorms(
   secondsMax: number,
 ): Promise<Row[]> {
   const rows: Row[] = [];
+  const programs = bench.programs.filter(({ role }) => role === "berth" || role === "peer");
   const last = new Map<Program, { size: number; ms: number }>();
-  const table = "storm: N ADDs started at once, N held; ms until all are answered";
   for (const size of sizes) {
-    let berthMs = 0;
-    for (const program of bench.programs) {
-      if (program.role === "node" || program.role === "floor" || program.role === "glibc") continue;
-      const what = `${size.toLocaleString("en-US")} at once`;
-      const row: Row = { suite, table, what, who: program.label, unit: "ms" };
-      rows.push(row);
+    const expected = (program: Program) => {
       const before = last.get(program);
-      const expectedMs = before ? before.ms * (size / before.size) ** 2 : 0;
-      if (expectedMs > secondsMax * 1000) {
-        row.missing = `about ${Math.round(expectedMs / 1000)} s, over ${secondsMax} s`;
-        continue;
-      }
-      const storms = await stormsOf(bench, program, size);
-      // One value a storm: its last answer. The pods' own waits are in the note.
-      row.figures = figuresOf(storms.map((storm) => Math.max(...storm) / 1e6));
-      const waits = figuresOf(storms.flat().map((ns) => ns / 1e6));
-      row.note = `a pod waits ${digits(waits.median)} ms, p99 ${digits(waits.p99)}`;
-      const ms = row.figures.median;
-      last.set(program, { size, ms });
+      return before ? before.ms * (size / before.size) ** 2 : 0;
+    };
+    const taken = programs.filter((program) => expected(program) <= secondsMax * 1000);
+    const subjects = await stormsOf(bench, taken, size);
+    let berthMs = 0;
+    for (const program of programs) {
+      const storms = subjects.find((subject) => subject.program === program)?.storms;
+      const row = rowOf(program, size, storms, berthMs);
+      if (!storms)
+        row.missing = `about ${Math.round(expected(program) / 1000)} s, over ${secondsMax} s`;
+      rows.push(row);
+      const ms = row.figures?.median ?? 0;
+      if (storms) last.set(program, { size, ms });
       if (program.role === "berth") berthMs = ms;
-      if (program.role === "peer" && berthMs > 0)
-        Object.assign(row, { ratio: ms / berthMs, beside: "Berth" });
     }
   }
   return rows;
 }
 
-/** The times of each repeat, after the answers have been found right. */
-async function stormsOf(bench: Bench, program: Program, size: number): Promise<number[][]> {
-  const network = await Network.open(program, size, bench.workspace, bench.spawner);
-  const pods = Array.from({ length: size }, (_, k) => `storm-${k}`);
-  const storms: number[][] = [];
-  const repeats = program.kind === "berth" ? REPEATS : 1;
-  for (let repeat = 0; repeat < repeats; repeat++) {
-    const adds = pods.map((id) => network.step("ADD", id));
-    const answers = await bench.spawner.run("storm", adds);
-    verify(answers, program, size, repeat);
-    storms.push(answers.map((answer) => answer.ns));
-    if (repeat + 1 < repeats)
-      await bench.spawner.run(
-        "run",
-        pods.map((id) => network.step("DEL", id)),
-      );
+function rowOf(
+  program: Program,
+  size: number,
+  storms: number[][] | undefined,
+  berthMs: number,
+): Row {
+  const row: Row = {
+    suite,
+    table: "storm: N ADDs started at once, N held; ms until all are answered",
+    what: `${size.toLocaleString("en-US")} at once`,
+    who: program.label,
+    unit: "ms",
+  };
+  if (!storms) return row;
+  // One value a storm: its last answer. The pods' own waits are in the note.
+  row.figures = figuresOf(storms.map((storm) => Math.max(...storm) / 1e6));
+  const waits = figuresOf(storms.flat().map((ns) => ns / 1e6));
+  row.note = `a pod waits ${digits(waits.median)} ms, p99 ${digits(waits.p99)}`;
+  if (program.role === "peer" && berthMs > 0)
+    Object.assign(row, { ratio: row.figures.median / berthMs, beside: "Berth" });
+  return row;
+}
+
+/** The times of each storm, after the answers have been found right. */
+async function stormsOf(bench: Bench, programs: Program[], size: number): Promise<Subject[]> {
+  const subjects: Subject[] = [];
+  for (const program of programs) {
+    const network = await Network.open(program, size, bench.workspace, bench.spawner);
+    subjects.push({ program, network, storms: [] });
   }
-  return storms;
+  const pods = Array.from({ length: size }, (_, k) => `storm-${k}`);
+  for (let repeat = 0; repeat < REPEATS; repeat++)
+    for (const { program, network, storms } of shuffled(subjects, bench.random)) {
+      const spent = storms.reduce((ns, storm) => ns + Math.max(...storm), 0);
+      if (spent > REPEAT_SECONDS_MAX * 1e9) continue;
+      const adds = pods.map((id) => network.step("ADD", id));
+      const answers = await bench.spawner.run("storm", adds);
+      verify(answers, program, size, repeat);
+      storms.push(answers.map((answer) => answer.ns));
+      await network.forget(bench.spawner, pods, answers);
+    }
+  return subjects;
 }
 
 /** All answered, and together they got exactly the next addresses of each family. */
