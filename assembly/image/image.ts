@@ -22,6 +22,8 @@ export const NOTES_MAX: u32 = 5400;
 const NOTE_BYTES: u32 = 16;
 const SEEN_SLOTS: u32 = 16384;
 const SEEN_SLOTS_FIRST: u32 = 512;
+/** Slots that the places of one page lie behind those of the page before. */
+const SEEN_PAGE: u32 = 173;
 /** Notes whose places are looked up one by one when they are forgotten. */
 const CLEAR_FEW: u32 = 16;
 
@@ -97,9 +99,15 @@ function note(at: u32, old: u64): void {
   if (count == SEEN_SLOTS_FIRST / 2) seenWiden();
 }
 
+// Where the search for an offset begins: neighbours lie side by side, pages apart (what lies at the
+// same place of several pages would queue up).
+function seenFirst(at: u32): u32 {
+  return ((at >> 3) + (at >> 12) * SEEN_PAGE) & seenMask;
+}
+
 // The slot of an offset: it holds the note's number + 1, or 0 where the offset isn't noted.
 function seenSlot(at: u32): usize {
-  let slot = (at >> 3) & seenMask;
+  let slot = seenFirst(at);
   for (let step: u32 = 0; step <= seenMask; step++) {
     const p = seen + ((<usize>slot) << 1);
     const number = <u32>load<u16>(p);
@@ -185,7 +193,7 @@ export function journalClear(): void {
   const isMany = count > CLEAR_FEW && seen == seenFew;
   if (isMany) memory.fill(seen, 0, (<usize>SEEN_SLOTS_FIRST) << 1);
   for (let n: u32 = isMany ? count : 0; n < count; n++) {
-    let slot = (journalOffset(n) >> 3) & seenMask;
+    let slot = seenFirst(journalOffset(n));
     // Clear the whole probe run: neighbours belong to this commit too.
     for (let step: u32 = 0; step <= seenMask; step++) {
       const p = seen + ((<usize>slot) << 1);
