@@ -177,6 +177,23 @@ describe("[crash] calls that share an entry of the log", () => {
     }
   });
 
+  it("are whole where their words lie all over a large image", async () => {
+    const random = randomFrom(5);
+    const path = space();
+    using ipam = openIpam(path);
+    const pool = ipam.pool("10.0.0.0/8");
+    for (let n = 0; n < 50_000; n++) ipam.allocate({ owner: `owner-${n}`, pools: [pool] });
+    expect(ipam.stats().usedBytes).toBeGreaterThan(6 << 20);
+    await ipam.flush();
+    for (let n = 0; n < 3000; n++) {
+      const owner = `owner-${random(50_000)}`;
+      if (ipam.find({ owner })) ipam.release(owner);
+      else ipam.allocate({ owner, pools: [pool] });
+    }
+    await ipam.flush();
+    expect(recovered(crashed(path), "large") === stateOf(ipam)).toBe(true);
+  });
+
   it("don't take a call with them that ended half done", async () => {
     const path = space();
     let now = 1000;
