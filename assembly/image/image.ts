@@ -85,6 +85,13 @@ export function putHalf(at: u32, value: u32): void {
   putWord(even, (old & ~((<u64>0xffffffff) << shift)) | ((<u64>value) << shift));
 }
 
+/** Notes `words` words from `at` on, changed or not: a commit carries all of them. */
+export function noteWords(at: u32, words: u32): void {
+  if (at > length - (words << 3)) damaged("an offset points outside the image");
+  if (!open) return;
+  for (let end = at + (words << 3); at < end; at += 8) note(at, load<u64>(base + at));
+}
+
 function note(at: u32, old: u64): void {
   const p = seenSlot(at);
   if (load<u16>(p) != 0) return;

@@ -21,7 +21,7 @@
 // Texts of 64 characters, interfaces of 15 and one address of each family fit into the head alone.
 import { damaged } from "../fault";
 import { checksum, keyHigh, keyLow } from "../image/header";
-import { half, imageBase, imageLength, putHalf, putWord, word } from "../image/image";
+import { half, imageBase, imageLength, noteWords, putHalf, putWord, word } from "../image/image";
 import { sipHash, sipPair } from "../siphash";
 
 export const CELL_BYTES: u32 = 128;
@@ -125,13 +125,13 @@ export function cellChecksum(cell: u32): u32 {
 }
 
 /**
- * Closes a changed cell: stamps the commit number and the checksum, and stores all 16 words again,
- * so that a log entry always carries the whole cell (recovery lays single entries over old pages).
+ * Closes a changed cell: stamps the commit number and the checksum, and notes all 16 words, so that
+ * a log entry always carries the whole cell (recovery lays single entries over old pages).
  */
 export function cellSeal(cell: u32, number: u64): void {
   cellPutNumber(cell, number);
   putHalf(cell, cellChecksum(cell));
-  for (let i: u32 = 0; i < CELL_BYTES; i += 8) putWord(cell + i, word(cell + i));
+  noteWords(cell, CELL_BYTES >> 3);
 }
 
 /** Is this a sound cell? Never traps on aligned offsets inside the image. */

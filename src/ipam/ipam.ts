@@ -223,7 +223,11 @@ export class Ipam extends IpamView {
   }
 
   #put(core: Core, wish: Wish): IpamPool[] {
-    return putWish(core, wish, (pool) => this.poolOf(core, pool));
+    // Names are resolved first: a look-up uses the block, too.
+    const pools: IpamPool[] = [];
+    for (const pool of wish.pools) pools.push(this.poolOf(core, pool));
+    putWish(core, pools, wish.wanted);
+    return pools;
   }
 
   #given(core: Core, pools: readonly IpamPool[]): string[] {

@@ -62,12 +62,9 @@ export function wishOf(pools: unknown, addresses: unknown = []): Wish {
   return { pools, wanted: addresses.map((text) => parseAddress(text)) };
 }
 
-/** Puts pools and wanted addresses into the block. */
-export function putWish(core: Core, wish: Wish, poolOf: (pool: IpamPool | string) => IpamPool) {
+/** Puts the pools that a wish names, and its addresses, into the block. */
+export function putWish(core: Core, pools: readonly IpamPool[], wanted: readonly Address[]): void {
   const { words, halves: half } = core;
-  // Names are resolved first: a look-up uses the block, too.
-  const pools: IpamPool[] = [];
-  for (const pool of wish.pools) pools.push(poolOf(pool));
   let random = false;
   for (let n = 0; n < pools.length; n++) {
     half[2 * n] = pools[n]!.cell;
@@ -78,13 +75,12 @@ export function putWish(core: Core, wish: Wish, poolOf: (pool: IpamPool | string
     words[IN_WANTED - 2] = random64();
     words[IN_WANTED - 1] = random64();
   }
-  for (let n = 0; n < wish.wanted.length; n++) {
-    const { family, value } = wish.wanted[n]!;
+  for (let n = 0; n < wanted.length; n++) {
+    const { family, value } = wanted[n]!;
     const at = IN_WANTED + 3 * n;
     [words[at], words[at + 1]] = halves(value);
     words[at + 2] = BigInt(family);
   }
-  return pools;
 }
 
 function random64(): bigint {

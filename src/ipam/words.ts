@@ -116,7 +116,7 @@ export interface IpamStats {
   /** Bytes of the log that the next checkpoint ends, and how many there may be. */
   logBytes: number;
   logRoom: number;
-  /** Commits since the image was made. */
+  /** Commits since the image was made; calls that were flushed together are one. */
   commits: bigint;
   /** Checkpoints since then. */
   generation: bigint;
