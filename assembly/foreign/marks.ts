@@ -8,6 +8,8 @@
 
 import { ADDRESS_BYTES, formatAddress } from "../address";
 import * as host from "../host";
+import { CURSOR_BYTES, CURSORS } from "../image/header";
+import { word } from "../image/image";
 import { Given, RangeSet } from "../pool/range";
 import { scratchTake } from "../scratch";
 import { openFile, openNew } from "../store/files";
@@ -79,5 +81,18 @@ export function marksPut(sets: usize, count: i32, given: usize): void {
     const g = changetype<Given>(given + <usize>i * offsetof<Given>());
     if (g.still && markIsOurs()) continue;
     markPut(set.index, set.family, g.hi, g.lo, true);
+  }
+}
+
+/**
+ * Writes the marks of the sets from their cursors, which a failed ADD has moved: host-local's move
+ * then, too. Best effort, as above.
+ */
+export function marksFollow(sets: usize, count: i32): void {
+  for (let i = count - 1; i >= 0; i--) {
+    const set = changetype<RangeSet>(sets + <usize>i * offsetof<RangeSet>());
+    const at = CURSORS + <u32>set.index * CURSOR_BYTES;
+    const family = <i32>word(at + 16);
+    if (family != 0) markPut(set.index, family, word(at), word(at + 8), true);
   }
 }

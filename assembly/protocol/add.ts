@@ -4,7 +4,7 @@
 import * as host from "../host";
 import { arenaFirstFree, arenaRoom } from "../image/arena";
 import { H_KEEP } from "../image/header";
-import { journalUndo, putWord, word } from "../image/image";
+import { journalCount, journalUndo, putWord, word } from "../image/image";
 import {
   ALLOCATED,
   FAIL_BUSY,
@@ -43,6 +43,7 @@ import { call, POLICY_RANDOM, REBOOT_KEEP } from "./call";
 import {
   COEXIST_FAILED,
   coexistAllocate,
+  coexistFailed,
   coexistLook,
   coexistOpen,
   coexistPlace,
@@ -196,11 +197,12 @@ export function add(): i32 {
     host.unlock();
     return resultPrint(o.given);
   }
+  const changed = journalCount();
   sayWhy(status);
   refusalTell(o, status);
   // A failed ADD moves the cursors, as host-local's marks move; if even that fails, nothing is
   // lost.
-  logCommit(isSynced(), isDurable());
+  if (logCommit(isSynced(), isDurable()) == 0) coexistFailed(o, changed);
   host.unlock();
   return errorPrint();
 }

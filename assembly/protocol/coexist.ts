@@ -9,7 +9,7 @@
 // Our own lock comes first, host-local's second, both bounded. Costs nothing without the keys.
 
 import { goneCount, goneNot, goneOf, goneSweep } from "../foreign/gone";
-import { markClaim, markIsOurs, marksPut } from "../foreign/marks";
+import { markClaim, markIsOurs, marksFollow, marksPut } from "../foreign/marks";
 import { mirrorAll, mirrorMeets, mirrorPlace, mirrorStage } from "../foreign/mirror";
 import {
   ADOPTED,
@@ -322,4 +322,9 @@ export function coexistPlace(o: Order): bool {
   if (head != 0) letGo(head, manner);
   if (sessionPart()) diskError("write host-local's files in ", status);
   return false;
+}
+
+/** mirror: an ADD has failed, and what it changed, `changed` words, is committed. */
+export function coexistFailed(o: Order, changed: u32): void {
+  if (call.mirror && changed > 0) marksFollow(o.sets, o.setCount);
 }

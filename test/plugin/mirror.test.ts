@@ -115,6 +115,23 @@ describe.each(berths)("[mirror] $name", (binary) => {
     expect(files(n)).toEqual(new Map());
   });
 
+  it("moves the marks for an ADD that fails, too, as host-local does", async () => {
+    const mark = (i: number) => readFileSync(path.join(homeOf(n), `last_reserved_ip.${i}`), "utf8");
+    const marks = () => [mark(0), mark(1)];
+    await berth.given(n, "a");
+    const refused = await berth.add(n, "b", { args: "IP=2001:db8:77::a" });
+    expect(refused.error.msg).toContain("failed to allocate for range 1: requested IP address");
+    // Set 0 had given before set 1 refused.
+    expect(marks()).toEqual(["10.77.0.11", "2001:db8:77::a"]);
+    const beyond = await berth.add(n, "b", { args: "IP=10.9.9.9" });
+    expect(beyond.error.msg).toContain("failed to allocate all requested IPs: 10.9.9.9");
+    expect(marks()).toEqual(["10.77.0.12", "2001:db8:77::b"]);
+    expect((await berth.add(n, "a")).error.msg).toContain("duplicate allocation");
+    expect(marks()).toEqual(["10.77.0.12", "2001:db8:77::b"]);
+    expect((await berth.given(n, "b")).map(bare)).toEqual(["10.77.0.13", "2001:db8:77::c"]);
+    expect(files(n).size).toBe(4);
+  });
+
   it("gives a file to what was held before the key was there, and keeps it up again", async () => {
     const plain = { ...n, ipam: { ...n.ipam, mirror: undefined } };
     await berth.given(plain, "before");
