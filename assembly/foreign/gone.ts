@@ -22,7 +22,7 @@ import {
   STATE_ALLOCATION,
 } from "../records/cell";
 import { EVENT_RELEASED, eventOfAddress } from "../records/event";
-import { FILE_GONE, fileBelongs, fileRead, headHasFiles } from "../records/file";
+import { FILE_FAILED, FILE_GONE, fileBelongs, fileRead, headHasFiles } from "../records/file";
 import { CHAIN_MAX, nextOfKind } from "../records/key";
 import {
   recordDropAddress,
@@ -63,6 +63,8 @@ export function addressDrop(cell: u32, family: u32, number: u64): bool {
 
 function isGone(head: u32, cell: u32, family: u32): bool {
   const state = fileRead(family, cellHi(cell, family), cellLo(cell, family));
+  // Nothing is freed on a guess: a container may live behind what can't be looked at.
+  if (state == FILE_FAILED) return false;
   return state == FILE_GONE || !fileBelongs(state, head);
 }
 

@@ -11,6 +11,7 @@ import * as host from "../host";
 import { CURSOR_BYTES, CURSORS } from "../image/header";
 import { word } from "../image/image";
 import { Given, RangeSet } from "../pool/range";
+import { MARK_ZERO } from "../records/file";
 import { scratchTake } from "../scratch";
 import { openFile, openNew } from "../store/files";
 import { fileName, nameAt, nameBytes } from "../store/names";
@@ -20,7 +21,6 @@ export const MARK_PREFIX_BYTES: i32 = 17;
 /** The time on marks that we wrote: one second after 1970. */
 const MARK_TIME: u32 = 1;
 const SECOND: i64 = 1000000000;
-const MARK_ZERO: string = "last_reserved_ip.0";
 const MARK_NEW: string = "berth.mark.new";
 
 /** Does the name begin as marks do? */

@@ -27,8 +27,10 @@ import {
   KIND_MORE,
 } from "../records/cell";
 import {
+  FILE_FAILED,
   FILE_GONE,
   fileBelongs,
+  fileError,
   fileIsThere,
   fileNameAt,
   fileNameBytes,
@@ -134,6 +136,7 @@ export function mirrorCount(): void {
 // The file of one address of a record. 0 or -errno.
 function putFile(head: u32, family: u32, hi: u64, lo: u64, replace: bool): i32 {
   const state = fileRead(family, hi, lo);
+  if (state == FILE_FAILED) return fileError;
   if (state != FILE_GONE && fileBelongs(state, head)) {
     mirrorFound++;
     return 0;

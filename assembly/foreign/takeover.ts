@@ -35,9 +35,11 @@ import {
 import { EVENT_ADOPTED, eventMayBegin, eventOfAddress, eventRoom } from "../records/event";
 import { coolingEnd } from "../records/expiry";
 import {
+  FILE_FAILED,
   FILE_GONE,
   FILE_UNKNOWN,
   fileBelongs,
+  fileError,
   fileIdAt,
   fileIdBytes,
   fileIfAt,
@@ -183,6 +185,7 @@ function give(t: TakeOver, known: bool, name: usize, bytes: i32): i32 {
 function takeFile(t: TakeOver, name: usize, bytes: i32): i32 {
   const state = fileReadName(name, bytes);
   if (state == FILE_GONE) return 0;
+  if (state == FILE_FAILED) return fileError;
   takenFiles++;
   if (state == FILE_UNKNOWN) takenUnknown++;
   return takeAddress(t, state, name, bytes);

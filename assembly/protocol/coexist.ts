@@ -220,24 +220,27 @@ function holderOf(): u32 {
   return cell == 0 ? 0 : headAt(cellHead(cell));
 }
 
+const AGAIN_NOT: i32 = 0;
+const AGAIN: i32 = 1;
+
 // An ADD has failed with `status` of allocate: were it records whose files have gone? They are free
-// now, and the order is fresh again: allocate once more. false: no.
-function again(o: Order, status: i32): bool {
-  if (word(H_ADOPTED) == ADOPTED_NOT) return false;
+// now, and the order is fresh again: AGAIN, allocate once more. Or AGAIN_NOT, or COEXIST_FAILED.
+function again(o: Order, status: i32): i32 {
+  if (word(H_ADOPTED) == ADOPTED_NOT) return AGAIN_NOT;
   let freed: u32 = 0;
   if (status == FAIL_DUPLICATE) freed = goneOf(failCell);
   else if (status == FAIL_TAKEN) {
     const head = holderOf();
     freed = head == 0 ? 0 : goneOf(head);
   } else if (status == FAIL_EXHAUSTED) {
-    if (!sessionDone(goneSweep(isDurable()), false)) return false;
+    if (!sessionDone(goneSweep(isDurable()), false)) return COEXIST_FAILED;
     freed = goneCount;
   }
-  if (freed == 0) return false;
+  if (freed == 0) return AGAIN_NOT;
   // What is free stays free, whatever becomes of this ADD.
-  if (!sessionPart()) return false;
+  if (!sessionPart()) return COEXIST_FAILED;
   orderFreshen(o);
-  return true;
+  return AGAIN;
 }
 
 // After MEET_MAX files that nobody knew of: somebody writes them without host-local's lock.
@@ -280,7 +283,10 @@ function stageFiles(o: Order): i32 {
 // allocate, and once more for each kind of record whose files may have gone.
 function attempt(o: Order): i32 {
   let status = seekAllocate(o);
-  for (let n = 0; n < AGAIN_MAX && status != ALLOCATED && again(o, status); n++) {
+  for (let n = 0; n < AGAIN_MAX && status != ALLOCATED && status != COEXIST_FAILED; n++) {
+    const more = again(o, status);
+    if (more == COEXIST_FAILED) return COEXIST_FAILED;
+    if (more == AGAIN_NOT) break;
     status = seekAllocate(o);
   }
   return status;
@@ -292,6 +298,7 @@ function attempt(o: Order): i32 {
  */
 export function coexistAllocate(o: Order): i32 {
   let status = attempt(o);
+  if (status == COEXIST_FAILED) return status;
   if (!call.mirror) {
     // Not mirrored in an image that was: files are missing from here on.
     if (word(H_ADOPTED) == MIRRORED) putWord(H_ADOPTED, ADOPTED);

@@ -32,13 +32,26 @@ const FILES_BIT: u32 = 4;
 export const FILE_GONE: i32 = 0;
 /** It names an owner: fileId, fileIfname. */
 export const FILE_OWNED: i32 = 1;
-/** It is there, but empty or unreadable: held by nobody knows whom. */
+/** It is there, but empty, no file or not ours to read: held by nobody knows whom. */
 export const FILE_UNKNOWN: i32 = 2;
+
+/** It couldn't be looked at (fileError): nothing is known. */
+export const FILE_FAILED: i32 = 3;
 
 /** Longest content that is read: id, CR LF, interface, white space around. */
 const CONTENT_MAX: i32 = <i32>TEXT_MAX + 64;
 const IFNAME_MAX: i32 = 15;
 const ENOENT: i32 = -2;
+/** The mark of range set 0. */
+export const MARK_ZERO: string = "last_reserved_ip.0";
+/** Another time than the one that foreign/marks.ts gives a mark (seconds after 1970). */
+const LEFT_TIME: u32 = 2;
+
+// What says of a name that it will never be read: the rest may go by (EIO, EMFILE, ENOMEM ...).
+const EACCES: i32 = -13;
+const EISDIR: i32 = -21;
+const EINVAL: i32 = -22;
+const ELOOP: i32 = -40;
 
 let names: usize = 0;
 let content: usize = 0;
@@ -51,6 +64,8 @@ export let fileIdAt: usize = 0;
 export let fileIdBytes: i32 = 0;
 export let fileIfAt: usize = 0;
 export let fileIfBytes: i32 = 0;
+/** -errno of what was FILE_FAILED last. */
+export let fileError: i32 = 0;
 
 /** Takes the buffers from scratch memory, before any rewind. */
 export function fileReserve(): void {
@@ -126,24 +141,33 @@ function parse(bytes: i32): i32 {
   return FILE_OWNED;
 }
 
-/** Reads the file of this name (bytes in memory): FILE_GONE, FILE_OWNED or FILE_UNKNOWN. */
+/** Reads the file of this name (bytes in memory): FILE_... */
 export function fileReadName(at: usize, bytes: i32): i32 {
   fileReserve();
   const handle = host.open(at, bytes, 0);
-  return handle < 0 ? (handle == ENOENT ? FILE_GONE : FILE_UNKNOWN) : readOpen(handle);
+  return handle < 0 ? failedAs(handle) : readOpen(handle);
+}
+
+// What an error (-errno) says of a file.
+function failedAs(error: i32): i32 {
+  if (error == ENOENT) return FILE_GONE;
+  if (error == EACCES || error == EISDIR || error == EINVAL || error == ELOOP) return FILE_UNKNOWN;
+  fileError = error;
+  return FILE_FAILED;
 }
 
 function readOpen(handle: i32): i32 {
   const got = host.read(handle, 0, content, <u32>CONTENT_MAX + 1);
   host.close(handle);
-  return got < 0 || got > CONTENT_MAX ? FILE_UNKNOWN : parse(got);
+  if (got < 0) return failedAs(got);
+  return got > CONTENT_MAX ? FILE_UNKNOWN : parse(got);
 }
 
-/** Reads the file of an address: FILE_GONE, FILE_OWNED or FILE_UNKNOWN. */
+/** Reads the file of an address: FILE_... */
 export function fileRead(family: u32, hi: u64, lo: u64): i32 {
   fileNameOf(family, hi, lo);
   const handle = openNamed(family);
-  return handle < 0 ? (handle == ENOENT ? FILE_GONE : FILE_UNKNOWN) : readOpen(handle);
+  return handle < 0 ? failedAs(handle) : readOpen(handle);
 }
 
 /** Is there a file for the address? */
@@ -165,6 +189,7 @@ export function fileOwner(id: usize, idBytes: i32, ifname: usize, ifBytes: i32):
 
 /** Is the owner in the file that was read last the owner of `head`? (`state` = what was read) */
 export function fileBelongs(state: i32, head: u32): bool {
+  if (state == FILE_FAILED) return false;
   if (state == FILE_UNKNOWN) return cellKind(head) != KIND_CONTAINER;
   ownerDigests(KIND_CONTAINER, fileIdAt, <u32>fileIdBytes, fileIfAt, <u32>fileIfBytes);
   const d0 = digest0;
@@ -173,15 +198,37 @@ export function fileBelongs(state: i32, head: u32): bool {
   return cellKind(head) == KIND_CONTAINER && digest0 == d0 && digest1 == d1;
 }
 
+/**
+ * There may be files that no record tells of: one that couldn't be unlinked, those that a power cut
+ * has brought back. The mark of set 0 gets a time that isn't ours (foreign/marks.ts), so that the
+ * next mirrored call reads all files again. It takes them for what they say, and collection or
+ * another DEL frees it. Best effort.
+ */
+export function filesUnsure(): void {
+  fileReserve();
+  for (let i = 0; i < MARK_ZERO.length; i++) {
+    store<u8>(names + i, load<u8>(changetype<usize>(MARK_ZERO) + ((<usize>i) << 1)));
+  }
+  const handle = host.open(names, MARK_ZERO.length, 1);
+  if (handle < 0) return;
+  host.touch(handle, LEFT_TIME);
+  host.close(handle);
+}
+
 function unlinkOf(head: u32, cell: u32, family: u32): void {
   const state = fileRead(family, cellHi(cell, family), cellLo(cell, family));
-  if (state != FILE_GONE && fileBelongs(state, head)) host.unlink(fileNameAt, fileNameBytes);
+  if (state == FILE_GONE) return;
+  if (fileBelongs(state, head)) {
+    const status = host.unlink(fileNameAt, fileNameBytes);
+    if (status >= 0 || status == ENOENT) return;
+  } else if (state == FILE_OWNED) return; // it is somebody else's by now
+  filesUnsure();
 }
 
 /**
  * Unlinks the files of a record's addresses that are still its owner's, if the record has files.
  * To be done before its release is committed: a record without files is free in any case, a file
- * without a record would be a leak. What can't be unlinked stays; its owner holds nothing here.
+ * without a record would be a leak. What can't be unlinked stays until a later call finds it.
  */
 export function filesUnlink(head: u32): void {
   if (!headHasFiles(head)) return;

@@ -62,6 +62,7 @@ const WORD_BYTES: u32 = 12;
 /** What an entry of a usual call fits into, with the header of one behind it (bytes). */
 const ENTRY_FEW: u32 = 1536;
 const EINVAL: i32 = -22;
+const EIO: i32 = -5;
 
 /** `logCommit`: the entry is valid, but the image couldn't be written: nothing more may follow. */
 export const COMMITTED_IN_LOG: i32 = 1;
@@ -73,6 +74,9 @@ export let logFile: i32 = -1;
 /** Bytes of the open log. */
 export let logBytes: u32 = LOG_BYTES;
 
+// A commit is in the log and not in the image: the next opening applies it, nothing may follow.
+let halfDone: bool = false;
+
 let buffer: usize = 0;
 let bufferFew: usize = 0;
 
@@ -83,6 +87,7 @@ let stateBytes: u32 = 0;
 export function logAttach(state: i32, log: i32): void {
   stateFile = state;
   logFile = log;
+  halfDone = false;
 }
 
 /** Tells how long the open log is. */
@@ -310,10 +315,12 @@ export function flagsAfter(synced: bool): u32 {
 /**
  * Makes the noted words the next commit: grows the file, appends the entry, syncs it if `always` or
  * if what it changes must be on disk, applies it. 0, COMMITTED_IN_LOG, or -errno with nothing
- * committed (the caller undoes). `durable` = false never syncs, at checkpoints neither.
+ * committed (the caller undoes; so every commit behind a COMMITTED_IN_LOG, which it would write
+ * over). `durable` = false never syncs, at checkpoints neither.
  */
 export function logCommit(always: bool, durable: bool): i32 {
   if (journalCount() == 0) return 0;
+  if (halfDone) return EIO;
   anchorTouch(0, true);
   const synced = always || (durable && journalIsMust());
   const number = appliedNumber() + 1;
@@ -341,6 +348,6 @@ export function logCommit(always: bool, durable: bool): i32 {
   // The commit point is passed: a failure from here on is repaired by the next opening.
   status = entryApply(entry, number, tail, tail + bytes, flagsAfter(synced));
   journalClear();
-  if (status < 0) return COMMITTED_IN_LOG;
-  return 0;
+  halfDone = status < 0;
+  return halfDone ? COMMITTED_IN_LOG : 0;
 }

@@ -72,7 +72,7 @@ import {
   TEXT_MAX,
 } from "../records/cell";
 import { coolingBegin, coolingEnd } from "../records/expiry";
-import { filesUnlink, headHasFiles, headPutFiles } from "../records/file";
+import { filesUnlink, filesUnsure, headHasFiles, headPutFiles } from "../records/file";
 import { CHAIN_MAX, idText, nameText, nextOfKind, textAt } from "../records/key";
 import {
   isPool,
@@ -364,6 +364,7 @@ export function rebuild(boot: usize, keep: bool): i32 {
   store<u64>(newBase, <u64>kept, H_KEEP);
   store<u64>(newBase, pidNamespace(), H_PIDNS);
   store<u64>(newBase, load<u64>(oldBase, H_ADOPTED), H_ADOPTED);
+  if (load<u64>(oldBase, H_ADOPTED) != 0) filesUnsure();
   status = moveAll(kept);
   if (status < 0) return status;
   useNew();

@@ -26,11 +26,13 @@ const SCRATCH_PROBE = 1 << 18;
 /** Of the far end, where tables lie that must begin as zeros. */
 const FAR_USED = 1 << 18;
 
-interface File {
+export interface File {
   cache: Buffer;
   disk: Buffer;
   /** Pages written since the last sync; absent: any may have been. */
   dirty?: Set<number>;
+  /** When its bytes have changed last, nanoseconds since 1970. */
+  time?: bigint;
 }
 
 /** Thrown out of a host function: the process is gone. */
@@ -72,6 +74,7 @@ export class Disk {
       const same = files.get(file) ?? {
         cache: Buffer.from(file.cache),
         disk: Buffer.from(file.disk),
+        time: file.time ?? 0n,
       };
       files.set(file, same);
       return same;
@@ -128,6 +131,11 @@ export class Disk {
     const digits = Array.from({ length: 12 }, () => random(16).toString(16)).join("");
     this.boot = `aaaaaaaa-bbbb-cccc-dddd-${digits}`;
     this.now = 100;
+  }
+
+  /** The wall clock, nanoseconds since 1970. */
+  time(): bigint {
+    return BigInt(this.wall + this.now) * 1_000_000_000n;
   }
 
   read(name: string): Uint8Array | undefined {
@@ -220,6 +228,7 @@ export function call(
   const write = (file: File, at: number, from: number, length: number) => {
     grow(file, at + length);
     bytes.copy(file.cache, at, from, from + length);
+    file.time = disk.time();
     for (let page = Math.floor(at / PAGE); page * PAGE < at + length; page++) file.dirty?.add(page);
   };
 
@@ -256,9 +265,12 @@ export function call(
       if (failed === 0) grow(open[handle]!, length);
       return failed;
     },
-    touched: () => 0n,
+    touched: (handle: number) => open[handle]!.time ?? 0n,
     settled: () => namesHash(disk),
-    touch: () => 0,
+    touch(handle: number, seconds: number): number {
+      open[handle]!.time = BigInt(seconds) * 1_000_000_000n;
+      return 0;
+    },
     sync(handle: number): number {
       const failed = step();
       if (failed === 0) sync(open[handle]!);
@@ -323,8 +335,7 @@ export function call(
       if (fd === 1) printed += text(from, length);
       return 0;
     },
-    clock: (which: number) =>
-      BigInt(which === 0 ? disk.now : disk.wall + disk.now) * 1_000_000_000n,
+    clock: (which: number) => (which === 0 ? BigInt(disk.now) * 1_000_000_000n : disk.time()),
     random: (into: number, length: number) => {
       for (let n = 0; n < length; n++) {
         disk.salt = (Math.imul(disk.salt, 1664525) + 1013904223) >>> 0;
