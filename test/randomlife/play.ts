@@ -1,13 +1,13 @@
 // Plays the steps of a life: the plugin on one side, the model on the other. After a step that was
 // killed or met an error the files tell how far it came; the model checks that it could.
 
-import { Copy } from "../support/check.ts";
 import type { RangeSpec, SetSpec } from "../support/ledger.ts";
-import { call, Disk, freshMemory, type Outcome } from "../support/memoryhost.ts";
+import type { Outcome } from "../support/memoryhost.ts";
 import { randomFrom } from "../support/world.ts";
 import { answerOf, askOf, configOf, environment, variantOf, wanted } from "./calls.ts";
 import { Clocks } from "./clocks.ts";
-import { adopt, compare, type Dump, dumpOf, heldIn } from "./compare.ts";
+import { adopt, compare, type Dump, heldIn } from "./compare.ts";
+import { Files } from "./files.ts";
 import { type Allocation, type Ask, Fault, keyOf, Model, rangeOf } from "./model.ts";
 import { resultOf, type Variant } from "./network.ts";
 import { releasePart, releaseVerb, reservePart, reserveVerb, wordsOf } from "./operator.ts";
@@ -15,7 +15,6 @@ import { Pods } from "./pods.ts";
 import { inOrder, leave, type Manner } from "./reserve.ts";
 import { ownerOf, type Step, type Trouble } from "./steps.ts";
 
-type Verb = "ADD" | "DEL" | "CHECK" | "GC" | "STATUS";
 type Of<K extends Step["do"]> = Extract<Step, { do: K }>;
 
 /** How a call lets containers go, and whether it syncs that. */
@@ -30,16 +29,12 @@ function rangeFor({ wanted: all }: Ask, set: SetSpec, value: bigint): RangeSpec 
 /** A life on files in memory. */
 export class Life {
   readonly model = new Model();
-  readonly disk = new Disk();
+  readonly files = new Files();
   readonly pods = new Pods();
   readonly #configs: readonly Variant[];
-  /** Owners by the names of their DEL notes. */
-  readonly #notes = new Map<string, string>();
   /** The config with which the files will be opened first in this boot, if nobody has yet. */
   #opener: Variant | undefined;
   #boots = 0;
-  /** What the last call answered. */
-  said: Outcome | undefined;
   /** The config of the last ADD that gave something: what the verbs go by. Unknown after trouble. */
   #settings: Variant | undefined;
   /** The step never came to opening the files. */
@@ -48,53 +43,16 @@ export class Life {
 
   constructor(configs: readonly Variant[], wall: number) {
     this.#configs = configs;
-    this.disk.wall = wall;
-    this.disk.machine = this.pods.machine;
-    this.disk.node = this.model.node;
-    this.#clocks = new Clocks(this.disk);
-  }
-
-  #call(verb: Verb, env: Record<string, string>, config: object, trouble: Trouble = {}): Outcome {
-    const { at, errno, lock } = trouble;
-    const plan = at === undefined ? undefined : errno === undefined ? { at } : { at, errno };
-    const outcome = call(
-      this.disk,
-      { CNI_COMMAND: verb, CNI_PATH: "/x", ...env },
-      config,
-      plan,
-      lock,
-    );
-    this.said = outcome;
-    // Only where a file operation failed may a file look damaged.
-    if (errno === undefined && /damaged|internal fault/.test(outcome.json?.msg ?? ""))
-      throw new Fault(`${verb}: ${outcome.json.msg}`);
-    return outcome;
-  }
-
-  #noteNames(): string[] {
-    return [...this.disk.names.keys()].filter((name) => name.startsWith("del-"));
-  }
-
-  /** Owners whose DEL notes wait. */
-  #noted(): string[] {
-    return this.#noteNames().map((name) => this.#notes.get(name)!);
+    const { disk } = this.files;
+    disk.wall = wall;
+    disk.machine = this.pods.machine;
+    disk.node = this.model.node;
+    this.#clocks = new Clocks(disk);
   }
 
   /** What the next opening of the files will find; throws what their check finds. */
   dump(): Dump {
-    let { disk } = this;
-    if (this.#opener) {
-      disk = disk.clone();
-      const { json } = this.#opener;
-      const { status, json: said } = call(disk, { CNI_COMMAND: "STATUS", CNI_PATH: "/x" }, json);
-      if (status !== 0 && !/no IP addresses available/.test(said?.msg)) throw new Fault(said?.msg);
-    }
-    const state = disk.read("berth.state");
-    if (!state) return new Map();
-    const copy = new Copy(state, disk.read("berth.log") ?? new Uint8Array(0), freshMemory());
-    const faults = copy.faults();
-    if (faults.length > 0) throw new Fault(`check: ${faults.join("; ")}`);
-    return dumpOf(copy.places());
+    return this.files.dump(this.#opener);
   }
 
   /** The model beside the files. */
@@ -108,7 +66,7 @@ export class Life {
     this.#unopened = false;
     if (step.do === "die") this.pods.end(ownerOf(step));
     else if (step.do === "time") {
-      this.disk.now += step.seconds;
+      this.files.disk.now += step.seconds;
       this.model.now += step.seconds;
     } else if (step.do === "wall") {
       this.#clocks.jump(step.seconds);
@@ -135,12 +93,13 @@ export class Life {
     const other = reboot !== this.#opener!.reboot;
     const later = step.do === "time" || step.do === "wall" || step.do === "die";
     if (!later && !other && !fails) return;
-    this.#call("STATUS", {}, this.#opener!.json);
+    this.files.call("STATUS", {}, this.#opener!.json);
     this.#opener = undefined;
   }
 
   #reboot(step: Of<"reboot">, config: Variant): void {
-    const { disk, model } = this;
+    const { model } = this;
+    const { disk } = this.files;
     const real = disk.wall + disk.now;
     const gap = this.#clocks.gap(step.down, step.now, step.cut !== undefined);
     this.pods.reboot();
@@ -155,7 +114,7 @@ export class Life {
     this.#opener = config;
     adopt(model, this.dump(), was, gap, config.reboot === "keep");
     this.#clocks.booted();
-    for (const at of step.kills) this.#call("STATUS", {}, config.json, { at });
+    for (const at of step.kills) this.files.call("STATUS", {}, config.json, { at });
     this.check();
   }
 
@@ -197,8 +156,8 @@ export class Life {
     const { model } = this;
     const owner = ownerOf(step);
     const ask = askOf(step, config);
-    const noted = this.#noted();
-    const outcome = this.#call("ADD", environment(step), configOf(step, config), step.trouble);
+    const noted = this.files.noted();
+    const outcome = this.files.call("ADD", environment(step), configOf(step, config), step.trouble);
     if (ask instanceof RegExp) {
       this.#unopened = true;
       const { code, msg } = outcome.json ?? {};
@@ -213,7 +172,7 @@ export class Life {
     if (this.#isPlain(step)) {
       this.#applyNotes(noted, config);
       const named = model.add(ask, answer);
-      if (this.#noted().length > 0) throw new Fault("notes are left after an ADD");
+      if (this.files.noted().length > 0) throw new Fault("notes are left after an ADD");
       this.#promise(config, answer.ok, named);
       if (answer.ok && !step.statics) this.#settings = config;
       return;
@@ -255,11 +214,10 @@ export class Life {
     const owner = ownerOf(step);
     const bare = { cooldown: 0, reserve: "remembered" as const, sync: "named" as const };
     const own: How = step.fault === "bare" ? bare : config;
-    const names = this.#noteNames();
-    const noted = this.#noted();
-    const outcome = this.#call("DEL", environment(step), configOf(step, config), step.trouble);
-    const fresh = this.#noteNames().filter((name) => !names.includes(name));
-    for (const name of fresh) this.#notes.set(name, owner);
+    const names = this.files.noteNames();
+    const noted = this.files.noted();
+    const outcome = this.files.call("DEL", environment(step), configOf(step, config), step.trouble);
+    this.files.note(owner, names);
     if (!outcome.killed && outcome.status !== 0) {
       if (outcome.json?.code !== 11 || this.#isPlain(step))
         throw new Fault(`DEL: ${outcome.json?.msg}`);
@@ -268,7 +226,7 @@ export class Life {
       this.#applyNotes(noted, own);
       const had = model.owners.has(owner);
       const named = leave(model, owner, own);
-      if (this.#noted().length > 0) throw new Fault("notes are left after a DEL");
+      if (this.files.noted().length > 0) throw new Fault("notes are left after a DEL");
       this.#promise(own, had, named);
       return;
     }
@@ -281,15 +239,15 @@ export class Life {
       const said = outcome.status === 0 && !outcome.killed;
       this.#promise(own, said, said && named);
     }
-    if (held && !outcome.killed && outcome.status === 0 && !this.#noted().includes(owner))
+    if (held && !outcome.killed && outcome.status === 0 && !this.files.noted().includes(owner))
       throw new Fault(`a DEL of ${owner} succeeded and did nothing`);
     compare(model, dump);
   }
 
   #gc(step: Of<"gc">, config: Variant): void {
     const { model } = this;
-    const noted = this.#noted();
-    const outcome = this.#call("GC", {}, configOf(step, config), step.trouble);
+    const noted = this.files.noted();
+    const outcome = this.files.call("GC", {}, configOf(step, config), step.trouble);
     const keep = new Set(step.keep.map(ownerOf));
     const plain = this.#isPlain(step);
     if (plain && outcome.status !== 0) throw new Fault(`GC: ${outcome.json?.msg}`);
@@ -348,20 +306,13 @@ export class Life {
    * How verbs are called; they go by the config of the last ADD. Where that isn't known nobody
    * knows what is right: undefined.
    */
-  #verbs({ at, errno, lock }: Trouble) {
-    const { disk } = this;
+  #verbs(trouble: Trouble) {
     const settings = this.#settings;
     this.#unopened = settings === undefined;
     if (!settings) return undefined;
-    const noted = this.#noted();
+    const noted = this.files.noted();
     const how: How = { ...settings, sync: "named" };
-    const plan = at === undefined ? undefined : errno === undefined ? { at } : { at, errno };
-    const verb = (...argv: string[]): Outcome => {
-      disk.argv = [...argv, "--network", "life", "--json"];
-      this.said = call(disk, {}, "", plan, lock);
-      disk.argv = [];
-      return this.said;
-    };
+    const verb = (...words: string[]): Outcome => this.files.verb(words, trouble);
     const applied = (dump?: Dump) => this.#applyNotes(noted, how, dump);
     return { settings, how, verb, applied };
   }
@@ -398,7 +349,7 @@ export class Life {
     const check = step.do === "check";
     const env = check ? environment(step) : {};
     const verb = check ? "CHECK" : "STATUS";
-    const { status, json } = this.#call(verb, env, configOf(step, config), step.trouble);
+    const { status, json } = this.files.call(verb, env, configOf(step, config), step.trouble);
     if (!this.#isPlain(step)) {
       this.check();
       return;
@@ -410,7 +361,7 @@ export class Life {
       return;
     }
     const owner = ownerOf(step);
-    if (this.#noted().includes(owner)) return;
+    if (this.files.noted().includes(owner)) return;
     const keys = model.owners.get(owner)?.keys;
     const previous = step.previous?.map((ip) => keyOf(wanted(ip).family, wanted(ip).value));
     const right = keys !== undefined && (!previous || keys.every((key) => previous.includes(key)));

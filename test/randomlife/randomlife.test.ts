@@ -66,7 +66,7 @@ function live(number: number, count: number): void {
   const wall = random(4) === 0 ? 1e9 : 1.78e9;
   const scene = { configs, wall };
   const life = new Life(configs, wall);
-  const next = new Steps(random, life.model, configs, { trouble: true });
+  const next = new Steps(random, life.model, configs, { trouble: true, verbs: true });
   const steps: Step[] = [];
   try {
     for (let n = 0; n < count; n++) {

@@ -54,6 +54,8 @@ export interface Scope {
    * Kills, errors, power cuts, locks that aren't given, times to the second: only on files in memory.
    */
   trouble: boolean;
+  /** What an operator does by hand. */
+  verbs: boolean;
 }
 
 export function ownerOf({ id, ifname }: Who): string {
@@ -251,7 +253,7 @@ export class Steps {
     const count = this.#pick([0, 0, 1, 2]);
     const near = Array.from({ length: count }, () => this.#address(this.#configs[config]!, ""));
     const addresses = near.map((it) => text(it.family, it.value));
-    const seconds = this.#pick([5, 60, 3600, 90_000]);
+    const seconds = this.#pick(this.#scope.trouble ? [5, 60, 3600, 90_000] : [3600, 86_400]);
     return { do: "reserve", config, name: this.#pick(PODS), seconds, addresses, ...trouble };
   }
 
@@ -273,7 +275,9 @@ export class Steps {
     if (dice < 4) return this.#reboot(config);
     if (dice < 20) return this.#collect(config);
     if (dice < 80) return this.#look(config);
-    if (dice < 90 && this.#scope.trouble) return this.#operator(config);
+    // Processes are so slow that a short life has to have some, too.
+    const byHand = this.#scope.trouble ? 90 : 140;
+    if (dice < byHand && this.#scope.verbs) return this.#operator(config);
     if (this.#looks > 0 && this.#random(3) === 0) return this.#collectDead(config);
     if (dice < 98 && this.#scope.trouble) return this.#collectDead(config, 1 + this.#random(3));
     if (dice < 110 && this.#scope.trouble) {

@@ -65,11 +65,12 @@ function compile(source: string, target: string, out: string): void {
 
 /** The fixture as a module, compiled once in this process. */
 export function fixtureModule(name: string, target: "core" | "rooms" | "cni"): WebAssembly.Module {
-  const path = fixturePath(name, target);
-  let module = compiled.get(path);
+  // Asked for again and again: the sources are looked at once.
+  const key = `${name}.${target}`;
+  let module = compiled.get(key);
   if (!module) {
-    module = new WebAssembly.Module(fs.readFileSync(path));
-    compiled.set(path, module);
+    module = new WebAssembly.Module(fs.readFileSync(fixturePath(name, target)));
+    compiled.set(key, module);
   }
   return module;
 }
