@@ -3,7 +3,7 @@
 import { EXIT_ERROR, EXIT_OK } from "../numbers";
 import { sameText } from "../protocol/text";
 import { adoptBegin, adoptCatches, adoptCaught, adoptRun } from "./adopt";
-import { askMissing, askOption, askWords, askWordsFit } from "./ask";
+import { askApart, askMissing, askOption, askWords, askWordsFit } from "./ask";
 import { explain } from "./explain";
 import { exportAccepts, exportFiles } from "./export";
 import { faults } from "./faults";
@@ -221,12 +221,24 @@ export function verbGathered(n: i32): i32 {
   return n == METRICS ? metricsEnd() : EXIT_OK;
 }
 
+// Do --network and --state mean something to the verb? Else an error begins.
+function isPlace(n: i32): bool {
+  const kind = verbKind(n);
+  const other = n == GC ? "--install-timer" : verbName(n);
+  if (kind == KIND_BARE && askOption("network")) {
+    return askApart("--network", other, "that is for no single network");
+  }
+  if ((kind != KIND_BARE && kind != KIND_OWN) || !askOption("state")) return true;
+  return askApart("--state", other, "only verbs that look take a copied state");
+}
+
 /** Are its words and the values of its options right? Else an error begins that says which not. */
 export function verbAccepts(n: i32): bool {
   if (!askWordsFit(verbWords(n))) return false;
   if (askOption("log") && !askOption("state")) {
     return askMissing("--state FILE", "--log names the log of a copied state");
   }
+  if (!isPlace(n)) return false;
   switch (n) {
     case SHOW:
       return showAccepts();

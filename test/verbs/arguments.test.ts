@@ -73,6 +73,13 @@ const WRONG: [string, string][] = [
     `install ${LIST.join(" ")} 10.0.0.0/24 --bridge 0123456789abcdef`,
     '--bridge "0123456789abcdef":',
   ],
+  ["install --network net", "--network can't stand with install: that is for no single network"],
+  ["gc --install-timer --network net", "--network can't stand with --install-timer"],
+  [
+    "gc --install-timer --state x",
+    "--state can't stand with --install-timer: only verbs that look",
+  ],
+  ["adopt --state x", "--state can't stand with adopt: only verbs that look take a copied state"],
   ["check --fast", "unknown option --fast"],
   ["check -f", "unknown option -f"],
   ["check --json=1", "this option takes no value: --json"],
