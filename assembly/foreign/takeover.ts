@@ -229,7 +229,9 @@ function takeMark(name: usize, bytes: i32): void {
   host.close(handle);
   if (got <= 0 || got == 64 || !parseAddress(text, got)) return;
   const at = CURSORS + n * CURSOR_BYTES;
-  if (word(at) == parsedHi && word(at + 8) == parsedLo) return;
+  const same = word(at) == parsedHi && word(at + 8) == parsedLo;
+  // A cursor that was never used has the words of `::` and 0.0.0.0.
+  if (same && word(at + 16) == <u64>parsedFamily) return;
   putWord(at, parsedHi);
   putWord(at + 8, parsedLo);
   putWord(at + 16, <u64>parsedFamily);

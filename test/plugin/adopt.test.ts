@@ -81,6 +81,17 @@ describe.each(berths)("[adopt] $name", (binary) => {
     expect(again.error.msg).toContain("10.77.0.13 has been allocated to before-0.8.0");
   });
 
+  it("takes marks that name the address of zeros", async () => {
+    const zeros = [
+      [{ subnet: "0.0.0.0/28", rangeStart: "0.0.0.0", rangeEnd: "0.0.0.7" }],
+      [{ subnet: "::/124", rangeStart: "::", rangeEnd: "::7" }],
+    ];
+    n = network(folder(), zeros, { adopt: true });
+    seedFiles(n, { "last_reserved_ip.0": "0.0.0.0", "last_reserved_ip.1": "::" });
+    // The next one is the gateway.
+    expect((await p.given(n, "a")).map(bare)).toEqual(["0.0.0.2", "::2"]);
+  });
+
   it("holds an address whose file is empty, cut or foreign until the file has gone", async () => {
     const ends = ["10.77.0.10", "10.77.0.11", "10.77.0.12", "10.77.0.13"];
     seedFiles(n, { "10.77.0.10": "", "10.77.0.11": "a\neth0", "10.77.0.12": "x".repeat(9000) });
