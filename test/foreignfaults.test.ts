@@ -50,14 +50,16 @@ it.each([
   const count = does(whole, verb, id).operations;
   const wanted = holders(whole);
   expect(wanted.filter((one) => / [abc]$/.test(one))).toHaveLength(6);
+  const said: string[] = [];
   for (const errno of [EIO, EMFILE])
     for (let at = 0; at < count; at++) {
       const disk = network(full);
-      does(disk, verb, id, { at, errno });
+      said.push(does(disk, verb, id, { at, errno }).json?.msg ?? "");
       // What couldn't be done is done by the next call.
       expect([errno, at, does(disk, "CHECK", "c").status]).toEqual([errno, at, 0]);
       expect([errno, at, holders(disk)]).toEqual([errno, at, wanted]);
     }
+  expect(said).toContainEqual(expect.stringMatching(/^can't read host-local's files in .*\/net: /));
 });
 
 it("a file that couldn't be unlinked is found by the next call, and goes with the next DEL", () => {

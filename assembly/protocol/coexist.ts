@@ -36,7 +36,7 @@ import { Manner } from "../pool/leave";
 import { Order } from "../pool/order";
 import { RangeSet } from "../pool/range";
 import { cellHead, cellSeal, headAt, KIND_CONTAINER } from "../records/cell";
-import { headPutFiles } from "../records/file";
+import { fileError, headPutFiles } from "../records/file";
 import { digest0, digest1, ownerDigests } from "../records/key";
 import { recordByAddress, recordByDigest, recordByOwner } from "../records/record";
 import { scratchTake } from "../scratch";
@@ -144,6 +144,11 @@ function takeOverAs(value: u64, inPlace: bool): bool {
     errorText("host-local's directory ");
     errorBytes(call.directory.at, call.directory.bytes);
     errorText(" holds too many files to be taken over");
+    return false;
+  }
+  if (status < 0 && status == fileError) {
+    journalUndo();
+    diskError("read host-local's files in ", status);
     return false;
   }
   return sessionDone(status, false) && sessionPart();
