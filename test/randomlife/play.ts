@@ -92,7 +92,9 @@ export class Life {
     const fails = step.trouble?.errno !== undefined;
     const other = reboot !== this.#opener!.reboot;
     const later = step.do === "time" || step.do === "wall" || step.do === "die";
-    if (!later && !other && !fails) return;
+    // Files that nobody opens in a boot know nothing of the time before it, once the clock is put back.
+    const back = step.do === "reboot" && step.down < 0;
+    if (!later && !back && !other && !fails) return;
     this.files.call("STATUS", {}, this.#opener!.json);
     this.#opener = undefined;
   }
