@@ -9,7 +9,7 @@
 // first, so that a commit can write the new words down and a failing call can be undone:
 //
 //   notes   | offset u32 | - | old word u64 |  x notesCount        16 bytes each
-//   seen    hash of offset -> note number + 1, u16, open addressing: 1,024 slots for the usual
+//   seen    hash of offset -> note number + 1, u16, open addressing: 512 slots for the usual
 //           call; 16,384 elsewhere once half of them are full
 //
 // Cost: a load or store, one comparison; with an open journal about 3 ns more for each new word.

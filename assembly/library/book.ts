@@ -264,7 +264,9 @@ export function clearOwnNote(kind: u32, id: usize, bytes: u32, ifname: usize, if
   const head = recordByDigest(d0, d1);
   if (head != 0) {
     letGo(head, manner());
-    const status = commitPart();
+    let status = commitPart();
+    // The note must not go before what it asked for is in the files.
+    if (status >= 0 && mode == MODE_EXCLUSIVE) status = queueCheckpoint(synced);
     if (status < 0) return status;
   }
   const status = noteRemove(d0, d1, synced);

@@ -85,8 +85,9 @@ export class Flusher {
     if (sync) this.#own = openAgain(logFd(core));
     this.#ways = this.#own.length > 0 ? [...this.#own] : [logFd(core)];
     [this.#safeTail, this.#safeGeneration] = this.#mark();
-    // Entries that an opener before us left: whether they are on disk nobody knows.
-    if (sync && this.#safeTail > LOG_BEGIN) this.#safeTail = -1;
+    // What an opener before us left: whether it is on disk nobody knows. And what this one has
+    // changed already isn't written.
+    if (this.#safeTail > LOG_BEGIN) this.#safeTail = -1;
   }
 
   // Where the log ends now, and its generation.

@@ -8,7 +8,7 @@ import { IpamError } from "../../src/errors.ts";
 import { type Ipam, openIpam, openIpamAround } from "../../src/ipam/ipam.ts";
 import type { IpamPool } from "../../src/ipam/ipampool.ts";
 import { randomFrom } from "../support/world.ts";
-import { crashed, refusal, removeSpaces, sound, space } from "./ipamspace.ts";
+import { crashed, refusal, removeSpaces, sound, space, used } from "./ipamspace.ts";
 
 afterAll(removeSpaces);
 
@@ -236,4 +236,19 @@ describe("[crash] calls that share an entry of the log", () => {
     ipam.close();
     expect(recovered(path, "closed").split(" ").length).toBe(10);
   });
+});
+
+describe("[crash] what was flushed is in the files at once", () => {
+  for (const sync of ["always", "never"] as const)
+    for (const reboot of [undefined, "keep", "release"] as const)
+      it(`sync ${sync}, reboot ${reboot ?? "as it was"}`, async () => {
+        const path = space();
+        using ipam = openIpam(path, { sync, reboot });
+        ipam.pool("10.0.0.0/24", { name: "pods" });
+        for (let n = 0; n < 12; n++) {
+          ipam.allocate({ owner: `o${n}`, pools: ["pods"] });
+          await ipam.flush();
+          expect(used(crashed(path), (left) => [...left].length)).toBe(n + 1);
+        }
+      });
 });

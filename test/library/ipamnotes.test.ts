@@ -3,7 +3,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
-import { openIpamAround } from "../../src/ipam/ipam.ts";
+import { openIpam, openIpamAround } from "../../src/ipam/ipam.ts";
 import { call, Disk } from "../support/memoryhost.ts";
 import { crashed, removeSpaces, sound, space, used } from "./ipamspace.ts";
 
@@ -54,4 +54,22 @@ it("a flush that fails later doesn't bring back what a note has let go", async (
   await sound(left);
   expect(used(left, (again) => [...again].map(({ owner }) => owner))).toEqual(["stays"]);
   ipam.close();
+});
+
+it("what a note of the owner's own asked for is in the files before the note goes", async () => {
+  const path = space();
+  const owner = { owner: "again", ...CONTAINER, pools: ["pods"] };
+  using ipam = openIpam(path);
+  ipam.pool("10.0.0.0/24", { name: "pods" });
+  ipam.allocate(owner);
+  await ipam.flush();
+  const note = noteOf(path, "again");
+  writeFileSync(join(path, note), "");
+  const [next] = ipam.allocate(owner).addresses;
+  expect(next).not.toBe("10.0.0.0");
+  expect(existsSync(join(path, note))).toBe(false);
+  // Killed before anything more is flushed: the DEL was answered, so its address isn't held.
+  const left = crashed(path);
+  await sound(left);
+  expect(used(left, (other) => [...other].map(({ owner }) => owner))).toEqual([]);
 });
