@@ -4,8 +4,8 @@
 // Each carries a version that names it beyond doubt: host-local prints "version unknown" in most
 // builds, so the Go build information and the package that owns the file are asked as well.
 
-import { existsSync, mkdirSync, realpathSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { findCompiler, isFresh } from "../method/native.ts";
 import { compile } from "./spawner.ts";
 import { execute, type Workspace } from "./workspace.ts";
@@ -43,7 +43,21 @@ export async function findPrograms(
   await addGlibc(found, root, options.install);
   await addPeers(found, root, options.install);
   await addFloors(found, join(root, "bench/plugin/empty.c"), workspace);
+  for (const program of found.programs)
+    if (program.role !== "node") program.path = copyOf(program.path, workspace);
   return found;
+}
+
+/**
+ * A copy of a program, written in one piece. All programs are measured so: how the page cache holds
+ * one (a linker's small pieces, what was read back after a boot) changes a call by up to 10 %, and
+ * rows that drop a program from the page cache must not touch the rows of a later run.
+ */
+function copyOf(path: string, workspace: Workspace): string {
+  const copy = join(workspace.path("program"), basename(path));
+  mkdirSync(dirname(copy));
+  writeFileSync(copy, readFileSync(path), { mode: 0o755 });
+  return copy;
 }
 
 async function addBerth(found: Found, root: string): Promise<void> {
