@@ -32,7 +32,8 @@ nearest rank, spread the distance of the quartiles as a share of the median. "Be
 times the row's time is of the other's: the median of the ratios of the rounds, so a slow second
 moves both sides. Whole processes are spawned by a C program (posix_spawn, wait4), since Node's own
 spawn costs more than what is measured; each ADD is followed by the DEL of the same pod. Programs
-are copied into the run's directory first, each in one piece, so that all lie alike in the page cache.
+are copied into the run's directory first, each in one piece, so that the page cache holds all of
+them alike.
 
 Rows of one situation do the same work from the same seed, and a hash over every address given and
 released shows it: a peer that gives something else fails the run. Rows that say "own policy" give
