@@ -11,7 +11,7 @@ import * as host from "../host";
 import { CURSOR_BYTES, CURSORS } from "../image/header";
 import { word } from "../image/image";
 import { Given, RangeSet } from "../pool/range";
-import { MARK_ZERO } from "../records/file";
+import { filesAreUnsure, MARK_ZERO } from "../records/file";
 import { scratchTake } from "../scratch";
 import { openFile, openNew } from "../store/files";
 import { fileName, nameAt, nameBytes } from "../store/names";
@@ -35,6 +35,7 @@ export function markPrefix(name: usize, bytes: i32): bool {
 
 /** Is the mark of set 0 as we left it? Then host-local has given nothing since. */
 export function markIsOurs(): bool {
+  if (filesAreUnsure) return false;
   const handle = openFile(MARK_ZERO, 0);
   if (handle < 0) return false;
   const time = host.touched(handle);
@@ -42,8 +43,9 @@ export function markIsOurs(): bool {
   return time == <i64>MARK_TIME * SECOND;
 }
 
-/** Makes the mark of set 0 ours, if there is one: all that it tells of is known. */
+/** Makes the mark of set 0 ours, if there is one and all that it tells of is known. */
 export function markClaim(): void {
+  if (filesAreUnsure) return;
   const handle = openFile(MARK_ZERO, 1);
   if (handle < 0) return;
   host.touch(handle, MARK_TIME);
@@ -79,8 +81,9 @@ export function marksPut(sets: usize, count: i32, given: usize): void {
   for (let i = count - 1; i >= 0; i--) {
     const set = changetype<RangeSet>(sets + <usize>i * offsetof<RangeSet>());
     const g = changetype<Given>(given + <usize>i * offsetof<Given>());
-    if (g.still && markIsOurs()) continue;
-    markPut(set.index, set.family, g.hi, g.lo, true);
+    // An unsure one isn't ours, but its text is.
+    if (g.still && (filesAreUnsure || markIsOurs())) continue;
+    markPut(set.index, set.family, g.hi, g.lo, !filesAreUnsure);
   }
 }
 
@@ -93,6 +96,6 @@ export function marksFollow(sets: usize, count: i32): void {
     const set = changetype<RangeSet>(sets + <usize>i * offsetof<RangeSet>());
     const at = CURSORS + <u32>set.index * CURSOR_BYTES;
     const family = <i32>word(at + 16);
-    if (family != 0) markPut(set.index, family, word(at), word(at + 8), true);
+    if (family != 0) markPut(set.index, family, word(at), word(at + 8), !filesAreUnsure);
   }
 }

@@ -4,7 +4,7 @@
 //
 //   file names an owner        allocation of that container and interface
 //   id alone (before 0.8.0)    allocation of the container without interface
-//   empty, unreadable          held by KIND_OTHER "host-local:<address>" until the file has gone
+//   empty, unreadable, socket  held by KIND_OTHER "host-local:<address>" until the file has gone
 //   last_reserved_ip.N         cursor of range set N
 //   anything else              isn't looked at
 //
@@ -46,6 +46,7 @@ import {
   fileIfBytes,
   fileIsThere,
   fileReadName,
+  filesReadAnew,
   headHasFiles,
   headPutFiles,
 } from "../records/file";
@@ -80,6 +81,9 @@ export let takenNew: u32 = 0;
 export let takenUnknown: u32 = 0;
 /** Files of addresses that we gave to somebody else: left as they are, ours stands. */
 export let takenConflicts: u32 = 0;
+/** The name that couldn't be read, which ended the take-over; 0 bytes: none. */
+export let takeUnreadAt: usize = 0;
+export let takeUnreadBytes: i32 = 0;
 
 /** How `takeOver` is to be done. */
 @unmanaged
@@ -185,7 +189,11 @@ function give(t: TakeOver, known: bool, name: usize, bytes: i32): i32 {
 function takeFile(t: TakeOver, name: usize, bytes: i32): i32 {
   const state = fileReadName(name, bytes);
   if (state == FILE_GONE) return 0;
-  if (state == FILE_FAILED) return fileError;
+  if (state == FILE_FAILED) {
+    takeUnreadAt = name;
+    takeUnreadBytes = bytes;
+    return fileError;
+  }
   takenFiles++;
   if (state == FILE_UNKNOWN) takenUnknown++;
   return takeAddress(t, state, name, bytes);
@@ -199,6 +207,7 @@ export function takeBegin(): void {
   takenNew = 0;
   takenUnknown = 0;
   takenConflicts = 0;
+  takeUnreadBytes = 0;
 }
 
 /**
@@ -260,6 +269,7 @@ function isAddressName(name: usize, bytes: i32): bool {
  */
 export function takeOver(t: TakeOver, value: u64): i32 {
   takeBegin();
+  if (t.inPlace) filesReadAnew();
   if (names == 0) names = scratchTake(<usize>NAMES_BYTES);
   const used = host.list(names, 0, names, NAMES_BYTES);
   if (used < 0) return used;

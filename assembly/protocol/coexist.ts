@@ -18,6 +18,8 @@ import {
   TakeOver,
   TOO_MANY_FILES,
   takeOver,
+  takeUnreadAt,
+  takeUnreadBytes,
 } from "../foreign/takeover";
 import * as host from "../host";
 import { H_ADOPTED } from "../image/header";
@@ -36,7 +38,7 @@ import { Manner } from "../pool/leave";
 import { Order } from "../pool/order";
 import { RangeSet } from "../pool/range";
 import { cellHead, cellSeal, headAt, KIND_CONTAINER } from "../records/cell";
-import { fileError, headPutFiles } from "../records/file";
+import { headPutFiles } from "../records/file";
 import { digest0, digest1, ownerDigests } from "../records/key";
 import { recordByAddress, recordByDigest, recordByOwner } from "../records/record";
 import { scratchTake } from "../scratch";
@@ -45,10 +47,12 @@ import { letGo } from "../store/notes";
 import { STORE_OPEN } from "../store/store";
 import { call } from "./call";
 import {
+  ERROR_DISK,
   ERROR_LIMIT,
   ERROR_TRY_AGAIN,
   errorBegin,
   errorBytes,
+  errorErrno,
   errorNumber,
   errorText,
 } from "./errors";
@@ -125,6 +129,16 @@ function takeOverForeign(): bool {
   return false;
 }
 
+function sayUnread(errno: i32): void {
+  errorBegin(ERROR_DISK);
+  errorText("can't read host-local's file ");
+  errorBytes(call.directory.at, call.directory.bytes);
+  errorText("/");
+  errorBytes(takeUnreadAt, takeUnreadBytes);
+  errorText(": ");
+  errorErrno(errno);
+}
+
 function takeOverHere(value: u64): bool {
   return takeOverAs(value, true);
 }
@@ -146,9 +160,9 @@ function takeOverAs(value: u64, inPlace: bool): bool {
     errorText(" holds too many files to be taken over");
     return false;
   }
-  if (status < 0 && status == fileError) {
+  if (takeUnreadBytes > 0) {
     journalUndo();
-    diskError("read host-local's files in ", status);
+    sayUnread(status);
     return false;
   }
   return sessionDone(status, false) && sessionPart();

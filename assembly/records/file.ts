@@ -48,7 +48,9 @@ export const MARK_ZERO: string = "last_reserved_ip.0";
 const LEFT_TIME: u32 = 2;
 
 // What says of a name that it will never be read: the rest may go by (EIO, EMFILE, ENOMEM ...).
+const ENXIO: i32 = -6; // a socket
 const EACCES: i32 = -13;
+const ENODEV: i32 = -19;
 const EISDIR: i32 = -21;
 const EINVAL: i32 = -22;
 const ELOOP: i32 = -40;
@@ -66,6 +68,8 @@ export let fileIfAt: usize = 0;
 export let fileIfBytes: i32 = 0;
 /** -errno of what was FILE_FAILED last. */
 export let fileError: i32 = 0;
+/** filesUnsure was called, no file read anew since: no mark may say that all is known. */
+export let filesAreUnsure: bool = false;
 
 /** Takes the buffers from scratch memory, before any rewind. */
 export function fileReserve(): void {
@@ -151,7 +155,8 @@ export function fileReadName(at: usize, bytes: i32): i32 {
 // What an error (-errno) says of a file.
 function failedAs(error: i32): i32 {
   if (error == ENOENT) return FILE_GONE;
-  if (error == EACCES || error == EISDIR || error == EINVAL || error == ELOOP) return FILE_UNKNOWN;
+  if (error == ENXIO || error == EACCES || error == ENODEV) return FILE_UNKNOWN;
+  if (error == EISDIR || error == EINVAL || error == ELOOP) return FILE_UNKNOWN;
   fileError = error;
   return FILE_FAILED;
 }
@@ -200,11 +205,12 @@ export function fileBelongs(state: i32, head: u32): bool {
 
 /**
  * There may be files that no record tells of: one that couldn't be unlinked, those that a power cut
- * has brought back. The mark of set 0 gets a time that isn't ours (foreign/marks.ts), so that the
- * next mirrored call reads all files again. It takes them for what they say, and collection or
- * another DEL frees it. Best effort.
+ * has brought back. The mark of set 0 gets a time that isn't ours (foreign/marks.ts), also where
+ * this call writes it anew, so that the next mirrored call reads all files again. It takes them for
+ * what they say, and collection or another DEL frees it. Best effort.
  */
 export function filesUnsure(): void {
+  filesAreUnsure = true;
   fileReserve();
   for (let i = 0; i < MARK_ZERO.length; i++) {
     store<u8>(names + i, load<u8>(changetype<usize>(MARK_ZERO) + ((<usize>i) << 1)));
@@ -213,6 +219,11 @@ export function filesUnsure(): void {
   if (handle < 0) return;
   host.touch(handle, LEFT_TIME);
   host.close(handle);
+}
+
+/** All files are read from here on: what was unsure before is seen. */
+export function filesReadAnew(): void {
+  filesAreUnsure = false;
 }
 
 function unlinkOf(head: u32, cell: u32, family: u32): void {

@@ -1,6 +1,8 @@
 // `"mirror": true`: the real host-local and Berth take turns in one directory, at any moment.
 
+import { once } from "node:events";
 import { mkdirSync, readdirSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import path from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { buildClock, clockHosts, type World } from "../support/clock.ts";
@@ -156,6 +158,26 @@ describe.each(berths)("[mirror] $name", (binary) => {
     for (const id of ["c", "d", "e", "f", "g"]) await berth.given(n, id);
     expect((await berth.add(n, "h")).error.msg).toContain("no IP addresses available");
     unlinkSync(leak);
+    expect((await berth.given(n, "h")).map(bare)[0]).toBe("10.77.0.11");
+  });
+
+  it("takes a socket with an address's name for held, until it has gone", async () => {
+    await berth.given(n, "a");
+    const socket = createServer();
+    const opened = once(socket, "listening");
+    socket.listen(path.join(homeOf(n), "10.77.0.11"));
+    await opened;
+    // As host-local leaves it: all files are read.
+    const mark = path.join(homeOf(n), "last_reserved_ip.0");
+    writeFileSync(mark, readFileSync(mark));
+    expect((await berth.check(n, "a")).ok).toBe(true);
+    for (const id of ["b", "c", "d", "e", "f", "g"]) {
+      const [four] = (await berth.given(n, id)).map(bare);
+      expect(four).not.toBe("10.77.0.11");
+    }
+    expect((await berth.add(n, "h")).error.msg).toContain("no IP addresses available");
+    socket.close(); // unlinks it
+    await once(socket, "close");
     expect((await berth.given(n, "h")).map(bare)[0]).toBe("10.77.0.11");
   });
 

@@ -56,6 +56,8 @@ export class Disk {
   wall = 1.7e9;
   /** Names that can't be unlinked (EPERM), as after `chattr +i`. */
   stuck = new Set<string>();
+  /** Names that can't be opened, and the -errno: a socket (ENXIO), a bad block (EIO). */
+  shut = new Map<string, number>();
   /** The machine around the files; without one there is nothing to see. */
   machine: Machine | undefined;
   /** The program's arguments. */
@@ -86,6 +88,7 @@ export class Disk {
     copy.now = this.now;
     copy.wall = this.wall;
     copy.stuck = new Set(this.stuck);
+    copy.shut = new Map(this.shut);
     copy.machine = this.machine;
     copy.salt = this.salt;
     return copy;
@@ -240,6 +243,7 @@ export function call(
       const name = text(at, length);
       let file = disk.names.get(name);
       if (mode === 2 && file) return EEXIST;
+      if (file && disk.shut.has(name)) return disk.shut.get(name)!;
       if (mode === 2) {
         file = { cache: Buffer.alloc(0), disk: Buffer.alloc(0), dirty: new Set() };
         disk.names.set(name, file);
