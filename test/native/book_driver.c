@@ -25,6 +25,7 @@ void w2c_host_close(struct w2c_host *h, u32 handle) {}
 u64 w2c_host_size(struct w2c_host *h, u32 handle) { return (u64)-2; }
 u32 w2c_host_read(struct w2c_host *h, u32 handle, u32 at, u32 into, u32 length) { return (u32)-2; }
 u32 w2c_host_unlink(struct w2c_host *h, u32 name, u32 length) { return (u32)-2; }
+u32 w2c_host_touch(struct w2c_host *h, u32 handle, u32 seconds) { return (u32)-2; }
 // The recorder would ask for the time, if there were a ring.
 u64 w2c_host_clock(struct w2c_host *h, u32 which) { return 0; }
 

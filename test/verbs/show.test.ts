@@ -53,8 +53,8 @@ describe.each(berths)("$name: verbs", (binary) => {
         [["show", "-x"], /unknown option -x/],
         [["show", "--network"], /value is missing behind --network/],
         [["show", "--json=yes"], /takes no value: --json/],
-        [["show", "stray"], /arguments/],
-        [["show", "--only", "lost"], /arguments/],
+        [["show", "stray"], /"stray" is one word too many/],
+        [["show", "--only", "lost"], /--only "lost": use held/],
         [["show", `--network=${"x".repeat(5000)}`], /4096/],
         [["show", ...Array(80).fill("--json")], /64 arguments/],
       ];
