@@ -153,7 +153,7 @@ function replaceFile(path, content, mode = 0o644) {
 
 /**
  * Moves a linked program to its place, written in one piece: a linker writes in small ones, so does
- * the page cache keep it, and a call whose 100 pages are mapped one by one costs 6 to 10 % more.
+ * the page cache keep it, and a call whose 100 pages are mapped one by one costs 5 to 10 % more.
  */
 function writeWhole(linked, out) {
   replaceFile(out, readFileSync(linked), 0o755);
