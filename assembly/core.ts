@@ -121,3 +121,4 @@ export {
   radixTakeFound,
 } from "./sets/radix";
 export { radixCheck } from "./sets/radixcheck";
+export { quickLeafGive, quickLeafTake } from "./sets/radixquick";

@@ -23,7 +23,8 @@ import { Hold } from "./hold.ts";
 import { type HoldOptions, Holds, ttlOf } from "./holds.ts";
 import { checkOptions, excludedOf, type PoolOptions } from "./pooloptions.ts";
 import { attachHeap, type HeapToken, shareHeap } from "./share.ts";
-import { type ExistingCell, makeSlots, type SlotArray, type Slots, TICK } from "./slots.ts";
+import { type ExistingCell, type SlotArray, type Slots, TICK } from "./slots.ts";
+import { makeSlots } from "./slotwidths.ts";
 import { readPool, writePool } from "./snapshot.ts";
 
 export { checkOptions, type PoolOptions };

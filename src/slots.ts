@@ -1,13 +1,10 @@
 // Slots: a pool of the core, from the side of TypeScript. What addresses of a prefix (pool.ts) and
-// sub-prefixes of one length (cluster/) have in common: a cell of the heap, and one class for each
-// width in which a slot crosses into the core.
-//
-//   bits   0 to 30 NarrowSlots: number, a bitmap     31 to 53 WideSlots: number
-//         54 to 64 BigSlots: bigint                  65 to 128 HugeSlots: no slots outside, by key
+// sub-prefixes of one length (cluster/) have in common: a cell of the heap. slotwidths.ts has a
+// class for each width in which a slot crosses into the core.
 //
 // Errors say "slot N"; who knows addresses names those instead.
 import { WINDOW_BASE } from "../assembly/numbers.ts";
-import { IpamError, shown } from "./errors.ts";
+import { IpamError } from "./errors.ts";
 import { BUSY, FREE, type Heap, heap, TRANSFER_BYTES } from "./heap.ts";
 import type { CoreExports } from "./module.ts";
 
@@ -49,7 +46,6 @@ export const TICK = 0.1;
 const NUMBER_AT = 120;
 const MASK64 = (1n << 64n) - 1n;
 const NONE = -1;
-const BUSY_SLOT = -2;
 const COOLING = 2;
 const NO_SPACE = 5;
 /** Clocks that begin later than this are counted from where they begin: ticks are 32 bits. */
@@ -233,12 +229,17 @@ export abstract class Slots {
 
   /** Takes a slot by the policy and answers its key. Throws "exhausted" or "noSpace". */
   takeNextKey(): bigint {
+    this.takeNext();
+    return this.#lastKey();
+  }
+
+  /** The same; the core's lastHi and lastLo tell the slot. */
+  protected takeNext(): void {
     const status = this.heap.patiently(
       () => this.core.slotsTake!(this.cell, this.now()) as number,
       BUSY,
     );
     if (status !== 0) this.refuse(status === FREE ? NONE : -3);
-    return this.#lastKey();
   }
 
   #lastKey(): bigint {
@@ -334,114 +335,4 @@ export abstract class Slots {
     if (code === NONE) throw new IpamError("exhausted", "nothing is free");
     throw noSpace();
   }
-}
-
-/** Up to 2^30 slots. */
-export class NarrowSlots extends Slots {
-  // Fields: looking a function up in the exports takes as long as calling it.
-  readonly #take32 = this.core.slotsTake32!;
-  readonly #give32 = this.core.slotsGive32!;
-
-  override take(): number {
-    const slot = this.#take32(this.cell, this.clock === undefined ? 0 : this.now());
-    return slot >= 0 ? slot : this.#again(slot);
-  }
-
-  // The rare ends of take, out of the way of its fast path.
-  #again(slot: number): number {
-    if (slot !== BUSY_SLOT) this.refuse(slot);
-    const again = this.heap.patiently(
-      () => this.core.slotsTake32!(this.cell, this.now()) as number,
-      BUSY_SLOT,
-    );
-    return again >= 0 ? again : this.refuse(again);
-  }
-
-  override giveRaw(slot: number): number {
-    const status = this.#give32(this.cell, slot, this.clock === undefined ? 0 : this.now());
-    return status === BUSY ? this.giveKey(BigInt(slot)) : status;
-  }
-
-  override check(slot: unknown): void {
-    // The first comparison is the fast one, for all but wide pools.
-    if (typeof slot === "number") {
-      if (slot >>> 0 === slot && slot < this.limit) return;
-      if (Number.isInteger(slot) && slot >= 0 && slot < this.limit) return;
-    }
-    throw new IpamError("invalid", `${shown(slot)} is not a slot: 0 to ${this.limit - 1}`, slot);
-  }
-
-  override keyOf(slot: number): bigint {
-    return BigInt(slot);
-  }
-}
-
-/** Up to 2^53 slots, as numbers. */
-export class WideSlots extends NarrowSlots {
-  override take(): number {
-    const slot = this.heap.patiently(
-      () => this.core.slotsTakeF!(this.cell, this.now()) as number,
-      BUSY_SLOT,
-    );
-    return slot >= 0 ? slot : this.refuse(slot);
-  }
-
-  override giveRaw(slot: number): number {
-    return this.heap.patiently(
-      () => this.core.slotsGiveF!(this.cell, slot, this.now()) as number,
-      BUSY,
-    );
-  }
-}
-
-/** Up to 2^64 slots, as bigint. */
-export class BigSlots extends Slots {
-  override take(): bigint {
-    return this.takeNextKey();
-  }
-
-  override giveRaw(slot: bigint): number {
-    return this.giveKey(slot);
-  }
-
-  override check(slot: unknown): void {
-    if (typeof slot === "bigint" && slot >= 0n && slot >> BigInt(this.bits) === 0n) return;
-    const last = (1n << BigInt(this.bits)) - 1n;
-    throw new IpamError("invalid", `${shown(slot)} is not a slot: a bigint, 0n to ${last}n`, slot);
-  }
-
-  override keyOf(slot: bigint): bigint {
-    return slot;
-  }
-}
-
-/** More than 2^64 slots: by key only. */
-export class HugeSlots extends BigSlots {
-  override take(): bigint {
-    return this.check();
-  }
-
-  override check(slot?: unknown): never {
-    throw new IpamError(
-      "tooLarge",
-      `this pool has 2^${this.bits} addresses: slots end at 2^64, use allocate and release`,
-      slot,
-    );
-  }
-
-  protected override widthOf(array: unknown): never {
-    return this.check(array);
-  }
-}
-
-/** The class for so many bits. */
-export function makeSlots(
-  bits: number,
-  options: SlotOptions,
-  clock?: () => number,
-  existing?: ExistingCell,
-): Slots {
-  const Kind =
-    bits <= 30 ? NarrowSlots : bits <= 53 ? WideSlots : bits <= 64 ? BigSlots : HugeSlots;
-  return new Kind(bits, options, clock, existing);
 }

@@ -6,7 +6,7 @@ import { journalCount } from "../image/image";
 import { bitmapClear, bitmapFill, NONE } from "../sets/bitmap";
 import { heapReady } from "./buddy";
 import { enter, leave, shared } from "./desk";
-import { plainGive, plainTake } from "./plain";
+import { plainGive, plainGiveWide, plainTake, plainTakeWide } from "./plain";
 import { poolExclude, poolExcludeBits } from "./poolexclude";
 import {
   cooldownOf,
@@ -96,6 +96,7 @@ export function slotsExclude(cell: u32, fHi: u64, fLo: u64, tHi: u64, tLo: u64):
 
 /** Takes a slot by the policy: OK (lastHi, lastLo tell it), FREE (nothing left), NO_SPACE, BUSY. */
 export function slotsTake(cell: u32, now: u32): i32 {
+  if (!shared && plainTakeWide(cell)) return OK;
   if (!enter()) return BUSY;
   const status = poolTake(cell, now);
   leave();
@@ -117,6 +118,7 @@ export function slotsTake32(cell: u32, now: u32): u32 {
 
 /** The same for up to 2^53 slots: the slot, or -1 exhausted, -2 busy, -3 no space. */
 export function slotsTakeF(cell: u32, now: u32): f64 {
+  if (!shared && plainTakeWide(cell)) return <f64>slotLo;
   if (!enter()) return -2;
   const status = poolTake(cell, now);
   const slot = <f64>slotLo;
@@ -139,6 +141,7 @@ export function slotsTakeAtF(cell: u32, slot: f64, now: u32): i32 {
 
 /** Gives a held slot back. */
 export function slotsGive(cell: u32, hi: u64, lo: u64, now: u32): i32 {
+  if (!shared && plainGiveWide(cell, hi, lo)) return OK;
   if (!enter()) return BUSY;
   const status = poolGive(cell, hi, lo, now);
   leave();
@@ -218,13 +221,14 @@ export function manyStatus(): i32 {
  */
 export function slotsTakeMany(cell: u32, now: u32, at: usize, n: u32, width: u32): u32 {
   const plain = !shared && isBitmap(cell);
+  const wide = !shared && !isBitmap(cell);
   for (let done: u32 = 0; done < n; ) {
     many = BUSY;
     if (!enter()) return done;
     const part = min<u32>(n, done + BATCH);
     while (done < part && journalCount() < NOTED) {
       const quick = plain ? plainTake(cell) : NONE;
-      many = quick != NONE ? OK : poolTake(cell, now);
+      many = quick != NONE || (wide && plainTakeWide(cell)) ? OK : poolTake(cell, now);
       if (many != OK) {
         leave();
         return done;
@@ -239,13 +243,16 @@ export function slotsTakeMany(cell: u32, now: u32, at: usize, n: u32, width: u32
 /** Gives `n` slots back. How many it gave: it stops at one that wasn't held. */
 export function slotsGiveMany(cell: u32, now: u32, at: usize, n: u32, width: u32): u32 {
   const plain = !shared && isBitmap(cell);
+  const wide = !shared && !isBitmap(cell);
   for (let done: u32 = 0; done < n; ) {
     many = BUSY;
     if (!enter()) return done;
     const part = min<u32>(n, done + BATCH);
     while (done < part && journalCount() < NOTED) {
       const slot = get(at, done, width);
-      const quick = plain && slot >> 32 == 0 && plainGive(cell, <u32>slot);
+      const quick =
+        (plain && slot >> 32 == 0 && plainGive(cell, <u32>slot)) ||
+        (wide && plainGiveWide(cell, 0, slot));
       many = quick ? OK : poolGive(cell, 0, slot, now);
       if (many != OK) {
         leave();

@@ -15,6 +15,8 @@ import {
   SET,
   SLOTS,
   TAKEN,
+  WIDE_GIVE,
+  WIDE_TAKE,
 } from "./slots";
 
 /**
@@ -36,7 +38,7 @@ export function poolExclude(cell: u32, fHi: u64, fLo: u64, tHi: u64, tLo: u64): 
   // Exclusions are made before anything is given: a pool in use keeps what it has promised.
   if (poolHeld(cell) != 0 || poolCooling(cell) != 0) return TAKEN;
   if (!exclusionsAdd(cell + EXCLUSIONS, fHi, fLo, tHi, tLo)) return NO_SPACE;
-  putWord(cell, word(cell) & ~PLAIN_GIVE);
+  putWord(cell, word(cell) & ~(PLAIN_GIVE | WIDE_TAKE | WIDE_GIVE));
   if (isBitmap(cell)) return OK;
   const more = tHi != fHi || tLo - fLo == <u64>-1 ? <u64>-1 : tLo - fLo + 1;
   const sum = word(cell + EXCLUDED) + more;

@@ -2,7 +2,7 @@
 // length both are. Up to 2^30 slots are a bitmap, more a radix set.
 //
 //   cell, 128 B
-//      0  kind u8 | policy u8 | bits u8 | plain u8: bit 0 for take, bit 1 for give | cooldown u32
+//      0  kind u8 | policy u8 | bits u8 | plain u8 (plain.ts) | cooldown u32
 //      8  bitmap: offset u32 | slots u32         radix: root, 16 B
 //     24  held u64         32  cursor, 16 B (hi, lo): where policy `next` goes on
 //     48  random state     56  band u64: slots below it are given last
@@ -74,6 +74,9 @@ const KIND_RADIX: u64 = 2;
 /** A bitmap whose take (give) needs nothing but the bitmap: no band, policy next; no exclusions. */
 export const PLAIN_TAKE: u64 = 1 << 24;
 export const PLAIN_GIVE: u64 = 1 << 25;
+/** The same of a radix set; where exclusions are, takes must ask as well. */
+export const WIDE_TAKE: u64 = 1 << 26;
+export const WIDE_GIVE: u64 = 1 << 27;
 const BITMAP_BITS: u32 = 30;
 const ARENA_BITS: u32 = 12;
 const FIRST: u32 = 1;
@@ -99,6 +102,12 @@ export const STATE_HELD: i32 = 1;
 /** The slot that the last call found. */
 export let slotHi: u64 = 0;
 export let slotLo: u64 = 0;
+
+/** The slot that plain.ts has found. */
+export function slotIs(hi: u64, lo: u64): void {
+  slotHi = hi;
+  slotLo = lo;
+}
 
 /** Bits of the pool's slots. */
 export function bitsOf(cell: u32): u32 {
@@ -144,7 +153,10 @@ export function poolMake(bits: u32, policy: u32, cooldown: u32, seed: u64): u32 
   putWord(cell, kind | ((<u64>policy) << 8) | ((<u64>bits) << 16) | ((<u64>cooldown) << 32));
   putWord(cell + RANDOM, seed | 1);
   putWord(cell + NUMBER, nextMade());
-  if (kind == KIND_RADIX) return cell;
+  if (kind == KIND_RADIX) {
+    if (cooldown == 0) putWord(cell, word(cell) | WIDE_GIVE | (policy == 0 ? WIDE_TAKE : 0));
+    return cell;
+  }
   const at = bitmapPlace(cell, bits);
   if (at == 0) {
     arenaFree(cell, CELL);
@@ -177,7 +189,7 @@ export function poolClose(cell: u32): bool {
 /** Slots below `band` are given only when no other is free, or to who asks for one. */
 export function poolBand(cell: u32, band: u64): void {
   putWord(cell + BAND, band);
-  putWord(cell, word(cell) & ~PLAIN_TAKE);
+  putWord(cell, word(cell) & ~(PLAIN_TAKE | WIDE_TAKE));
 }
 
 /** Slots that callers hold. */

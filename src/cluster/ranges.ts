@@ -5,7 +5,8 @@
 // Prefixes that come in have been cut to what lies here (`clip`).
 import { formatPrefix, lastOf, type Prefix, widthOf } from "../address.ts";
 import { IpamError } from "../errors.ts";
-import { makeSlots, type Slots } from "../slots.ts";
+import type { Slots } from "../slots.ts";
+import { makeSlots } from "../slotwidths.ts";
 import { cursorOf, cursorTo, loadSet, readSet } from "../snapshot.ts";
 import { keptBack, type Rules } from "./prefixoptions.ts";
 
