@@ -106,13 +106,14 @@ function scripts() {
 function plugin() {
   const out = "build/bin/berth";
   const inputs = ["build/cni.wasm", "native", "assembly/numbers.ts"];
-  inputs.push("scripts/native.mjs", "scripts/layout.mjs");
+  for (const name of ["native", "layout", "profile", "training"])
+    inputs.push(`scripts/${name}.mjs`);
   if (!findCompiler()) {
     console.log(`${out}: no C compiler (musl-gcc, cc, gcc, clang): build/bin/berth-node serves`);
     return;
   }
   return step("the native build", out, inputs, () =>
-    compileHost({ wasm: join(build, "cni.wasm"), out: join(root, out) }),
+    compileHost({ wasm: join(build, "cni.wasm"), out: join(root, out), profiled: true }),
   );
 }
 

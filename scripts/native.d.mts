@@ -14,6 +14,7 @@ export interface NativeProgram {
   out: string;
   flags?: string[];
   fixed?: boolean;
+  profiled?: boolean;
   dir?: string;
 }
 
@@ -26,5 +27,6 @@ export function compileHost(options: {
   wasm: string;
   out: string;
   dir?: string;
+  profiled?: boolean;
   flags?: string[];
 }): Promise<string>;

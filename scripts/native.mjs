@@ -10,7 +10,9 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { layoutFlags, markRare } from "./layout.mjs";
+import { layoutFlags } from "./layout.mjs";
+import { buildByProfile } from "./profile.mjs";
+import { train } from "./training.mjs";
 
 const run = promisify(execFile);
 
@@ -141,7 +143,8 @@ function placeStatics(name, dir) {
   const statics = MEMORY_BASE + constant("STATIC_BASE");
   const scratch = MEMORY_BASE + constant("SCRATCH_BASE");
   if (statics + data.length > scratch) throw new Error("static data reaches into scratch memory");
-  return [source, ...layoutFlags({ root, musl: isMusl(), statics, scratch })];
+  const flags = (counting) => layoutFlags({ root, musl: isMusl() && !counting, statics, scratch });
+  return { source, flags };
 }
 
 /** Writes a file whole or not at all: others may be building at the same time. */
@@ -178,7 +181,7 @@ export async function translate({ wasm, name, dir = join(root, "build/native") }
       .replace(COUNTS, "#define I64_POPCNT(x) wasm_rt_popcount(x)")
       .replace(MACRO, "#define MEM_ADDR(mem, addr, n) WASM_RT_ADDRESS(mem, addr)")
       .replace(LOADS, `#if !WASM_RT_FIXED\n${LOADS}#endif\n`);
-    replaceFile(join(dir, `${name}.c`), markRare(patched));
+    replaceFile(join(dir, `${name}.c`), patched);
     renameSync(join(work, `${name}.h`), join(dir, `${name}.h`));
     replaceFile(join(dir, "numbers.h"), numbersHeader());
   } finally {
@@ -191,7 +194,8 @@ export async function translate({ wasm, name, dir = join(root, "build/native") }
  * Makes the program `out` of a module and C sources: `wasm` is translated under `name` into `dir`
  * (skipped if `wasm` is absent: plain C), compiled with `sources` (absolute or relative to the
  * package), native/ and `dir` on the include path. `flags` come last. `fixed`: the memory
- * has a constant address (see native/wasm-rt.h). Throws what the compiler says.
+ * has a constant address (see native/wasm-rt.h). `profiled`: it is built by a profile of the
+ * plugin's usual calls (scripts/profile.mjs). Throws what the compiler says.
  */
 export async function compileNative({
   wasm,
@@ -200,25 +204,32 @@ export async function compileNative({
   out,
   flags = [],
   fixed = false,
+  profiled = false,
   dir = join(root, "build/native"),
 }) {
   const compiler = findCompiler();
   if (!compiler) throw new Error("no C compiler");
   const generated = wasm ? [await translate({ wasm, name, dir })] : [];
-  if (fixed) generated.push(...placeStatics(name, dir), "-DWASM_RT_FIXED=1");
+  const statics = fixed ? placeStatics(name, dir) : { source: [], flags: () => [] };
   mkdirSync(dirname(out), { recursive: true });
   const temporary = `${out}.${process.pid}`;
   const include = ["-I", dir, "-I", join(root, "native")];
-  const files = [...sources, ...generated];
-  const options = [...compiler.flags, ...OPTIMIZE, ...SMALL, ...LINK, ...include];
-  const all = [...options, "-o", temporary, ...files, ...flags];
-  await run(compiler.command, all, { cwd: root, maxBuffer: 1 << 24 });
+  const files = [...sources, ...generated].concat(statics.source);
+  const options = [...compiler.flags, ...OPTIMIZE, ...SMALL, ...LINK, ...include, ...flags];
+  const compile = (more, counting) =>
+    run(
+      compiler.command,
+      [...options, "-o", temporary, ...files, ...statics.flags(counting), ...more],
+      { cwd: root, maxBuffer: 1 << 24 },
+    );
+  if (profiled) await buildByProfile({ compiler, compile, train: () => train(temporary) });
+  else await compile([], false);
   writeWhole(temporary, out);
   return out;
 }
 
 /** Builds the plugin's native host around `wasm` (build/cni.wasm, or a test's own module). */
-export function compileHost({ wasm, out, dir, flags = [] }) {
+export function compileHost({ wasm, out, dir, profiled, flags = [] }) {
   const module = new WebAssembly.Module(readFileSync(wasm));
   const exported = WebAssembly.Module.exports(module).map((entry) => entry.name);
   const missing = ["begin", "finish", "fault"].filter((name) => !exported.includes(name));
@@ -231,6 +242,7 @@ export function compileHost({ wasm, out, dir, flags = [] }) {
     out,
     dir,
     fixed: true,
-    flags: ["-Wall", "-Wno-unused", ...flags],
+    profiled,
+    flags: ["-DWASM_RT_FIXED=1", "-Wall", "-Wno-unused", ...flags],
   });
 }

@@ -1,6 +1,8 @@
-// How build/bin/berth lies in memory: each mapping more is paid for at every call.
+// How build/bin/berth lies in memory: each mapping more is paid for at every call, and so is each
+// line of code that lies between others which are never run.
+import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { isAbsolute, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { SCRATCH_BASE, STATIC_BASE } from "../assembly/numbers.ts";
 import { findCompiler, root } from "../scripts/native.mjs";
@@ -23,6 +25,24 @@ function mappings(file: Buffer) {
     }));
 }
 
+/** Bytes of a section (System V ABI, chapter 4). */
+function sectionBytes(file: Buffer, wanted: string): number {
+  const at = Number(file.readBigUInt64LE(40));
+  const headers = Array.from({ length: file.readUInt16LE(60) }, (_, i) => at + 64 * i);
+  const names = Number(file.readBigUInt64LE(headers[file.readUInt16LE(62)]! + 24));
+  const header = headers.find((one) => {
+    const name = names + file.readUInt32LE(one);
+    return file.toString("latin1", name, file.indexOf(0, name)) === wanted;
+  });
+  return header === undefined ? 0 : Number(file.readBigUInt64LE(header + 32));
+}
+
+/** Can this compiler count what a program runs? (scripts/profile.mjs) */
+function countsBranches(): boolean {
+  const asked = spawnSync(findCompiler()!.command, ["-print-file-name=libgcov.a"]);
+  return isAbsolute(String(asked.stdout));
+}
+
 const musl = /musl/.test(findCompiler()?.command ?? "");
 
 describe.skipIf(!musl)("the native plugin (musl)", () => {
@@ -39,5 +59,13 @@ describe.skipIf(!musl)("the native plugin (musl)", () => {
     expect(holds(MEMORY_BASE + STATIC_BASE)!.flags & WRITE).toBe(0);
     expect(holds(MEMORY_BASE + SCRATCH_BASE)!.flags & EXECUTE).toBe(0);
     expect(holds(MEMORY_BASE + SCRATCH_BASE)!.flags & WRITE).toBe(WRITE);
+  });
+
+  test("keeps the code of usual calls apart from the rest", ({ skip }) => {
+    if (!countsBranches()) skip("this compiler makes no profiles");
+    const file = readFileSync(join(root, "build/bin/berth"));
+    const usual = sectionBytes(file, ".text");
+    expect(usual).toBeGreaterThan(0);
+    expect(usual).toBeLessThan(96 << 10);
   });
 });

@@ -105,7 +105,7 @@ async function addGlibc(found: Found, root: string, install: boolean): Promise<v
   // The build looks for its compiler once in a process: this one has its own.
   const code =
     'import { compileHost } from "./scripts/native.mjs";' +
-    'await compileHost({ wasm: "build/cni.wasm", dir: "build/bench/glibc",' +
+    'await compileHost({ wasm: "build/cni.wasm", dir: "build/bench/glibc", profiled: true,' +
     ' out: "build/bench/berth-glibc" });';
   const made = await execute(process.execPath, ["--input-type=module", "-e", code], {
     cwd: root,
