@@ -6,7 +6,6 @@
 //
 // Nothing is written, no file is made, a page that a writer is changing is no fault.
 // O(size of the image), by read, never by mapping: a mapped page would change under the walk.
-import { damaged } from "../fault";
 import * as host from "../host";
 import { arenaAttach } from "../image/arena";
 import {
@@ -41,6 +40,7 @@ import {
   entryApply,
   entryBuffer,
   entrySound,
+  LOG_BYTES,
   LOG_BYTES_MAX,
   LOG_HEADER_BYTES,
   logHeaderIsOurs,
@@ -55,7 +55,9 @@ const STEP: u32 = 1048576;
 const AGAIN: i32 = STORE_AGAIN;
 
 let dirty: usize = 0;
-let wrong: string = "berth.log is missing";
+let wrong: string = "";
+/** Was the header of what was copied last sound? Then it tells of which boot the image is. */
+export let copyHasHeader: bool = false;
 
 /** Takes the copy's memory, once, before any rewind. */
 export function copyReserve(): void {
@@ -95,6 +97,7 @@ function checkHeader(): i32 {
     return again("its header doesn't match its checksum");
   }
   if (!appliedIsSound()) return again("its applied mark doesn't match its checksum");
+  copyHasHeader = true;
   return 0;
 }
 
@@ -134,6 +137,7 @@ function layEntries(log: i32): i32 {
 
 // Is the log the one that continues the copy? 0: its entries count; 1: it is still to be begun.
 function matchLog(log: i32): i32 {
+  if (host.size(log) < <i64>LOG_BYTES) return again("berth.log is shorter than 1 MiB");
   const at = entryBuffer();
   if (host.read(log, 0, at, LOG_HEADER_BYTES) != <i32>LOG_HEADER_BYTES || !logHeaderIsOurs(at)) {
     return again("the header of berth.log isn't that of berth.state's log");
@@ -144,10 +148,12 @@ function matchLog(log: i32): i32 {
   return again("berth.log is of another generation than berth.state");
 }
 
-function copyOnce(state: i32, log: i32): i32 {
+function copyOnce(state: i32, log: i32, alone: bool): i32 {
+  copyHasHeader = false;
   let status = readImage(state);
   if (status == 0) status = checkHeader();
   if (status != 0) return status;
+  if (log < 0 && !alone) return again("berth.log is missing");
   const generation = appliedGeneration();
   if (log >= 0) {
     status = matchLog(log);
@@ -166,17 +172,17 @@ function copyOnce(state: i32, log: i32): i32 {
 }
 
 /**
- * Copies the open files into memory: `log` = -1 takes the image alone. STORE_OPEN, STORE_FUTURE,
- * STORE_AGAIN (open and copy again: a rebuild may have replaced the files) or -errno.
+ * Copies the open files into memory; with `alone` the log may be missing (-1). STORE_OPEN,
+ * STORE_FUTURE, STORE_AGAIN (open and copy again: a rebuild may have replaced the files) or -errno.
  */
-export function storeCopyOf(state: i32, log: i32): i32 {
+export function storeCopyOf(state: i32, log: i32, alone: bool): i32 {
   arenaAttach(H_ARENA);
-  const status = copyOnce(state, log);
+  const status = copyOnce(state, log, alone);
   logDefer(0);
   return status == 0 ? STORE_OPEN : status;
 }
 
-/** The copy looked wrong so often that it is damaged. Never returns. */
-export function copyDamaged(): void {
-  damaged(wrong);
+/** What looked wrong in the last copy that answered STORE_AGAIN. */
+export function copyWrong(): string {
+  return wrong;
 }

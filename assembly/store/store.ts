@@ -123,23 +123,25 @@ function readBoot(): bool {
   return digits == 32;
 }
 
-// Without berth.state: may we begin afresh? Only if nothing says that there was one.
-function provenFresh(): void {
+/**
+ * Without berth.state, in the entered directory: what says that there was one, so that nothing may
+ * begin afresh; empty: nothing does.
+ */
+export function trace(): string {
   const names = scratchTake(4096);
   fileName("berth.state.damaged");
   if (host.list(nameAt, nameBytes, names, 4096) > 0) {
-    damaged("berth.state is missing and a damaged one was set aside");
+    return "berth.state is missing and a damaged one was set aside";
   }
   const log = openFile("berth.log", 0);
-  if (log == ENOENT) return;
-  if (log < 0) damaged("berth.state is missing and berth.log can't be read");
+  if (log == ENOENT) return "";
+  if (log < 0) return "berth.state is missing and berth.log can't be read";
   const at = entryBuffer();
   const have = host.read(log, 0, at, ENTRY_MAX);
-  const sound = have >= <i32>LOG_HEADER_BYTES && logHeaderIsSound(at) && load<u64>(at, 32) == 1;
-  if (!sound || load<u32>(at + LOG_HEADER_BYTES) != 0) {
-    damaged("berth.state is missing but berth.log has been written to");
-  }
   host.close(log);
+  const sound = have >= <i32>LOG_HEADER_BYTES && logHeaderIsSound(at) && load<u64>(at, 32) == 1;
+  const fresh = sound && load<u32>(at + LOG_HEADER_BYTES) == 0;
+  return fresh ? "" : "berth.state is missing but berth.log has been written to";
 }
 
 /**
@@ -290,7 +292,8 @@ export function storeOpen(make: bool, keep: bool, durable: bool): i32 {
   arenaAttach(H_ARENA);
   const state = openFile("berth.state", 1);
   if (state == ENOENT) {
-    provenFresh();
+    const was = trace();
+    if (was.length > 0) damaged(was);
     if (!make) return STORE_NONE;
     const made = create();
     if (made == STORE_OPEN) journalOpen();

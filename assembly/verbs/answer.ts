@@ -66,6 +66,11 @@ export function answerNetwork(i: i32): void {
   printRoom();
 }
 
+/** The same, unless it is written already. */
+export function answerNetworkOnce(i: i32): void {
+  if (!inside) answerNetwork(i);
+}
+
 /** Ends what was written about a network; an error that its work began is told. */
 export function answerNetworkEnd(verb: string): void {
   printHere();

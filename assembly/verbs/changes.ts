@@ -30,6 +30,7 @@ import {
   answerFailed,
   answerNetwork,
   answerNetworkEnd,
+  answerNetworkOnce,
 } from "./answer";
 import { askOption } from "./ask";
 import { placeCount, placeEnter, placeNone, placeOnly, placesFind } from "./place";
@@ -65,16 +66,19 @@ export function changesBegin(which: i32): i32 {
   return enterNext();
 }
 
-// Opens the store and applies DEL notes. false: an error began.
+// Opens the store and applies DEL notes. What sets files aside needs neither the notes nor, with
+// --force, that they can be opened. false: an error began.
 function ready(lock: i32): bool {
   if (lock != 0) {
     lockError(lock);
     return false;
   }
-  if (verbKind(verb) == KIND_FILES) return true;
+  const files = verbKind(verb) == KIND_FILES;
+  if (files && askOption("force")) return true;
   const opened = sessionOpen(false);
   if (opened < 0) return false;
   if (opened != STORE_NONE) {
+    if (files) return true;
     reserveFrom(configured());
     return coexistMirrored() && sessionCatchUp();
   }
@@ -95,8 +99,9 @@ function workEnd(done: i32): i32 {
   return done;
 }
 
-/** The files couldn't even be looked at: for a verb that works on files that is no fault. */
+/** The files are damaged: for a verb that sets them aside that is no fault. */
 export function changesFault(): i32 {
+  answerNetworkOnce(place);
   const done = answerEnd(workEnd(resetAside()));
   coexistUnlock();
   return done;

@@ -5,6 +5,7 @@ import { imageLength, word } from "../image/image";
 import { EXIT_ERROR, EXIT_OK } from "../numbers";
 import { check, checkOffset, checkText } from "../pool/check";
 import { close, item, member, open, valueNumber, valuePlain } from "../protocol/document";
+import { isThisBoot } from "./place";
 import { isJson, printRoom, say, sayNumber } from "./print";
 
 const KEPT: i32 = 256;
@@ -45,6 +46,8 @@ function faultsText(count: i32): void {
     printRoom();
   }
   if (count > KEPT) say("  ...\n");
+  if (isThisBoot) return;
+  say("This state is of another boot: the next call of the plugin on its own node rebuilds it.\n");
 }
 
 function faultsJson(count: i32): void {

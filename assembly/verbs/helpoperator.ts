@@ -50,7 +50,7 @@ export function helpReserve(): void {
 export function helpReset(): void {
   helpWriter(
     "Sets a damaged state aside under another name; the next ADD begins afresh.\n",
-    "  --force            a sound state, too",
+    "  --force            whatever lies there: a sound state, one of a newer release, too",
     "  berth reset --network podnet\n",
   );
 }

@@ -1,9 +1,10 @@
 // Where a verb looks: the networks of a data directory (each a directory of its own with a
-// berth.state in it), one of them by --network, or a copied file by --state.
+// berth.state in it, or a trace of one), one of them by --network, or a copied file by --state.
 //
 //   place   | name at | name bytes |     x PLACES_MAX, in order of their names
 //
 // A data directory that isn't there holds no network. Cost: one look at each name in it.
+import { damaged } from "../fault";
 import * as host from "../host";
 import { call, spanSet } from "../protocol/call";
 import { isName } from "../protocol/env";
@@ -27,10 +28,10 @@ import {
   textTo,
 } from "../protocol/text";
 import { scratchMark, scratchRewind, scratchTake } from "../scratch";
-import { COPY_TRIES, copyDamaged, storeCopyOf } from "../store/copy";
+import { COPY_TRIES, copyHasHeader, copyWrong, storeCopyOf } from "../store/copy";
 import { openFile } from "../store/files";
 import { STORE_AGAIN } from "../store/refresh";
-import { isOfThisBoot, STORE_FUTURE, STORE_OPEN } from "../store/store";
+import { isOfThisBoot, STORE_FUTURE, trace } from "../store/store";
 import { askAt, askBad, askBytes, askOption, NETWORK_NAME } from "./ask";
 
 const DEFAULT_DIRECTORY: string = "/var/lib/cni/berth";
@@ -110,7 +111,7 @@ function placeAdd(at: usize, bytes: i32): void {
   placeCount++;
 }
 
-// The names in the data directory that have a berth.state.
+// The names in the data directory that have a state, or a trace of one.
 function listPlaces(): bool {
   const entered = host.enter(data.at, data.length, 0);
   if (entered == -ENOENT || entered == -ENOTDIR) return true;
@@ -138,9 +139,10 @@ function holdsState(): bool {
   if (host.enter(path.at, path.length, 0) < 0) return false;
   const mark = scratchMark();
   const state = openFile("berth.state", 0);
+  const holds = state != -ENOENT || trace().length > 0;
   scratchRewind(mark);
   if (state >= 0) host.close(state);
-  return state != -ENOENT;
+  return holds;
 }
 
 /** Finds the places that the options name. false: an error began. */
@@ -223,39 +225,69 @@ function openState(): i32 {
   return state;
 }
 
+// Opens the state and its log and copies them. STORE_OPEN, STORE_FUTURE, STORE_AGAIN or -errno.
+function copyFiles(): i32 {
+  const state = openState();
+  if (state < 0) return state;
+  const log = openLog();
+  const status = log < 0 && log != -ENOENT ? log : storeCopyOf(state, log, isFile);
+  host.close(state);
+  if (log >= 0) host.close(log);
+  return status;
+}
+
 /**
  * Copies the state of place `i` into memory. false: an error began. Traps on damage. A copied file
  * may come without its log.
  */
 export function placeCopy(i: i32): bool {
+  isThisBoot = true;
   if (!isFile && !placeEnter(i)) return false;
+  let why = "";
+  let isAnothers = false;
   for (let n = 0; n < COPY_TRIES; n++) {
-    const state = openState();
-    if (state < 0) return cannotOpen(state);
-    const log = openLog();
-    let status = log < 0 && log != -ENOENT ? log : STORE_OPEN;
-    if (status == STORE_OPEN) status = log < 0 && !isFile ? STORE_AGAIN : storeCopyOf(state, log);
-    host.close(state);
-    if (log >= 0) host.close(log);
-    if (status == STORE_AGAIN) continue;
-    if (status == STORE_FUTURE) {
-      refuse(ERROR_NEWER_STATE, "the state in ");
-      errorBytes(path.at, path.length);
-      errorText(" was written by a newer release of berth: use that release");
-      return false;
-    }
-    if (status < 0) return refuseErrno("read the state in ", path, status);
+    const status = copyFiles();
     const mark = scratchMark();
-    isThisBoot = isOfThisBoot();
+    if (status == STORE_AGAIN) {
+      why = copyWrong();
+      isAnothers = copyHasHeader && !isOfThisBoot();
+    } else if (status == -ENOENT && !isFile) {
+      // Renamed away at this moment, or a state that is lost.
+      why = trace();
+      isAnothers = false;
+    }
+    const isWhole = status == 0;
+    if (isWhole) isThisBoot = isOfThisBoot();
     scratchRewind(mark);
-    return true;
+    if (isWhole) return true;
+    if (status == STORE_AGAIN) continue;
+    if (status != -ENOENT || isFile || why.length == 0) return cannotCopy(status);
   }
-  copyDamaged();
+  if (!isAnothers) damaged(why);
+  placeTorn(why);
   return false;
 }
 
-function cannotOpen(status: i32): bool {
-  if (status != -ENOENT) return refuseErrno("open the state in ", path, status);
+/**
+ * The error for a state of another boot that can't be read: a power cut leaves pages of different
+ * ages, which the next opening doesn't read. `why` names what was wrong.
+ */
+export function placeTorn(why: string): void {
+  refuse(ERROR_DISK, "the state in ");
+  errorBytes(path.at, path.length);
+  errorText(" is of another boot and not whole (");
+  errorText(why.length > 0 ? why : "memory fault");
+  errorText("): the next call of the plugin on its own node rebuilds it from its records");
+}
+
+function cannotCopy(status: i32): bool {
+  if (status == STORE_FUTURE) {
+    refuse(ERROR_NEWER_STATE, "the state in ");
+    errorBytes(path.at, path.length);
+    errorText(" was written by a newer release of berth: use that release");
+    return false;
+  }
+  if (status != -ENOENT) return refuseErrno("read the state in ", path, status);
   refuse(ERROR_DISK, "there is no state in ");
   errorBytes(path.at, path.length);
   return false;

@@ -32,7 +32,15 @@ import {
 import { askArgument, askAt, askBytes, askOption, askRead, askReserve } from "./ask";
 import { changesBegin, changesBroken, changesFault, changesNext } from "./changes";
 import { helpEnd } from "./help";
-import { placeCopy, placeCount, placeNone, placeReserve, placesFind } from "./place";
+import {
+  isThisBoot,
+  placeCopy,
+  placeCount,
+  placeNone,
+  placeReserve,
+  placesFind,
+  placeTorn,
+} from "./place";
 import { failed, printEnd, printHere, printReserve, say } from "./print";
 import {
   GATHERS_NOT,
@@ -256,7 +264,8 @@ export function fault(): i32 {
   if (!isVerb) return plugin.fault();
   if (verbCatches(verb)) return printEnd(verbCaught(verb));
   if (entered && verbKind(verb) == KIND_FILES) return changesFault();
-  if (entered) damageText(faultText);
+  if (entered && verbKind(verb) == KIND_READS && !isThisBoot) placeTorn(faultText);
+  else if (entered) damageText(faultText);
   else {
     errorBegin(ERROR_PLUGIN);
     errorText("internal fault: ");

@@ -2,8 +2,11 @@
 // is deleted: berth.state and berth.log get the names berth.reset-N.state and berth.reset-N.log, N
 // from 1 to 8; what was set aside before stays.
 //
-// A sound state is refused, unless --force is there: pods hold what it says, and a fresh state
-// gives their addresses again. Under the network's lock, without opening the store.
+// Damaged is what an ADD calls so (error 102), or what the walk of `berth check` does. The store is
+// opened as for an ADD: what a power cut has torn is rebuilt by that, and a state of a newer release
+// or one that can't be opened keeps its own error. A sound state is refused: pods hold what it says,
+// and a fresh state gives their addresses again. --force sets aside without a look. Under the
+// network's lock.
 import * as host from "../host";
 import { EXIT_ERROR, EXIT_OK } from "../numbers";
 import { check } from "../pool/check";
@@ -13,7 +16,6 @@ import { ERROR_DISK, ERROR_PLUGIN, errorBegin, errorText } from "../protocol/err
 import { diskError } from "../protocol/session";
 import { fileName, nameAt, nameBytes } from "../store/names";
 import { askOption } from "./ask";
-import { placeCopy } from "./place";
 import { isJson, printHere, say, sayBytes } from "./print";
 
 const ASIDE_MAX: u32 = 8;
@@ -98,12 +100,12 @@ export function resetAside(): i32 {
 }
 
 /**
- * Looks whether the state is damaged and sets it aside. EXIT_ERROR: an error began. A state that
- * can't even be looked at traps: `resetAside` is called then.
+ * Looks whether the opened state is damaged and sets it aside. EXIT_ERROR: an error began. Opening
+ * or walking a damaged one may trap: `resetAside` is called then.
  */
 export function reset(): i32 {
   if (askOption("force")) return resetAside();
-  if (placeCopy(0) && check() == 0) {
+  if (check() == 0) {
     errorBegin(ERROR_PLUGIN);
     errorText("the state is sound: berth reset sets only a damaged one aside (--force: any)");
     return EXIT_ERROR;
