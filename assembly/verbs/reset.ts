@@ -2,10 +2,10 @@
 // is deleted: berth.state and berth.log get the names berth.reset-N.state and berth.reset-N.log, N
 // from 1 to 8; what was set aside before stays.
 //
-// Damaged is what an ADD calls so (error 102), or what the walk of `berth check` does. The store is
-// opened as for an ADD: what a power cut has torn is rebuilt by that, and a state of a newer release
-// or one that can't be opened keeps its own error. A sound state is refused: pods hold what it
-// says, and a fresh state gives their addresses again. --force sets aside without a look. Under
+// Damaged is what an ADD calls so (error 102), or what the walk of `berth check` does. The store
+// is opened as for an ADD: what a power cut has torn is rebuilt by that, and a state of a newer
+// release or one that can't be opened keeps its own error. A sound state is refused: pods hold what
+// it says, and a fresh state gives their addresses again. --force sets aside without a look. Under
 // the network's lock.
 import * as host from "../host";
 import { EXIT_ERROR, EXIT_OK } from "../numbers";
