@@ -93,3 +93,13 @@ export function shown(value: unknown): string {
     return `a ${typeof value} that can't be read`;
   }
 }
+
+/**
+ * Throws "invalid" unless it is an object: JavaScript's callers get the checks of TypeScript's.
+ * `what` is the argument's name, in the plural where that ends in s.
+ */
+export function needObject(value: unknown, what: string): void {
+  if (typeof value === "object" && value !== null) return;
+  const is = what.endsWith("s") ? "are" : "is";
+  throw new IpamError("invalid", `${what} ${shown(value)} ${is} not an object`, value);
+}

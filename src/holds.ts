@@ -6,7 +6,7 @@
 // finds the right one. Adding and ending are O(1), a sweep with something due is O(open holds).
 //
 // In memory of this thread only: a hold isn't shared, isn't saved, and lapses with its process.
-import { IpamError } from "./errors.ts";
+import { IpamError, needObject, shown } from "./errors.ts";
 
 /** Seconds after which a hold lapses unless told otherwise. */
 export const HOLD_TTL = 60;
@@ -31,10 +31,12 @@ interface Entry<T> {
 
 /** Seconds from the options. Throws "invalid". */
 export function ttlOf(options: HoldOptions | undefined): number {
-  const ttl = options?.ttl === undefined ? HOLD_TTL : options.ttl;
-  if (typeof ttl !== "number" || !(ttl > 0 && ttl <= TTL_MAX))
-    throw new IpamError("invalid", `ttl ${ttl} is not a number of seconds up to ${TTL_MAX}`, ttl);
-  return ttl;
+  if (options === undefined) return HOLD_TTL;
+  needObject(options, "options");
+  const { ttl = HOLD_TTL } = options;
+  if (typeof ttl === "number" && ttl > 0 && ttl <= TTL_MAX) return ttl;
+  const wanted = `a number of seconds up to ${TTL_MAX}`;
+  throw new IpamError("invalid", `ttl ${shown(ttl)} is not ${wanted}`, ttl);
 }
 
 /** One of the holds that belong together: its key and its id. */

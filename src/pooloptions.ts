@@ -1,6 +1,6 @@
 // Options of a pool: what they may be, and the slots that `exclude` names.
 import { formatPrefix, lastOf, type Prefix, parseInterval } from "./address.ts";
-import { IpamError, shown } from "./errors.ts";
+import { IpamError, needObject, shown } from "./errors.ts";
 import { POLICIES, type Policy } from "./slots.ts";
 
 const COOLDOWN_MAX = 31_536_000;
@@ -29,8 +29,7 @@ export interface PoolOptions {
 
 /** Throws "invalid" for options that aren't as PoolOptions says. */
 export function checkOptions(options: PoolOptions): void {
-  if (typeof options !== "object" || options === null)
-    throw new IpamError("invalid", `options ${shown(options)} are not an object`, options);
+  needObject(options, "options");
   const { policy = "next", cooldown = 0, band = 0, seed, clock } = options;
   if (!POLICIES.includes(policy))
     throw new IpamError(

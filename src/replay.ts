@@ -15,7 +15,7 @@ import {
   parsePrefix,
   widthOf,
 } from "./address.ts";
-import { IpamError, shown } from "./errors.ts";
+import { IpamError, needObject, shown } from "./errors.ts";
 import { type HistoryEvent, NOTHING_FREE } from "./ipam/history.ts";
 import { createPool, type Pool } from "./pool.ts";
 import type { Policy } from "./slots.ts";
@@ -137,6 +137,16 @@ function checkSeconds(what: string, value: unknown): void {
     return;
   const wanted = `a number of seconds from 0 to ${SECONDS_MAX}`;
   throw new IpamError("invalid", `${what} ${shown(value)} is not ${wanted}`, value);
+}
+
+// What the replay reads of an event, which may have come as JSON.
+function checkEvent(event: unknown): void {
+  needObject(event, "event");
+  const { when, addresses } = event as Partial<HistoryEvent>;
+  if (!(when instanceof Date) || Number.isNaN(when.getTime()))
+    throw new IpamError("invalid", `when ${shown(when)} of an event is not a Date`, when);
+  if (!Array.isArray(addresses) || !addresses.every((one) => typeof one === "string"))
+    throw new IpamError("invalid", `addresses ${shown(addresses)} is no list of texts`, addresses);
 }
 
 /** One run over the events. */
@@ -319,8 +329,8 @@ export function replayHistory(
 ): ReplayReport {
   if (!Array.isArray(events))
     throw new IpamError("invalid", `events ${shown(events)} are no list of events`, events);
-  if (typeof options !== "object" || options === null)
-    throw new IpamError("invalid", `options ${shown(options)} are not an object`, options);
+  for (const event of events) checkEvent(event);
+  needObject(options, "options");
   const replay = new Replay(events, options);
   try {
     return replay.run(events);

@@ -171,7 +171,7 @@ export class ServicePool implements Disposable {
     const { families } = this.#open();
     const now = this.#named(name);
     if (spec?.name !== undefined && spec.name !== name)
-      throw new IpamError("conflict", `${name} can't be renamed to ${spec.name}`, spec.name);
+      throw new IpamError("conflict", `${name} can't be renamed to ${shown(spec.name)}`, spec.name);
     return this.#settle(name, planUpdate(now, spec, families), addressesOf(now));
   }
 
@@ -363,8 +363,6 @@ function isAddress(text: string): boolean {
 }
 
 function checkServiceOptions(options: ServicePoolOptions): void {
-  if (typeof options !== "object" || options === null)
-    throw new IpamError("invalid", `options ${shown(options)} are not an object`, options);
   checkOptions(options);
   const { usable = "services", exclude = [] } = options;
   if (usable !== "services" && usable !== "all")

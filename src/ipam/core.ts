@@ -35,6 +35,8 @@ export interface Around {
 
 const BOOT_PATH = "/proc/sys/kernel/random/boot_id";
 const NAME_MAX = 512;
+/** By so much the clocks drift apart before the wall clock counts as set. */
+const DRIFT_MS = 500;
 const encoder = new TextEncoder();
 
 let compiled: WebAssembly.Module | undefined;
@@ -50,6 +52,8 @@ export class Core {
   /** The same as halves of words, low one first: no BigInt is made for a small number. */
   readonly halves: Uint32Array;
   readonly #out: number = OUT_AT / 8;
+  /** When CLOCK_BOOTTIME was 0, in milliseconds of the wall clock. */
+  #boot = Number.NaN;
   readonly #memory: WebAssembly.Memory;
 
   constructor(around: Around) {
@@ -96,6 +100,17 @@ export class Core {
   /** Whole seconds of CLOCK_BOOTTIME. */
   now(): number {
     return Math.floor(this.clock()) >>> 0;
+  }
+
+  /**
+   * The wall clock's time at which CLOCK_BOOTTIME says this. The same moment is the same Date as
+   * long as nobody sets the wall clock: both clocks are read one after the other, and differ by
+   * some milliseconds each time.
+   */
+  dateAt(seconds: number): Date {
+    const boot = Date.now() - this.clock() * 1000;
+    if (!(Math.abs(boot - this.#boot) < DRIFT_MS)) this.#boot = boot;
+    return new Date(this.#boot + seconds * 1000);
   }
 
   /** Number `n` that the last call put out. */
@@ -161,7 +176,7 @@ export class Core {
 
   /** Puts the directory's path into the block; its bytes. */
   putPath(path: string): number {
-    return this.#put(OWNER_AT, path, OWNER_BYTES, "the path");
+    return this.#put(OWNER_AT, textOf(path, "the path"), OWNER_BYTES, "the path");
   }
 
   /** Puts an interface name (at most 15 bytes) into the block; its bytes. */

@@ -15,7 +15,7 @@ import {
   POOL_OVERLAP,
 } from "../../assembly/library/booknumbers.ts";
 import { formatAddress, formatFour, formatPrefix, parsePrefix } from "../address.ts";
-import { IpamError, shown } from "../errors.ts";
+import { IpamError, needObject, shown } from "../errors.ts";
 import { type Around, Core } from "./core.ts";
 import { Flusher } from "./flush.ts";
 import { IpamPool, putPool, takePool } from "./ipampool.ts";
@@ -68,13 +68,14 @@ export class Ipam extends IpamView {
   /** Use openIpam. */
   constructor(path: string, options: IpamOptions, around: Around) {
     super(path);
+    needObject(options, "options");
     this.lock = choice(options.lock, ["exclusive", "per-call"], "lock");
     this.#sync = choice(options.sync, ["always", "never"], "sync") === "always";
     const { reboot, lockTimeout } = options;
     this.#keep = reboot === undefined ? 2 : KEEP[choice(reboot, ["release", "keep"], "reboot")];
     const wait = lockTimeout ?? (this.lock === "exclusive" ? EXCLUSIVE_WAIT_MS : PER_CALL_WAIT_MS);
-    if (!(wait >= 0 && wait <= WAIT_MAX_MS))
-      throw new IpamError("invalid", `lockTimeout ${shown(lockTimeout)} is not milliseconds`);
+    if (typeof wait !== "number" || !(wait >= 0 && wait <= WAIT_MAX_MS))
+      throw new IpamError("invalid", `lockTimeout ${shown(wait)} is not milliseconds`, wait);
     this.#timeout = wait;
     this.#patient = this.lock === "per-call" || lockTimeout !== undefined;
     this.#core = new Core(around);
@@ -174,6 +175,7 @@ export class Ipam extends IpamView {
    */
   pool(prefix: string, options: IpamPoolOptions = {}): IpamPool {
     const range = parsePrefix(prefix);
+    needObject(options, "options");
     return this.ask((core) => {
       const [nameBytes, given] = putPool(core, range, options);
       const status: number = core.exports.bookPool!(nameBytes, given, core.now());
@@ -199,6 +201,7 @@ export class Ipam extends IpamView {
    * "invalid", "noSpace", "io".
    */
   allocate(request: AllocateRequest): Allocation {
+    needObject(request, "request");
     const wish = wishOf(request.pools, request.addresses);
     const kind = kindNumber(request.kind);
     return this.ask((core) => {
@@ -250,6 +253,7 @@ export class Ipam extends IpamView {
     owner: string,
     options: { kind?: OwnerKind; interface?: string; reserveFor?: number; name?: string } = {},
   ): void {
+    needObject(options, "options");
     const kind = kindNumber(options.kind);
     const { reserveFor } = options;
     const ttl = reserveFor === undefined ? 0 : ttlOf(reserveFor, "reserveFor");
@@ -267,11 +271,12 @@ export class Ipam extends IpamView {
   }
 
   /**
-   * Keeps one address from each pool for a name, for `ttl` seconds (a new boot begins them anew);
+   * Keeps one address from each pool for a name, for `ttl` seconds (over a reboot they go on);
    * who allocates with that name gets them. The addresses, in the order of the pools. Throws as
    * allocate; "duplicate": the name has a reservation.
    */
   reserve(name: string, request: ReserveRequest): string[] {
+    needObject(request, "request");
     const wish = wishOf(request.pools, request.addresses);
     const ttl = ttlOf(request.ttl, "ttl");
     return this.ask((core) => {

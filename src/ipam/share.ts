@@ -216,6 +216,8 @@ const shared = new WeakMap<Ipam, IpamToken>();
  * attachIpam there. Up to 64 workers. The opener's event loop must turn to answer them.
  */
 export function shareIpam(ipam: Ipam): IpamToken {
+  if (typeof ipam?.allocate !== "function" || typeof ipam.path !== "string")
+    throw new IpamError("invalid", `${shown(ipam)} is no Ipam that openIpam answered`, ipam);
   const known = shared.get(ipam);
   if (known) return known;
   const mailbox = new SharedArrayBuffer(FIRST + BOXES * BOX);

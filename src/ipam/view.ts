@@ -17,7 +17,7 @@ import {
   parseAddress,
   parsePrefix,
 } from "../address.ts";
-import { IpamError, shown } from "../errors.ts";
+import { IpamError, needObject, shown } from "../errors.ts";
 import type { Core } from "./core.ts";
 import { type HistoryEvent, readEvents } from "./history.ts";
 import { halves, IpamPool, type PoolFacts, type PoolHome, takePool } from "./ipampool.ts";
@@ -58,7 +58,7 @@ interface Found {
 
 /** Number of a kind in the image. Throws "invalid". */
 export function kindNumber(kind: OwnerKind | undefined): number {
-  const n = KINDS.indexOf(kind ?? "other");
+  const n = KINDS.indexOf(kind === undefined ? "other" : kind);
   if (n >= 0) return n + 1;
   throw new IpamError("invalid", `kind ${shown(kind)} is none of ${KINDS.join(", ")}`, kind);
 }
@@ -86,6 +86,7 @@ export abstract class IpamView implements PoolHome {
 
   #find(core: Core, by: OwnerOf | { address: string } | { name: string }): Found | undefined {
     let head = 0;
+    needObject(by, "what to find");
     if ("owner" in by) {
       const [kind, owner] = [kindNumber(by.kind), core.putOwner(by.owner)];
       head = core.exports.bookFindOwner!(kind, owner, core.putInterface(by.interface));
@@ -101,6 +102,7 @@ export abstract class IpamView implements PoolHome {
 
   #named(core: Core, name: string): Found[] {
     const found: Found[] = [];
+    if (name === undefined) throw new IpamError("invalid", "give an owner, an address or a name");
     let head: number = core.exports.bookFindName!(core.putName(name));
     for (let n = 0; head !== 0 && n < NAMES_MAX; n++) {
       const cell = core.outNumber(0);
@@ -314,8 +316,7 @@ export abstract class IpamView implements PoolHome {
 }
 
 function dateOf(core: Core, due: number): Date | undefined {
-  if (due === NEVER) return undefined;
-  return new Date(Date.now() + (due - core.clock()) * 1000);
+  return due === NEVER ? undefined : core.dateAt(due);
 }
 
 // A record in full. Addresses are put in order.
