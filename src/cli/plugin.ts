@@ -11,7 +11,7 @@ import { constants as os } from "node:os";
 import { EXIT_ERROR, NEED_CALL, NEED_LOCK } from "../../assembly/numbers.ts";
 import { errnoOf } from "../errno.ts";
 import { type Host, makeHost, type Surroundings } from "../host.ts";
-import { loadCni } from "../wasm.ts";
+import { type CniExports, loadCni } from "../wasm.ts";
 
 const { O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDWR } = constants;
 const { EAGAIN, EINVAL, ENOSYS } = os.errno;
@@ -96,9 +96,21 @@ async function lockDirectory(host: Host, around: Surroundings): Promise<Locked> 
   return { status: -EAGAIN, fd: -1 };
 }
 
-function internalFault(around: Surroundings): number {
+/** The module can't be loaded: the package isn't whole, or isn't built. */
+class Unloaded extends Error {}
+
+function loaded(host: Host, wasm?: string): CniExports {
   try {
-    around.write(1, Buffer.from('{"code":999,"msg":"berth: internal fault"}\n'));
+    return loadCni(host, wasm).exports;
+  } catch (error) {
+    throw new Unloaded(`: ${(error as Error).message}`);
+  }
+}
+
+function internalFault(around: Surroundings, why = ""): number {
+  const text = JSON.stringify({ code: 999, msg: `berth: internal fault${why}` });
+  try {
+    around.write(1, Buffer.from(`${text}\n`));
   } catch {
     // Nobody reads stdout: the exit status says it.
   }
@@ -112,7 +124,7 @@ function internalFault(around: Surroundings): number {
 export async function runPlugin(around: Surroundings, wasm?: string): Promise<number> {
   const host = makeHost(around);
   try {
-    const { begin, finish, fault } = loadCni(host, wasm).exports;
+    const { begin, finish, fault } = loaded(host, wasm);
     const guarded = async (step: () => number | Promise<number>): Promise<number> => {
       try {
         return await step();
@@ -129,8 +141,8 @@ export async function runPlugin(around: Surroundings, wasm?: string): Promise<nu
     while (status === NEED_LOCK || status === NEED_CALL)
       status = await guarded(status === NEED_LOCK ? lockAndFinish : () => finish(0));
     return status;
-  } catch {
-    return internalFault(around);
+  } catch (error) {
+    return internalFault(around, error instanceof Unloaded ? error.message : "");
   } finally {
     host.closeAll();
   }
