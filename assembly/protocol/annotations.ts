@@ -159,7 +159,8 @@ function addEntry(name: string, at: usize, bytes: i32): bool {
 
 function notList(name: string): bool {
   errorAnnotation(name);
-  errorText('a JSON list of texts is wanted, for example ["10.0.0.5"]');
+  errorText("a JSON list of texts is wanted, for example ");
+  errorText(name == POOL ? '["10.0.0.0/26"]' : '["10.0.0.5"]');
   return false;
 }
 

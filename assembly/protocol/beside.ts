@@ -71,8 +71,17 @@ function readKey(ipam: i32, key: string, dataDir: Span): bool {
   return true;
 }
 
+function isText(node: i32): bool {
+  if (jsonKind(node) != JSON_STRING) return false;
+  jsonText(node);
+  return jsonTextBytes > 0;
+}
+
+// Does it name a plugin? An object needn't: host-local is meant.
 function isShadow(node: i32): bool {
-  return isOn(node) && (jsonKind(node) == JSON_STRING || jsonKind(node) == JSON_OBJECT);
+  if (jsonKind(node) != JSON_OBJECT) return isText(node);
+  const name = jsonMember(node, "plugin");
+  return name == 0 || isText(name);
 }
 
 function readShadow(ipam: i32): bool {

@@ -49,13 +49,13 @@ function hasSlash(): bool {
 function readEntry(range: Range, index: i32, into: Interval): bool {
   const prefix = hasSlash();
   if (prefix && !parsePrefix(jsonTextAt, jsonTextBytes)) {
-    return quoted(index, "invalid CIDR address: ");
+    return quoted(index, "exclude: invalid CIDR address: ");
   }
   if (!prefix && !parseAddress(jsonTextAt, jsonTextBytes)) {
-    return quoted(index, "invalid IP address: ");
+    return quoted(index, "exclude: invalid IP address: ");
   }
   const family = parsedFamily;
-  if (prefix && parsedMapped) return quoted(index, "IPNet IP and Mask version mismatch: ");
+  if (prefix && parsedMapped) return quoted(index, "exclude: IPNet IP and Mask version mismatch: ");
   const length = prefix ? parsedLength : family == 4 ? 32 : 128;
   const baseHi = parsedHi & maskHi(family, length);
   const baseLo = parsedLo & maskLo(family, length);

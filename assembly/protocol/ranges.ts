@@ -130,11 +130,11 @@ function readAddress(node: i32, name: string, field: string, w: Written): bool {
   return true;
 }
 
-// The range written in an object (null: nothing is written).
-function readDraft(node: i32): bool {
+// The range written in an object (null: nothing is written); `field` is where it stands.
+function readDraft(node: i32, field: string): bool {
   const d = draftCount++;
   if (jsonKind(node) != JSON_NULL && jsonKind(node) != JSON_OBJECT) {
-    return wrongType(node, "Net.ipam.ranges", "allocator.Range");
+    return wrongType(node, field, "allocator.Range");
   }
   if (!readSubnet(node, written(d, SUBNET))) return false;
   const startIn = "Range.ipam.ranges.rangeStart";
@@ -168,15 +168,15 @@ function takeSet(count: i32): void {
   set.still = false;
 }
 
-function readSets(list: i32): bool {
+function readSets(list: i32, field: string): bool {
   if (list == 0) return true;
   for (let e = list + 1; e < jsonNext(list); e = jsonNext(e)) {
     if (jsonKind(e) != JSON_LIST && jsonKind(e) != JSON_NULL) {
-      return wrongType(e, "Net.ipam.ranges", "allocator.RangeSet");
+      return wrongType(e, field, "allocator.RangeSet");
     }
     takeSet(jsonCount(e));
     if (jsonKind(e) == JSON_NULL) continue;
-    for (let r = e + 1; r < jsonNext(e); r = jsonNext(r)) if (!readDraft(r)) return false;
+    for (let r = e + 1; r < jsonNext(e); r = jsonNext(r)) if (!readDraft(r, field)) return false;
   }
   return true;
 }
@@ -206,9 +206,9 @@ export function rangesRead(ipam: i32, first: i32, last: i32): bool {
   drafts = scratchTake(<usize>most * DRAFT_BYTES);
   draftCount = 0;
   excludeTotal = 0;
-  if (!readSets(first)) return false;
+  if (!readSets(first, "Net.runtimeConfig.ipRanges")) return false;
   if (old) takeSet(1);
-  if (!readDraft(ipam)) return false;
+  if (!readDraft(ipam, "Net.ipam")) return false;
   if (!old) {
     draftCount--;
     if (load<i32>(excludeNode(draftCount)) != 0) {
@@ -216,7 +216,7 @@ export function rangesRead(ipam: i32, first: i32, last: i32): bool {
       return false;
     }
   }
-  if (!readSets(last)) return false;
+  if (!readSets(last, "IPAMConfig.ipam.ranges")) return false;
   if (excludeTotal > EXCLUDES_MAX) {
     return overLimit("exclude", excludeTotal, " entries", EXCLUDES_MAX);
   }

@@ -69,7 +69,7 @@ function readDst(node: i32, route: Route): bool {
 function readGw(node: i32, route: Route): bool {
   const gw = jsonMember(node, "gw");
   if (gw == 0) return true;
-  if (jsonKind(gw) != JSON_STRING) return wrongType(gw, "route.gw", "net.IP");
+  if (jsonKind(gw) != JSON_STRING) return wrongType(gw, "IPAMConfig.ipam.routes.gw", "net.IP");
   jsonText(gw);
   if (jsonTextBytes == 0) return true;
   if (!parseAddress(jsonTextAt, jsonTextBytes)) return badAddress();
@@ -83,12 +83,12 @@ function readGw(node: i32, route: Route): bool {
 let there: bool = false;
 let value: i64 = 0;
 
-function readNumber(node: i32, name: string): bool {
+function readNumber(node: i32, name: string, field: string): bool {
   const n = jsonScalar(node, name);
   there = n != 0;
   value = 0;
   if (n == 0) return true;
-  if (!fieldInteger(n, "route")) return false;
+  if (!fieldInteger(n, field)) return false;
   value = jsonNumber;
   return true;
 }
@@ -102,16 +102,16 @@ function readRoute(node: i32, route: Route): bool {
   if (jsonKind(node) != JSON_OBJECT)
     return wrongType(node, "IPAMConfig.ipam.routes", "types.route");
   if (!readDst(node, route) || !readGw(node, route)) return false;
-  if (!readNumber(node, "mtu")) return false;
+  if (!readNumber(node, "mtu", "IPAMConfig.ipam.routes.mtu")) return false;
   route.mtu = value;
-  if (!readNumber(node, "advmss")) return false;
+  if (!readNumber(node, "advmss", "IPAMConfig.ipam.routes.advmss")) return false;
   route.advmss = value;
-  if (!readNumber(node, "priority")) return false;
+  if (!readNumber(node, "priority", "IPAMConfig.ipam.routes.priority")) return false;
   route.priority = value;
-  if (!readNumber(node, "table")) return false;
+  if (!readNumber(node, "table", "IPAMConfig.ipam.routes.table")) return false;
   route.table = value;
   route.hasTable = there;
-  if (!readNumber(node, "scope")) return false;
+  if (!readNumber(node, "scope", "IPAMConfig.ipam.routes.scope")) return false;
   route.scope = value;
   route.hasScope = there;
   return true;

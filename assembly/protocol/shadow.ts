@@ -109,12 +109,13 @@ function isOn(ipam: i32, key: string): bool {
   return node != 0 && jsonKind(node) != JSON_FALSE;
 }
 
-// The text of a member, or none.
+// The text of a member: as it was without one, empty for what is no text.
 function member(object: i32, key: string, into: Span): void {
   const node = jsonMember(object, key);
-  if (node == 0 || jsonKind(node) != JSON_STRING) return;
-  jsonText(node);
-  spanSet(into, jsonTextAt, jsonTextBytes);
+  if (node == 0) return;
+  const isText = jsonKind(node) == JSON_STRING;
+  if (isText) jsonText(node);
+  spanSet(into, isText ? jsonTextAt : 0, isText ? jsonTextBytes : 0);
 }
 
 // Reads the key: the plugin's name or path. 0 bytes: no trial (faults are beside.ts's to tell).

@@ -2,9 +2,14 @@
 // verb takes which options.
 import { say } from "./print";
 
-/** The options that every verb on a network takes. */
-function common(): void {
-  say("\n  --network NAME     one network (default: all, or the only one)\n");
+/** A verb's own options, then those that every verb on a network takes. */
+function optionsOf(own: string): void {
+  say("Options:\n");
+  if (own.length > 0) {
+    say(own);
+    say("\n");
+  }
+  say("  --network NAME     one network (default: all, or the only one)\n");
   say("  --data-dir DIR     where the networks are (default /var/lib/cni/berth)\n");
   say("  --json             JSON instead of text\n");
 }
@@ -18,9 +23,8 @@ function copied(): void {
 /** Options and examples of a verb that only looks. */
 export function helpReader(what: string, options: string, examples: string): void {
   say(what);
-  say("\nIt takes no lock and changes nothing of the state.\n\nOptions:\n");
-  say(options);
-  common();
+  say("\nIt takes no lock and changes nothing of the state.\n\n");
+  optionsOf(options);
   copied();
   say("\nExamples:\n");
   say(examples);
@@ -29,9 +33,8 @@ export function helpReader(what: string, options: string, examples: string): voi
 /** Options and examples of a verb that changes a network. */
 export function helpWriter(what: string, options: string, examples: string): void {
   say(what);
-  say("\nIt waits for the lock of the network as a call of the plugin does.\n\nOptions:\n");
-  say(options);
-  common();
+  say("\nIt waits for the lock of the network as a call of the plugin does.\n\n");
+  optionsOf(options);
   say("\nExamples:\n");
   say(examples);
 }
@@ -57,7 +60,7 @@ export function helpAdopt(): void {
 export function helpExport(): void {
   helpReader(
     "Writes DIR/<network>/ for host-local; exit status 1 if a file there names another.\n",
-    "  --host-local DIR   host-local's dataDir\n",
+    "  --host-local DIR   host-local's dataDir",
     "  berth export --host-local /var/lib/cni/networks --network podnet\n",
   );
 }
@@ -93,13 +96,12 @@ export function helpGc(): void {
   say(
     "more, if the look before, at least the grace ago, has found the same. Without --network it\n",
   );
-  say("does so for each network.\n\nOptions:\n");
-  say("  --dry-run          tells, writes nothing, takes no lock\n");
-  say("  --grace TIME       from the first look to the end: 60s and more (default 15m)\n");
-  say("  --install-timer    writes berth-gc.service and berth-gc.timer, every five minutes\n");
-  say("  --unit-dir DIR     where they go (default /etc/systemd/system)\n");
-  say("  --program PATH     what they run (default /opt/cni/bin/berth)");
-  common();
+  say("does so for each network.\n\n");
+  optionsOf(`  --dry-run          tells, writes nothing, takes no lock
+  --grace TIME       from the first look to the end: 60s and more (default 15m)
+  --install-timer    writes berth-gc.service and berth-gc.timer, every five minutes
+  --unit-dir DIR     where they go (default /etc/systemd/system)
+  --program PATH     what they run (default /opt/cni/bin/berth)`);
   say("\nExamples:\n");
   say("  berth gc --dry-run\n  berth gc --network podnet --grace 1h\n");
 }

@@ -117,7 +117,7 @@ function help(): i32 {
   return printEnd(EXIT_OK);
 }
 
-function isHelp(s: string): bool {
+function isArgument(s: string): bool {
   if (askBytes != s.length) return false;
   for (let i = 0; i < askBytes; i++) {
     if (<u32>load<u8>(askAt + i) != <u32>load<u16>(changetype<usize>(s) + ((<usize>i) << 1)))
@@ -130,7 +130,10 @@ function unknown(at: usize, bytes: i32): i32 {
   errorBegin(ERROR_ENVIRONMENT);
   errorText('there is no verb "');
   errorBytes(at, bytes);
-  errorText('": berth --help lists them');
+  if (isArgument("plan") || isArgument("bench")) {
+    errorText('" in this executable, it needs Node.js: npx berth ');
+    errorBytes(at, bytes);
+  } else errorText('": berth --help lists them');
   errorPlain("");
   return EXIT_USAGE;
 }
@@ -144,8 +147,8 @@ function verbBegin(): i32 {
   copyReserve();
   checkReserve();
   if (!askArgument(0)) return EXIT_USAGE;
-  if (isHelp("--help") || isHelp("-h") || isHelp("help")) return listVerbs();
-  if (isHelp("--version")) {
+  if (isArgument("--help") || isArgument("-h") || isArgument("help")) return listVerbs();
+  if (isArgument("--version")) {
     say(plugin.VERSION);
     say("\n");
     return printEnd(EXIT_OK);

@@ -302,14 +302,14 @@ export function verbHelp(n: i32): void {
     case METRICS:
       helpReader(
         "Prints what all networks hold in Prometheus' text format.\n",
-        "  --output FILE      writes a file (0644, renamed into place) instead of stdout\n",
+        "  --output FILE      writes a file (0644, renamed into place) instead of stdout",
         "  berth metrics\n  berth metrics --output /var/lib/node_exporter/berth.prom\n",
       );
       break;
     case FORECAST:
       helpReader(
         "Tells what each range set has left, which reservations expire next, what cools.\n",
-        "  --next N           reservations that are listed one by one (default 10)\n",
+        "  --next N           reservations that are listed one by one (default 10)",
         "  berth forecast\n  berth forecast --network podnet --next 50 --json\n",
       );
       break;
@@ -319,8 +319,7 @@ export function verbHelp(n: i32): void {
         `  --set N            only this range set (they are counted from 0)
   --whole            all of a large range, not only the part in use
   --color, --plain   colours or letters (default: colours on a terminal)
-  --svg              an SVG document, for one network
-`,
+  --svg              an SVG document, for one network`,
         "  berth map\n  berth map --network podnet --svg >map.svg\n",
       );
       break;
