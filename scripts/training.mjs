@@ -1,6 +1,7 @@
 // Training: the calls that a node makes all day, for a compiler that wants to know what is usual
-// (scripts/profile.mjs): pods come to a dual-stack network, are looked at and go again. With CNI_ARGS
-// and annotations among the calls the program was no faster for those, and slower for these.
+// (scripts/profile.mjs): pods come to a dual-stack network, are looked at and go again. With
+// CNI_ARGS and annotations among the calls the program was no faster for those, and slower for
+// these.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
