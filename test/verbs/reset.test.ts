@@ -60,7 +60,7 @@ describe.each(berths)("$name: reset", (binary) => {
     expect((await p.add(n, "new")).addresses).toEqual(["10.5.0.2/28"]);
   });
 
-  it("a state of a newer release keeps its error and is left untouched, but for --force", async () => {
+  it("a newer release's state keeps its error and is left untouched, but for --force", async () => {
     const file = path.join(home, "berth.state");
     const bytes = fs.readFileSync(file);
     bytes[8] = 9; // the layout's version
