@@ -139,6 +139,7 @@ describe.each(clockHosts)("$name", ({ world }) => {
       { [CALICO]: "10.1.0.5" },
       `110 annotation ${CALICO}: a JSON list of texts is wanted`,
     ],
+    ["half a list of pools", { "berth.dev/pool": '["blue"' }, 'for example ["10.0.0.0/26"]'],
     ["half a list", { [OURS]: '["10.1.0.5"' }, `${OURS}: a JSON list of texts is wanted`],
     ["numbers in a list", { [CALICO]: "[1]" }, "a JSON list of texts is wanted"],
     ["an object", { [CALICO]: '{"a":"10.1.0.5"}' }, "a JSON list of texts is wanted"],

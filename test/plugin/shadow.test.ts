@@ -189,9 +189,17 @@ describe.each(berths)("[shadow] $name", (binary) => {
     });
     const self = await run(binary.path, trial(binary.path), "ADD", "a");
     expect(JSON.parse(self.out).msg).toContain("berth itself");
-    const odd = await run(binary.path, { ...n, ipam: { ...n.ipam, shadow: 5 } }, "ADD", "a");
-    expect(JSON.parse(odd.out).msg).toBe(
-      'ipam.shadow 5 names no plugin: use "host-local" or {"plugin": "host-local"}',
-    );
+    const odd: [unknown, string][] = [
+      [5, "5"],
+      ["", '""'],
+      [{ plugin: "" }, "{...}"],
+      [{ plugin: 5 }, "{...}"],
+    ];
+    for (const [shadow, text] of odd) {
+      const said = await run(binary.path, { ...n, ipam: { ...n.ipam, shadow } }, "ADD", "a");
+      expect(JSON.parse(said.out).msg).toBe(
+        `ipam.shadow ${text} names no plugin: use "host-local" or {"plugin": "host-local"}`,
+      );
+    }
   });
 });
