@@ -24,9 +24,20 @@ _Noreturn void __wrap__exit(int status) {
 
 const COUNTING = ["-fprofile-generate", "-fprofile-update=single", "-Wl,--wrap=_exit"];
 
+// What comes behind the counting in the compiler's work and takes longest: the program that counts
+// needn't be fast, and the other one's branches are the same without.
+const UNHURRIED = [
+  "-fno-tree-pre",
+  "-fno-gcse",
+  "-fno-schedule-insns2",
+  "-fno-tree-loop-optimize",
+  "-fno-tree-dominator-opts",
+  "-fno-rerun-cse-after-loop",
+];
+
 // Of what -fprofile-use brings only what puts code in order: the rest (loops unrolled, functions
 // copied) makes what runs a seventh larger, and a call is too short to gain by it.
-const ORDERING = ["-fbranch-probabilities", "-Wno-missing-profile"];
+const ORDERING = ["-fbranch-probabilities", "-Wno-missing-profile", "-Wno-error=coverage-mismatch"];
 
 /** Does the compiler count branches, and can what it makes be run here? */
 function canCount({ command, flags }, dir) {
@@ -51,7 +62,7 @@ export async function buildByProfile({ compiler, compile, train, tell = console.
     if (canCount(compiler, dir)) {
       const gather = join(dir, "gather.c");
       writeFileSync(gather, GATHER);
-      await compile([...COUNTING, counts, gather], true);
+      await compile([...COUNTING, ...UNHURRIED, counts, gather], true);
       flags = trained(train, tell) ? [...ORDERING, counts] : [];
     } else tell(`${compiler.command} makes no profiles: a call takes a few per cent longer`);
     await compile(flags, false);
