@@ -51,32 +51,33 @@ function canCount({ command, flags }, dir) {
 
 /**
  * Builds a program by a profile of itself: `compile(flags, counting)` makes it at one and the same
- * place (gcc finds counts by the name of what it makes), `train()` runs it. Where the compiler
- * can't, it is built plainly and `tell` gets a line with the reason.
+ * place (gcc finds counts by the name of what it makes), `train()` runs it. Where that can't be
+ * done, it is built plainly and `tell` gets a line with the reason.
  */
 export async function buildByProfile({ compiler, compile, train, tell = console.warn }) {
   const dir = mkdtempSync(join(tmpdir(), "berth-profile-"));
   try {
-    const counts = `-fprofile-dir=${dir}`;
-    let flags = [];
-    if (canCount(compiler, dir)) {
-      const gather = join(dir, "gather.c");
-      writeFileSync(gather, GATHER);
-      await compile([...COUNTING, ...UNHURRIED, counts, gather], true);
-      flags = trained(train, tell) ? [...ORDERING, counts] : [];
-    } else tell(`${compiler.command} makes no profiles: a call takes a few per cent longer`);
-    await compile(flags, false);
+    await compile(await flagsByCounting({ dir, compiler, compile, train, tell }), false);
   } finally {
     rmSync(dir, { recursive: true });
   }
 }
 
-function trained(train, tell) {
-  try {
-    train();
-    return true;
-  } catch (error) {
-    tell(`built without a profile: ${error.message}`);
-    return false;
+/** Flags for the program proper; counts lie in `dir`. */
+async function flagsByCounting({ dir, compiler, compile, train, tell }) {
+  const plainly = "built without a profile, a call takes a few per cent longer";
+  if (!canCount(compiler, dir)) {
+    tell(`${plainly}: ${compiler.command} can't make one here`);
+    return [];
   }
+  const gather = join(dir, "gather.c");
+  writeFileSync(gather, GATHER);
+  try {
+    await compile([...COUNTING, ...UNHURRIED, `-fprofile-dir=${dir}`, gather], true);
+    train();
+  } catch (error) {
+    tell(`${plainly}: ${error.stderr || error.message}`);
+    return [];
+  }
+  return [...ORDERING, `-fprofile-dir=${dir}`];
 }
