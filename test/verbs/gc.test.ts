@@ -8,7 +8,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { findCompiler } from "../../scripts/native.mjs";
 import { buildClock, clockProgram, type World, worldOf } from "../support/clock.ts";
 
-const able = process.getuid?.() === 0 && findCompiler() !== undefined;
+const able = process.getuid?.() === 0 && findCompiler() !== null;
 const word = able ? "" : " (skipped: needs root and a C compiler)";
 const GRACE = 900;
 const FOREVER = "echo ready $$; exec sleep 10000";

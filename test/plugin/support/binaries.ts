@@ -1,11 +1,13 @@
 // Which programs are tested, and which is the oracle.
 //
-// BERTH_BINS: comma list of plugin executables (default build/bin/berth, build/bin/berth-node).
+// BERTH_BINS: comma list of plugin executables (default: build/bin/berth where there is a C
+// compiler, build/bin/berth-node).
 // host-local itself may stand there, to try the tests: it's tested where it can do the same.
 
 import { execFileSync } from "node:child_process";
 import { accessSync, constants } from "node:fs";
 import path from "node:path";
+import { findCompiler } from "../../../scripts/native.mjs";
 import { root } from "./caller.ts";
 
 /** A plugin executable. */
@@ -25,8 +27,10 @@ function runs(file: string): boolean {
   }
 }
 
+const usual = `${findCompiler() ? "build/bin/berth," : ""}build/bin/berth-node`;
+
 /** The programs under test. A missing one throws: build first. */
-export const binaries: Binary[] = (process.env.BERTH_BINS ?? "build/bin/berth,build/bin/berth-node")
+export const binaries: Binary[] = (process.env.BERTH_BINS ?? usual)
   .split(",")
   .map((file) => path.resolve(root, file))
   .map((file) => {

@@ -1,11 +1,12 @@
 // The process that runs plugin calls for the tests: fixtures/caller.c, compiled on first use into
-// build/test. A Caller may stand in a mount namespace of its own (`inside`), so that every call
-// that it makes sees a small or read-only file system. Refuses: a machine without a C compiler.
+// build/test (without a C compiler: caller.mjs). A Caller may stand in a mount namespace of its own
+// (`inside`), so that every call that it makes sees a small or read-only file system.
 
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { mkdirSync, renameSync, rmSync, statSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { findCompiler } from "../../../scripts/native.mjs";
 
 /** The project's top folder. */
 export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../../..");
@@ -39,20 +40,21 @@ function modified(file: string): number {
   return statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 }
 
-/**
- * Compiles a C file of test/plugin/fixtures if it is newer than its program; the program's path.
- */
-export function compiled(name: string): string {
-  const source = path.join(root, "test/plugin/fixtures", `${name}.c`);
-  const program = path.join(root, "build/test", name);
+/** The command line of the caller, compiled if caller.c is newer than its program. */
+function callerCommand(): string[] {
+  const source = path.join(root, "test/plugin/fixtures/caller.c");
+  const program = path.join(root, "build/test/caller");
+  const compiler = findCompiler();
+  if (!compiler) return [process.execPath, source.replace(/c$/, "mjs")];
   if (modified(program) < modified(source)) {
     mkdirSync(path.dirname(program), { recursive: true });
     const fresh = `${program}.${process.pid}`;
-    execFileSync(process.env.CC ?? "cc", ["-O2", "-o", fresh, source], { stdio: "inherit" });
+    const options = [...compiler.flags, "-O2", "-o", fresh, source];
+    execFileSync(compiler.command, options, { stdio: "inherit" });
     renameSync(fresh, program);
     rmSync(fresh, { force: true });
   }
-  return program;
+  return [program];
 }
 
 interface Waiting {
@@ -81,13 +83,15 @@ export class Caller {
 
   /** A caller in the mount namespace of the tests. */
   static start(jobs: number): Caller {
-    return new Caller([compiled("caller"), String(jobs)]);
+    return new Caller([...callerCommand(), String(jobs)]);
   }
 
   /** A caller in a mount namespace of its own, after the shell commands `setUp` ran in it. */
   static inside(jobs: number, setUp: string): Caller {
-    const script = `set -e; ${setUp}\nexec ${compiled("caller")} ${jobs}`;
-    return new Caller(["unshare", "-m", "--propagation", "private", "sh", "-c", script]);
+    const command = [...callerCommand(), String(jobs)];
+    const script = `set -e; ${setUp}\nexec "$@"`;
+    const apart = ["unshare", "-m", "--propagation", "private"];
+    return new Caller([...apart, "sh", "-c", script, "sh", ...command]);
   }
 
   /** Process id, e.g. for /proc/PID/root, which is what this caller sees. */
