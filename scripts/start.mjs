@@ -217,7 +217,7 @@ async function showTimes(plugin, compiler, temporary) {
   say(`Time of an ADD, whole process, nothing else held, median of ${rounds}${how}:`);
   for (const [at, { name, path }] of programs.entries()) {
     const ratio = medians[at] / medians[0];
-    const beside = at === 0 ? "" : `, ${ratio.toFixed(1)} times as long`;
+    const beside = at === 0 ? "" : `, ${ratio.toFixed(ratio < 1 ? 2 : 1)} times as long`;
     const place = relative(root, path).startsWith("..") ? path : relative(root, path);
     say(`  ${name.padEnd(10)}  ${medians[at].toFixed(2).padStart(6)} ms   ${place}${beside}`);
   }

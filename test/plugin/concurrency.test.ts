@@ -121,7 +121,9 @@ describe.each(berths)("$name and a lock that is held", (binary) => {
     const ticks = after.map((u, i) => u.ticks - before[i]!.ticks);
     const sleeps = after.map((u, i) => u.sleeps - before[i]!.sleeps);
     expect(Math.max(...ticks), "clock ticks used while waiting").toBeLessThanOrEqual(1);
-    expect(Math.max(...sleeps), "sleeps while waiting").toBeLessThanOrEqual(1);
+    // Node's own threads may wake it after its start; who polls sleeps 20 times and more.
+    const few = rounds(binary, 1, 5);
+    expect(Math.max(...sleeps), "sleeps while waiting").toBeLessThanOrEqual(few);
     expect(drained, "milliseconds to drain").toBeLessThan(10_000);
     expect(await faultsOf(n, binary)).toEqual([]);
   });

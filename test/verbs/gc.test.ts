@@ -72,10 +72,12 @@ describe.skipIf(!able)(`berth gc, native${word}`, () => {
     return {
       path: `/proc/${pid}/ns/net`,
       pid,
-      // The child is nsenter, which has become another process inside: that one ends.
+      // The child is nsenter, which has become another process inside: that one ends, and has
+      // ended once its namespace can't be read any more.
       end: async () => {
         run("kill", "-9", pid);
         await end(child);
+        run("sh", "-c", `while readlink /proc/${pid}/ns/net >/dev/null; do sleep 0.01; done`);
       },
     };
   };
