@@ -177,6 +177,11 @@ export function sayEventName(cell: u32): void {
   if (<i32>cellByte(cell, 15) > <i32>EVENT_NAME_BYTES) textString("...");
 }
 
+/** Is there a name? */
+export function eventHasName(cell: u32): bool {
+  return nameBytes(cell) > 0;
+}
+
 /** Writes the beginning of the owner's id. */
 export function sayEventOwner(cell: u32): void {
   sayClean(imageBase() + cell + E_ID, idBytes(cell));
@@ -237,6 +242,13 @@ export function sayEventNote(cell: u32): void {
       textNumber(half(cell + E_TIMES));
       textString(" times");
   }
+}
+
+/** Does sayEventNote write anything? */
+export function eventHasNote(cell: u32): bool {
+  const what = cellByte(cell, 5);
+  if (what == EVENT_EXPIRED) return isPending(cell) || half(cell + E_EXTRA) > 0;
+  return what != EVENT_GIVEN && what != EVENT_RETAKEN && what != EVENT_ADOPTED;
 }
 
 /** An event as an item of a JSON list. */

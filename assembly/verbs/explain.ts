@@ -24,11 +24,21 @@ import {
   valuePlain,
   valueText,
 } from "../protocol/document";
-import { cellHasFamily, cellHead, cellHi, cellLo, headAt, KIND_MORE } from "../records/cell";
+import {
+  cellHasFamily,
+  cellHead,
+  cellHi,
+  cellLo,
+  headAt,
+  KIND_MORE,
+  KIND_NAME,
+} from "../records/cell";
 import { eventAt, eventWall, H_EVENT_NEXT } from "../records/event";
 import { CHAIN_MAX, nextOfKind } from "../records/key";
 import { olderOfName, recordByAddress, recordByName } from "../records/record";
 import {
+  eventHasName,
+  eventHasNote,
   eventIsOf,
   eventsFrom,
   eventWord,
@@ -170,6 +180,7 @@ function sayRecord(state: i32): void {
       sayMoment(wallOf(holdingSince(head)));
     }
     say(". It will be free after that owner's DEL.\n");
+    if (!isThisBoot) sayOtherBoot();
   } else if (state == IS_RESERVED) {
     say("It is kept for its name ");
     sayUntil();
@@ -179,9 +190,15 @@ function sayRecord(state: i32): void {
     sayUntil();
     say(". Its name may have it back before; anybody, if nothing else is free.\n");
   }
+  if (nextOfKind(head, KIND_NAME) == 0) return;
   say("Name: ");
   sayName(head);
   say("\n");
+}
+
+function sayOtherBoot(): void {
+  say("This state is of another boot: the next call of the plugin on its own node ends what\n");
+  say("containers held, and keeps for their names what is to be kept.\n");
 }
 
 function sayEvents(): void {
@@ -200,10 +217,14 @@ function sayEvents(): void {
       say(eventWord(cell));
       say("  ");
       sayEventAddresses(cell);
-      say("  ");
-      sayEventName(cell);
-      say("  ");
-      sayEventNote(cell);
+      if (eventHasName(cell)) {
+        say("  ");
+        sayEventName(cell);
+      }
+      if (eventHasNote(cell)) {
+        say("  ");
+        sayEventNote(cell);
+      }
       say("\n");
     }
     left--;
@@ -319,6 +340,13 @@ function tellNext(known: bool): void {
   if (isJson) {
     member("addWouldGive");
     open(91);
+    if (!isThisBoot) {
+      close(93);
+      return;
+    }
+  } else if (!isThisBoot) {
+    sayOtherBoot();
+    return;
   } else if (keptFor > 0) {
     say("An ADD of this name would get what is kept for it, if its ranges allow that.\n");
     return;

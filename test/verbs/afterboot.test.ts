@@ -1,5 +1,5 @@
-// Verbs that change every network, at the first opening of a boot: each network is rebuilt as if it
-// were the only one.
+// Verbs at a state of the boot before: those that change every network rebuild each as if it were
+// the only one, and explain doesn't foretell what the rebuild will change.
 import { afterEach, beforeAll, expect, test } from "vitest";
 import { buildClock, clockHosts, type World } from "../support/clock.ts";
 import type { Told } from "./support.ts";
@@ -37,3 +37,28 @@ test.skipIf(native?.name !== "native")(
     expect((await node.verb(["check", "--data-dir", node.dir])).status).toBe(0);
   },
 );
+
+test.skipIf(native?.name !== "native")("explain foretells nothing from another boot", async () => {
+  node = native!.world();
+  const ipam = { type: "berth", dataDir: node.dir, ranges: [[{ subnet: "10.9.0.0/24" }]] };
+  const config = { cniVersion: "1.0.0", name: "net", ipam: { ...ipam, reserve: { pods: "all" } } };
+  for (const [id, pod] of [["a", "shop/web-0"], ["b"]] as const)
+    expect((await node.cni("ADD", id, config, pod)).status).toBe(0);
+  const explain = (what: string, ...more: string[]) =>
+    node.verb(["explain", what, "--data-dir", node.dir, ...more]);
+  expect((await explain("shop/web-0")).text).toContain(
+    "An ADD of this name would get:\n  10.9.0.4",
+  );
+  node.reboot(5);
+  for (const what of ["shop/web-0", "10.9.0.2", "10.9.0.3"]) {
+    const { text } = await explain(what);
+    expect(text).toContain("This state is of another boot");
+    expect(text).not.toContain("would get");
+    expect(text).not.toMatch(/ $|^Name: *$/m);
+  }
+  const json = (await explain("shop/web-0", "--json")).json.networks[0];
+  expect(json.addWouldGive).toEqual([]);
+  expect((await node.cni("ADD", "c", config, "shop/web-0")).json.ips[0].address).toBe(
+    "10.9.0.2/24",
+  );
+});
