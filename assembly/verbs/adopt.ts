@@ -83,7 +83,7 @@ import { scratchMark, scratchRewind, scratchTake } from "../scratch";
 import { ASIDE_FULL, ASIDE_MAX, setAside } from "../store/aside";
 import { PART_WORDS } from "../store/notes";
 import { STORE_NONE, STORE_OPEN, storeCreate } from "../store/store";
-import { askAt, askBad, askBytes, askOption, NETWORK_NAME } from "./ask";
+import { askAt, askBytes, askOption } from "./ask";
 import { failed, isJson, printHere, say, sayBytes, sayNumber } from "./print";
 
 const CACHE_DIRECTORY: string = "/var/lib/cni/results";
@@ -171,8 +171,6 @@ function readPlaces(): bool {
   }
   if (!option("network", call.network)) {
     if (!onlyNetwork(fromCache ? data : from)) return false;
-  } else if (!isName(call.network.at, call.network.bytes)) {
-    return askBad("network", call.network.at, call.network.bytes, NETWORK_NAME);
   }
   directoryJoin(data, "", call.directory);
   if (fromCache) spanSet(source, from.at, from.bytes);

@@ -35,6 +35,9 @@ let words: usize = 0;
 /** Words behind the verb that aren't options. */
 export let askWords: i32 = 0;
 
+/** Was -h given, the short form of --help? */
+export let askHelp: bool = false;
+
 /** The text that the last of the functions below has found. */
 export let askAt: usize = 0;
 export let askBytes: i32 = 0;
@@ -45,6 +48,7 @@ export function askReserve(): void {
   words = scratchTake(<usize>WORDS_MAX * 16);
   optionCount = 0;
   askWords = 0;
+  askHelp = false;
 }
 
 /** Reads argument `n` into memory of its own: askAt, askBytes. false: there is none. */
@@ -125,9 +129,13 @@ export function askApart(what: string, other: string, why: string): bool {
   return false;
 }
 
-/** Are there at most `most` words (0 or 1)? Else an error begins that names the next one. */
+/** Are there at most `most` words (0 or 1), not empty? Else an error begins that tells which. */
 export function askWordsFit(most: i32): bool {
-  if (askWords <= most) return true;
+  if (askWords <= most) {
+    if (askWords == 0) return true;
+    askWord(0);
+    return askBytes > 0 || askRefuse("the word behind the verb is empty", 0, 0);
+  }
   askWord(most);
   errorBegin(ERROR_ENVIRONMENT);
   errorQuote(askAt, askBytes);
@@ -190,7 +198,9 @@ export function askRead(list: string): bool {
       continue;
     }
     if (dashes) all = true;
-    else if (!all && askBytes > 1 && load<u8>(askAt) == 45) {
+    else if (!all && askBytes == 2 && load<u8>(askAt) == 45 && load<u8>(askAt + 1) == 104) {
+      askHelp = true;
+    } else if (!all && askBytes > 1 && load<u8>(askAt) == 45) {
       return askRefuse("unknown option ", askAt, askBytes);
     } else {
       if (askWords == WORDS_MAX) return askRefuse("too many words: ", askAt, askBytes);

@@ -45,9 +45,9 @@ let wanted: usize = 0;
 let wantedCount: i32 = 0;
 let seconds: i64 = 0;
 
-// A length of time: seconds alone, or 24h, 7d ... false: it is none, and an error began.
+// A length of time: seconds alone, or 15m, 24h ... false: it is none, and an error began.
 function readTime(): bool {
-  if (!askOption("for")) return askMissing("--for TIME", "how long to keep them, as 24h or 7d");
+  if (!askOption("for")) return askMissing("--for TIME", "how long to keep them, as 15m or 24h");
   let n: i64 = 0;
   for (let i = 0; i < askBytes && n >= 0; i++) {
     const c = <i64>load<u8>(askAt + i);
@@ -55,7 +55,7 @@ function readTime(): bool {
   }
   seconds = n >= 0 && askBytes > 0 ? n : duration(askAt, askBytes);
   if (seconds > 0 && seconds < 100 * YEAR) return true;
-  return askBad("for", askAt, askBytes, "use a time of less than 100 years, as 90s, 24h or 7d");
+  return askBad("for", askAt, askBytes, "use a time from 1s to 100 years, as 90s, 15m or 24h");
 }
 
 function readAddresses(): bool {
@@ -153,11 +153,30 @@ function refuse(what: string): i32 {
   return EXIT_ERROR;
 }
 
+// The address of --addresses that lies in no range set; if each does, two lie in one.
+function sayLeftOver(o: Order): i32 {
+  for (let i = 0; i < wantedCount; i++) {
+    const w = changetype<Wanted>(wanted + <usize>i * offsetof<Wanted>());
+    let inOne = false;
+    for (let n = 0; n < o.setCount && !inOne; n++) {
+      const set = o.sets + <usize>n * offsetof<RangeSet>();
+      inOne = changetype<RangeSet>(set).family == w.family && setHolds(set, w.hi, w.lo) != 0;
+    }
+    if (inOne) continue;
+    refuse("can't be reserved for ");
+    errorText(": ");
+    errorAddress(w.family, w.hi, w.lo);
+    errorText(" lies in no range set of the network");
+    return EXIT_ERROR;
+  }
+  refuse("can't be reserved for ");
+  errorText(": two of --addresses lie in one range set, which gives one");
+  return EXIT_ERROR;
+}
+
 function sayWhy(o: Order, status: i32): i32 {
   if (status == FAIL_EXHAUSTED) return refuse("nothing is free to be reserved for ");
-  if (status == FAIL_LEFTOVER) {
-    return refuse("an address lies in no range set of the network, or two in one: for ");
-  }
+  if (status == FAIL_LEFTOVER) return sayLeftOver(o);
   refuse("can't be reserved for ");
   errorText(": ");
   let family = 4;

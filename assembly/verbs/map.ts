@@ -5,9 +5,10 @@
 //   plain      a letter is a cell, a blank between two: 32 x 32 cells
 import * as host from "../host";
 import { SETS_MAX } from "../image/header";
-import { EXIT_OK } from "../numbers";
+import { EXIT_ERROR, EXIT_OK } from "../numbers";
 import { Range, RangeSet } from "../pool/range";
 import { close, item, member, open, valueNumber } from "../protocol/document";
+import { ERROR_PLUGIN, errorBegin, errorNumber, errorText } from "../protocol/errors";
 import { textByte } from "../protocol/text";
 import { scratchMark, scratchRewind, scratchTake } from "../scratch";
 import { askApart, askAt, askBad, askBytes, askNumber, askOption } from "./ask";
@@ -25,7 +26,16 @@ import {
   pictureReserve,
   pictureRows,
 } from "./picture";
-import { isJson, printRoom, say, sayAddress, sayBytes, sayNumber, sayQuoted } from "./print";
+import {
+  failed,
+  isJson,
+  printRoom,
+  say,
+  sayAddress,
+  sayBytes,
+  sayNumber,
+  sayQuoted,
+} from "./print";
 import { svg } from "./svg";
 import { sayCount, sayWide } from "./wide";
 
@@ -73,9 +83,20 @@ export function mapAccepts(): bool {
   return true;
 }
 
-/** Draws the copied image. */
+function noSet(count: i32): i32 {
+  errorBegin(ERROR_PLUGIN);
+  errorText("there is no range set ");
+  errorNumber(only);
+  errorText(", the network has ");
+  errorNumber(count);
+  errorText(", counted from 0");
+  return askOption("svg") ? failed("map") : EXIT_ERROR;
+}
+
+/** Draws the copied image. EXIT_ERROR: there is no range set of --set. */
 export function map(): i32 {
   const count = censusBegin();
+  if (only >= count && settings != 0) return noSet(count);
   if (isJson) mapJson(count);
   else if (settings == 0) sayUnknown();
   else if (askOption("svg")) svg(only, askOption("whole"));

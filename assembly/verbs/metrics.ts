@@ -16,7 +16,7 @@ import { ERROR_LIMIT, errorBegin, errorText } from "../protocol/errors";
 import { textByte } from "../protocol/text";
 import { H_EVENT_NEXT, H_YIELDS, REFUSALS, refusalCount } from "../records/event";
 import { scratchTake } from "../scratch";
-import { askApart, askAt, askBytes, askOption } from "./ask";
+import { askApart, askAt, askBad, askBytes, askOption } from "./ask";
 import { allocations, Census, censusBegin, censusOf, oldest, settings } from "./census";
 import { refusalCode, refusalWord } from "./events";
 import { outputBegin, outputEnd } from "./output";
@@ -69,6 +69,9 @@ export function metricsAccepts(): bool {
   if (isJson) {
     if (!askOption("output")) return true;
     return askApart("--output", "--json", "what it writes is Prometheus' text format");
+  }
+  if (askOption("output") && askBytes == 0) {
+    return askBad("output", askAt, askBytes, "use the path of the file");
   }
   networks = scratchTake(<usize>NETWORKS_MAX * offsetof<Counted>());
   censuses = scratchTake(<usize>CENSUSES_MAX * offsetof<Census>());

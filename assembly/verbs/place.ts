@@ -32,7 +32,7 @@ import { COPY_TRIES, copyHasHeader, copyWrong, storeCopyOf } from "../store/copy
 import { openFile } from "../store/files";
 import { STORE_AGAIN } from "../store/refresh";
 import { isOfThisBoot, STORE_FUTURE, trace } from "../store/store";
-import { askAt, askBad, askBytes, askOption, NETWORK_NAME } from "./ask";
+import { askAt, askBytes, askOption } from "./ask";
 
 const DEFAULT_DIRECTORY: string = "/var/lib/cni/berth";
 const PLACES_MAX: i32 = 4096;
@@ -158,7 +158,6 @@ export function placesFind(): bool {
     return true;
   }
   if (!askOption("network")) return listPlaces();
-  if (!isName(askAt, askBytes)) return askBad("network", askAt, askBytes, NETWORK_NAME);
   placeAdd(askAt, askBytes);
   return true;
 }

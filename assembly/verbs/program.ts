@@ -29,7 +29,7 @@ import {
   answerNetwork,
   answerNetworkEnd,
 } from "./answer";
-import { askArgument, askAt, askBytes, askOption, askRead, askReserve } from "./ask";
+import { askArgument, askAt, askBytes, askHelp, askOption, askRead, askReserve } from "./ask";
 import { changesBegin, changesBroken, changesFault, changesNext } from "./changes";
 import { helpEnd } from "./help";
 import {
@@ -156,7 +156,7 @@ function verbBegin(): i32 {
   verb = verbNumber(askAt, askBytes);
   if (verb == VERB_NONE) return unknown(askAt, askBytes);
   if (!askRead(verbOptions(verb))) return usage();
-  if (askOption("help")) return help();
+  if (askHelp || askOption("help")) return help();
   printReserve(askOption("json"));
   if (!verbAccepts(verb)) return usage();
   timesRead();

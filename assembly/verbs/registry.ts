@@ -1,9 +1,20 @@
 // The operator's verbs: name, one line, options, kind, help, what it does. A new verb is one
 // number, one case in each function below, and a file of its own.
 import { EXIT_ERROR, EXIT_OK } from "../numbers";
+import { isName } from "../protocol/env";
 import { sameText } from "../protocol/text";
 import { adoptBegin, adoptCatches, adoptCaught, adoptRun } from "./adopt";
-import { askApart, askMissing, askOption, askWords, askWordsFit } from "./ask";
+import {
+  askApart,
+  askAt,
+  askBad,
+  askBytes,
+  askMissing,
+  askOption,
+  askWords,
+  askWordsFit,
+  NETWORK_NAME,
+} from "./ask";
 import { explain } from "./explain";
 import { exportAccepts, exportFiles } from "./export";
 import { faults } from "./faults";
@@ -237,6 +248,9 @@ export function verbAccepts(n: i32): bool {
   if (!askWordsFit(verbWords(n))) return false;
   if (askOption("log") && !askOption("state")) {
     return askMissing("--state FILE", "--log names the log of a copied state");
+  }
+  if (askOption("network") && !isName(askAt, askBytes)) {
+    return askBad("network", askAt, askBytes, NETWORK_NAME);
   }
   if (!isPlace(n)) return false;
   switch (n) {

@@ -186,7 +186,7 @@ function askOf(settings: Variant, step: Of<"reserve">): Ask {
 /** The answer in the words of an ADD, as it may be meant: the verb doesn't name the range set. */
 function* readings(error: string, sets: number): Generator<Answer> {
   const failed = (msg: string) => ({ ok: false, code: 999, msg, ips: [] });
-  if (/^an address lies in no range set/.test(error))
+  if (/lies in no range set|lie in one range set/.test(error))
     yield failed("failed to allocate all requested IPs:");
   for (let n = 0; n < sets; n++) {
     const range = `failed to allocate for range ${n}:`;

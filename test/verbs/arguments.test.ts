@@ -19,15 +19,18 @@ const WRONG: [string, string][] = [
   ["show podnet", '"podnet" is one word too many: this verb takes options only'],
   ["show --log x", "--state FILE is missing: --log names the log of a copied state"],
   ["history a b", '"b" is one word too many: this verb takes one word and options'],
+  ["explain ", "the word behind the verb is empty"],
+  ["release ", "the word behind the verb is empty"],
+  ["history ", "the word behind the verb is empty"],
   ["explain", "what to explain is missing: an address, or a name (namespace/name)"],
   ["explain 10.1.0.2 10.1.0.3", '"10.1.0.3" is one word too many'],
   ["release", "what to release is missing: an address, a name (namespace/name), or --container"],
   ["release a/b --container c", "--container can't stand with an address or a name: say one thing"],
   ["release a/b --ifname net1", "--container ID is missing: --ifname says which of its interfaces"],
   ["reserve", "NAME is missing: whose addresses these are to be, as namespace/name"],
-  ["reserve a/b", "--for TIME is missing: how long to keep them, as 24h or 7d"],
-  ["reserve a/b --for soon", '--for "soon": use a time of less than 100 years, as 90s, 24h or 7d'],
-  ["reserve a/b --for 101y", '--for "101y": use a time of less than 100 years'],
+  ["reserve a/b", "--for TIME is missing: how long to keep them, as 15m or 24h"],
+  ["reserve a/b --for soon", '--for "soon": use a time from 1s to 100 years, as 90s, 15m or 24h'],
+  ["reserve a/b --for 7d", '--for "7d": use a time from 1s to 100 years'],
   [
     "reserve a/b --for 1h --addresses 10.1.0.2,10.1.0.300,::1",
     '--addresses "10.1.0.300": that is no',
@@ -44,6 +47,7 @@ const WRONG: [string, string][] = [
   ["gc --program /x --dry-run", "--install-timer is missing"],
   ["export", "--host-local DIR is missing: host-local's dataDir, to which the files go"],
   ["export --host-local=", '--host-local "": use host-local\'s dataDir'],
+  ["metrics --output=", '--output "": use the path of the file'],
   ["metrics --json --output x", "--output can't stand with --json: what it writes is Prometheus'"],
   ["forecast --next many", '--next "many": use a number from 0 to 1000'],
   ["forecast --next 1001", '--next "1001": use a number from 0 to 1000'],
@@ -104,7 +108,7 @@ describe.each(berths)("$name: arguments", (binary) => {
   it("a name of a network that can be none is told with what would be right", () => {
     for (const verb of [["show"], ["gc"], ["adopt"], ["release", "a/b"]]) {
       const said = berth(binary, ...verb, "--network", "../x");
-      expect([verb, said.status]).toEqual([verb, 1]);
+      expect([verb, said.status]).toEqual([verb, 2]);
       expect(said.err).toContain('--network "../x": use a name of letters, digits and _ . -');
     }
   });

@@ -87,6 +87,23 @@ it("reserve refuses a name of which an older container lives, whatever its newes
   expect(verb("reserve", "shop/web-0", "--for", "2h").reserved).toHaveLength(2);
 });
 
+it("reserve names the address that can't be kept, and why", () => {
+  const { cni, verb } = node({});
+  cni("ADD", "a", "web-1");
+  const told = (addresses: string) => {
+    const said = verb("reserve", "shop/web-0", "--for", "1h", "--addresses", addresses);
+    return [said.status, said.error?.msg];
+  };
+  const no = "can't be reserved for shop/web-0: ";
+  expect(told("10.1.0.9,10.9.9.9")).toEqual([
+    1,
+    `${no}10.9.9.9 lies in no range set of the network`,
+  ]);
+  const two = "two of --addresses lie in one range set, which gives one";
+  expect(told("10.1.0.9,10.1.0.10")).toEqual([1, no + two]);
+  expect(told("10.1.0.2")).toEqual([1, `${no}10.1.0.2 isn't free (berth explain tells why)`]);
+});
+
 it("release lets go every record of a name, however many and long they are", () => {
   const { cni, verb } = node({});
   const count = 40;

@@ -161,5 +161,11 @@ describe.each(berths)("$name: map", (binary) => {
     expect([said.status, said.out]).toEqual([1, ""]);
     expect(said.err).toContain("--network");
     expect(map("--svg", "--network", "blue").out).toContain("blue, set 0");
+    for (const more of [[], ["--svg"], ["--json"]]) {
+      const none = map("--network", "blue", "--set", "2", ...more);
+      expect([more, none.status]).toEqual([more, 1]);
+      expect(none.out + none.err).toContain("there is no range set 2, the network has 2, counted");
+      expect(none.out).not.toContain("<svg");
+    }
   });
 });

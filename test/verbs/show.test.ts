@@ -43,6 +43,7 @@ describe.each(berths)("$name: verbs", (binary) => {
         expect(one.out).toContain(`Examples:\n  berth ${verb}`);
         expect(one.out).toContain("--json");
         expect(one.out).not.toContain("Options:\n\n");
+        expect(berth(binary, verb, "-h").out).toBe(one.out);
         for (const line of lines(one.out)) expect(line.length).toBeLessThanOrEqual(100);
       }
     });
