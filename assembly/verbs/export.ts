@@ -13,15 +13,7 @@ import {
   mirrorWritten,
 } from "../foreign/mirror";
 import * as host from "../host";
-import {
-  CURSOR_BYTES,
-  CURSORS,
-  H_COOLING,
-  H_HELD,
-  H_RESERVED,
-  INDEX_OWNER,
-  SETS_MAX,
-} from "../image/header";
+import { CURSOR_BYTES, CURSORS, H_HELD, INDEX_OWNER, SETS_MAX } from "../image/header";
 import { word } from "../image/image";
 import { EXIT_ERROR, EXIT_OK } from "../numbers";
 import { call, Span, spanSet, spanTake } from "../protocol/call";
@@ -34,6 +26,7 @@ import { trieCells } from "../records/trie";
 import { scratchTake } from "../scratch";
 import { askAt, askBad, askBytes, askMissing, askOption } from "./ask";
 import { isJson, printHere, say, sayBytes, sayNumber } from "./print";
+import { waitingCooling, waitingReserved } from "./waiting";
 
 /** Is there a directory to write to? */
 export function exportAccepts(): bool {
@@ -108,9 +101,9 @@ function tellJson(path: Span): void {
   member("conflicts");
   valueNumber(mirrorConflicts);
   member("reservations");
-  valueNumber(<i64>word(H_RESERVED));
+  valueNumber(<i64>waitingReserved());
   member("cooling");
-  valueNumber(<i64>word(H_COOLING));
+  valueNumber(<i64>waitingCooling());
 }
 
 function tell(path: Span, inPlace: bool): void {
@@ -128,10 +121,12 @@ function tell(path: Span, inPlace: bool): void {
     sayNumber(mirrorConflicts);
     say(inPlace ? " of them named somebody else before\n" : " name somebody else: left alone\n");
   }
-  if (word(H_RESERVED) + word(H_COOLING) > 0) {
-    sayNumber(<i64>word(H_RESERVED));
+  const reserved = waitingReserved();
+  const cooling = waitingCooling();
+  if (reserved + cooling > 0) {
+    sayNumber(<i64>reserved);
     say(" reservations and ");
-    sayNumber(<i64>word(H_COOLING));
+    sayNumber(<i64>cooling);
     say(" cooling addresses aren't written: host-local may give them at once\n");
   }
 }

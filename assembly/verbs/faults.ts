@@ -1,12 +1,13 @@
 // `berth check`: walks every structure of the copied image (pool/check.ts) and tells each fault.
 
-import { H_COOLING, H_HELD, H_RESERVED } from "../image/header";
+import { H_HELD } from "../image/header";
 import { imageLength, word } from "../image/image";
 import { EXIT_ERROR, EXIT_OK } from "../numbers";
 import { check, checkOffset, checkText } from "../pool/check";
 import { close, item, member, open, valueNumber, valuePlain } from "../protocol/document";
 import { isThisBoot } from "./place";
 import { isJson, printRoom, say, sayNumber } from "./print";
+import { waitingCooling, waitingReserved } from "./waiting";
 
 const KEPT: i32 = 256;
 
@@ -27,9 +28,9 @@ function faultsText(count: i32): void {
     say("sound: ");
     sayNumber(<i64>word(H_HELD));
     say(" allocations, ");
-    sayNumber(<i64>word(H_RESERVED));
+    sayNumber(<i64>waitingReserved());
     say(" reservations, ");
-    sayNumber(<i64>word(H_COOLING));
+    sayNumber(<i64>waitingCooling());
     say(" addresses cooling, ");
     sayNumber(imageLength());
     say(" bytes\n");

@@ -12,7 +12,7 @@ import { cellHasFamily, cellHi, cellLo, headAt, KIND_MORE, KIND_NAME } from "../
 import { DUE_RESERVED } from "../records/expiry";
 import { CHAIN_MAX, nameText, nextOfKind, textAt } from "../records/key";
 import { scratchMark, scratchRewind, scratchTake } from "../scratch";
-import { foundHi, foundLo, radixNextTaken } from "../sets/radix";
+import { foundLo, radixNextTaken } from "../sets/radix";
 import { askAt, askBad, askBytes, askNumber, askOption } from "./ask";
 import { Census, censusBegin, censusOf, sayUnknown, setAt, settings } from "./census";
 import { jsonMoment, NEVER, sayName } from "./holding";
@@ -23,6 +23,7 @@ import { isThisBoot } from "./place";
 import { isJson, printHere, printRoom, say, sayAddress, sayNumber, sayQuoted } from "./print";
 import { cellEnd, rowEnd, tableBegin, tablePrint } from "./table";
 import { bootTime, sayMoment, saySpan, wallOf, wallTime } from "./times";
+import { waitingCooling, waitingLast } from "./waiting";
 import { wideNumber } from "./wide";
 
 const DAY: u32 = 86400;
@@ -100,36 +101,14 @@ function paceText(i: i32, c: Census): void {
   }
 }
 
-let lastDue: u32 = 0;
-
-// How many addresses cool, and until when: counts what isn't due.
-function countCooling(): u64 {
-  let found: u64 = 0;
-  let hi: u64 = 0;
-  let lo: u64 = 0;
-  lastDue = 0;
-  // Each step finds a larger key, so it ends.
-  while (radixNextTaken(EXPIRY, hi, lo, DUE_RESERVED - 1, u64.MAX_VALUE)) {
-    const until = <u32>(foundLo >> 32);
-    if (until > bootTime()) {
-      found++;
-      lastDue = max<u32>(lastDue, until);
-    }
-    hi = foundHi;
-    lo = foundLo + 1;
-    if (lo == 0) hi++;
-  }
-  return found;
-}
-
 function coolingText(): void {
-  const cooling = countCooling();
+  const cooling = waitingCooling();
   if (cooling == 0) return;
   say("cooling: ");
   sayNumber(<i64>cooling);
   say(cooling == 1 ? " address, free in " : " addresses, the last of them free in ");
-  if (lastDue == NEVER) say("136 years");
-  else saySpan(lastDue - bootTime());
+  if (waitingLast == NEVER) say("136 years");
+  else saySpan(waitingLast - bootTime());
   say("\n");
 }
 
@@ -298,10 +277,10 @@ function forecastJson(count: i32): void {
   member("cooling");
   open(123);
   member("addresses");
-  valueNumber(<i64>countCooling());
-  if (lastDue != 0 && lastDue != NEVER) {
+  valueNumber(<i64>waitingCooling());
+  if (waitingLast != 0 && waitingLast != NEVER) {
     member("until");
-    jsonMoment(wallOf(lastDue));
+    jsonMoment(wallOf(waitingLast));
   }
   close(125);
   member("reservations");

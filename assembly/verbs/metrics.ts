@@ -7,7 +7,6 @@
 //
 // --output FILE writes a file of mode 0644 under a temporary name and renames it, so the collector
 // never reads half of it. With --json each network tells the same as JSON.
-import { H_COOLING, H_RESERVED } from "../image/header";
 import { imageLength, word } from "../image/image";
 import { EXIT_ERROR, EXIT_OK } from "../numbers";
 import { call } from "../protocol/call";
@@ -21,6 +20,7 @@ import { allocations, Census, censusBegin, censusOf, oldest, settings } from "./
 import { refusalCode, refusalWord } from "./events";
 import { outputBegin, outputEnd } from "./output";
 import { failed, isJson, printHere, printRoom, say, sayNumber } from "./print";
+import { waitingCooling, waitingReserved } from "./waiting";
 import { sayWide } from "./wide";
 
 const NETWORKS_MAX: i32 = 4096;
@@ -97,8 +97,8 @@ export function metrics(): i32 {
   n.count = count;
   censusCount += count;
   n.allocations = allocations();
-  n.reservations = word(H_RESERVED);
-  n.cooling = word(H_COOLING);
+  n.reservations = waitingReserved();
+  n.cooling = waitingCooling();
   n.bytes = <u64>imageLength();
   n.oldest = <u64>oldest;
   n.events = word(H_EVENT_NEXT);
@@ -347,8 +347,8 @@ function jsonRefusals(): void {
 function metricsJson(count: i32): i32 {
   const c = changetype<Census>(scratchTake(offsetof<Census>()));
   wideMember("allocations", 0, allocations());
-  wideMember("reservations", 0, word(H_RESERVED));
-  wideMember("cooling", 0, word(H_COOLING));
+  wideMember("reservations", 0, waitingReserved());
+  wideMember("cooling", 0, waitingCooling());
   wideMember("bytes", 0, <u64>imageLength());
   wideMember("events", 0, word(H_EVENT_NEXT));
   wideMember("yields", 0, word(H_YIELDS));

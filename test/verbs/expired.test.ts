@@ -53,6 +53,26 @@ describe.each(clockHosts)("$name: the end of a reservation", ({ name, world }) =
   const expectAnHour = (events: Told[]) =>
     expect(Math.abs(lasted(events) - HOUR)).toBeLessThanOrEqual(SLACK);
 
+  it("is counted by no verb, nor is that of a cool-down, before anybody calls", async () => {
+    await leave("web-0");
+    const cooling = { ...net({ cooldown: 60 }), name: "net" };
+    for (const command of ["ADD", "DEL"]) await w.cni(command, "anonymous", cooling);
+    const counts = async () => {
+      const { reservations, cooling: cool } = await ask("metrics");
+      const sound = await w.verb(["check", "--data-dir", w.dir]);
+      const to = ["export", "--host-local", `${w.dir}/out`];
+      const out = await w.verb([...to, "--data-dir", w.dir]);
+      const left = /(\d+) reservations and (\d+) cooling/.exec(out.text)?.slice(1) ?? ["0", "0"];
+      const told = /(\d+) reservations, (\d+) addresses cooling/.exec(sound.text)!.slice(1);
+      return [[reservations, cool], told.map(Number), left.map(Number)];
+    };
+    expect(await counts()).toEqual(Array(3).fill([1, 1]));
+    w.pass(61);
+    expect(await counts()).toEqual(Array(3).fill([1, 0]));
+    w.pass(HOUR);
+    expect(await counts()).toEqual(Array(3).fill([0, 0]));
+  });
+
   it("is told before anybody calls, by address, name and container, and in explain", async () => {
     await leave("web-0");
     await leave("web-1");
