@@ -74,6 +74,7 @@ export {
   deskTag,
   transferArea,
 } from "./library/desk";
+export { plainGive, plainTake } from "./library/plain";
 export {
   cursorHi,
   cursorLo,
@@ -101,12 +102,7 @@ export {
   bitmapTake,
   bitmapTakeNext,
 } from "./sets/bitmap";
-export {
-  crowdedGive,
-  quickGive,
-  quickSettle,
-  quickTakeNext,
-} from "./sets/bitmapquick";
+export { quickSettle } from "./sets/bitmapquick";
 export {
   foundHi,
   foundLo,

@@ -12,27 +12,32 @@ const BUSY_SLOT = -2;
 /** Up to 2^30 slots. */
 export class NarrowSlots extends Slots {
   // Fields: looking a function up in the exports takes as long as calling it.
-  readonly #take32 = this.core.slotsTake32!;
-  readonly #give32 = this.core.slotsGive32!;
+  readonly #plainTake = this.core.plainTake!;
+  readonly #plainGive = this.core.plainGive!;
 
+  // The core's usual take first: one call that calls no other. What it hasn't done is done apart.
   override take(): number {
-    const slot = this.#take32(this.cell, this.clock === undefined ? 0 : this.now());
-    return slot >= 0 ? slot : this.#again(slot);
+    const slot = this.#plainTake(this.cell);
+    return slot >= 0 ? slot : this.#takeApart();
   }
 
-  // The rare ends of take, out of the way of its fast path.
-  #again(slot: number): number {
-    if (slot !== BUSY_SLOT) this.refuse(slot);
-    const again = this.heap.patiently(
+  #takeApart(): number {
+    const slot = this.heap.patiently(
       () => this.core.slotsTake32!(this.cell, this.now()) as number,
       BUSY_SLOT,
     );
-    return again >= 0 ? again : this.refuse(again);
+    return slot >= 0 ? slot : this.refuse(slot);
   }
 
   override giveRaw(slot: number): number {
-    const status = this.#give32(this.cell, slot, this.clock === undefined ? 0 : this.now());
-    return status === BUSY ? this.giveKey(BigInt(slot)) : status;
+    return this.#plainGive(this.cell, slot) !== 0 ? 0 : this.#giveApart(slot);
+  }
+
+  #giveApart(slot: number): number {
+    return this.heap.patiently(
+      () => this.core.slotsGive32!(this.cell, slot, this.now()) as number,
+      BUSY,
+    );
   }
 
   override check(slot: unknown): void {

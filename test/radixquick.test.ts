@@ -3,7 +3,7 @@
 // sets first, then whole heaps, of which one is shared, so that every call of it goes the long way.
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { WINDOW_BASE } from "../assembly/numbers.ts";
+import { WINDOW_BASE, WINDOW_END } from "../assembly/numbers.ts";
 import { type Exports, loadCore } from "../src/wasm.ts";
 import { halves, onKey, type Step, steps, within } from "./support/keys.ts";
 import { ROOT, Rooms } from "./support/rooms.ts";
@@ -214,7 +214,9 @@ class Heap {
   parts(): Buffer[] {
     const part = (from: number, to: number) =>
       Buffer.from(this.#memory.buffer, WINDOW_BASE + from, to - from);
-    return [part(0, 512), part(1600, 4 * MIB)];
+    // The header and the map of runs; what is taken first, from the window's end down.
+    const end = WINDOW_END - WINDOW_BASE;
+    return [part(0, 512), part(1600, MIB / 2), part(end - 8 * MIB, end)];
   }
 }
 

@@ -5,7 +5,7 @@
 import { journalCount } from "../image/image";
 import { bitmapClear, bitmapFill, NONE } from "../sets/bitmap";
 import { heapReady } from "./buddy";
-import { enter, leave, shared } from "./desk";
+import { enter, leave } from "./desk";
 import { plainGive, plainGiveWide, plainTake, plainTakeWide } from "./plain";
 import { poolExclude, poolExcludeBits } from "./poolexclude";
 import {
@@ -96,7 +96,7 @@ export function slotsExclude(cell: u32, fHi: u64, fLo: u64, tHi: u64, tLo: u64):
 
 /** Takes a slot by the policy: OK (lastHi, lastLo tell it), FREE (nothing left), NO_SPACE, BUSY. */
 export function slotsTake(cell: u32, now: u32): i32 {
-  if (!shared && plainTakeWide(cell)) return OK;
+  if (plainTakeWide(cell)) return OK;
   if (!enter()) return BUSY;
   const status = poolTake(cell, now);
   leave();
@@ -105,10 +105,8 @@ export function slotsTake(cell: u32, now: u32): i32 {
 
 /** The same for bitmaps: the slot, or -1 exhausted, -2 busy, -3 no space (as u32). */
 export function slotsTake32(cell: u32, now: u32): u32 {
-  if (!shared) {
-    const quick = plainTake(cell);
-    if (quick != NONE) return quick;
-  }
+  const quick = plainTake(cell);
+  if (quick != NONE) return quick;
   if (!enter()) return BUSY_32;
   const status = poolTake(cell, now);
   const slot = <u32>slotLo;
@@ -118,7 +116,7 @@ export function slotsTake32(cell: u32, now: u32): u32 {
 
 /** The same for up to 2^53 slots: the slot, or -1 exhausted, -2 busy, -3 no space. */
 export function slotsTakeF(cell: u32, now: u32): f64 {
-  if (!shared && plainTakeWide(cell)) return <f64>slotLo;
+  if (plainTakeWide(cell)) return <f64>slotLo;
   if (!enter()) return -2;
   const status = poolTake(cell, now);
   const slot = <f64>slotLo;
@@ -141,7 +139,7 @@ export function slotsTakeAtF(cell: u32, slot: f64, now: u32): i32 {
 
 /** Gives a held slot back. */
 export function slotsGive(cell: u32, hi: u64, lo: u64, now: u32): i32 {
-  if (!shared && plainGiveWide(cell, hi, lo)) return OK;
+  if (plainGiveWide(cell, hi, lo)) return OK;
   if (!enter()) return BUSY;
   const status = poolGive(cell, hi, lo, now);
   leave();
@@ -150,7 +148,7 @@ export function slotsGive(cell: u32, hi: u64, lo: u64, now: u32): i32 {
 
 /** The same for bitmaps. */
 export function slotsGive32(cell: u32, slot: u32, now: u32): i32 {
-  if (!shared && plainGive(cell, slot)) return OK;
+  if (plainGive(cell, slot)) return OK;
   if (!enter()) return BUSY;
   const status = poolGive(cell, 0, <u64>slot, now);
   leave();
@@ -220,15 +218,14 @@ export function manyStatus(): i32 {
  * there is no space, or the lock was held.
  */
 export function slotsTakeMany(cell: u32, now: u32, at: usize, n: u32, width: u32): u32 {
-  const plain = !shared && isBitmap(cell);
-  const wide = !shared && !isBitmap(cell);
+  const narrow = isBitmap(cell);
   for (let done: u32 = 0; done < n; ) {
     many = BUSY;
     if (!enter()) return done;
     const part = min<u32>(n, done + BATCH);
     while (done < part && journalCount() < NOTED) {
-      const quick = plain ? plainTake(cell) : NONE;
-      many = quick != NONE || (wide && plainTakeWide(cell)) ? OK : poolTake(cell, now);
+      const quick = narrow ? plainTake(cell) : NONE;
+      many = quick != NONE || (!narrow && plainTakeWide(cell)) ? OK : poolTake(cell, now);
       if (many != OK) {
         leave();
         return done;
@@ -242,8 +239,7 @@ export function slotsTakeMany(cell: u32, now: u32, at: usize, n: u32, width: u32
 
 /** Gives `n` slots back. How many it gave: it stops at one that wasn't held. */
 export function slotsGiveMany(cell: u32, now: u32, at: usize, n: u32, width: u32): u32 {
-  const plain = !shared && isBitmap(cell);
-  const wide = !shared && !isBitmap(cell);
+  const narrow = isBitmap(cell);
   for (let done: u32 = 0; done < n; ) {
     many = BUSY;
     if (!enter()) return done;
@@ -251,8 +247,8 @@ export function slotsGiveMany(cell: u32, now: u32, at: usize, n: u32, width: u32
     while (done < part && journalCount() < NOTED) {
       const slot = get(at, done, width);
       const quick =
-        (plain && slot >> 32 == 0 && plainGive(cell, <u32>slot)) ||
-        (wide && plainGiveWide(cell, 0, slot));
+        (narrow && slot >> 32 == 0 && plainGive(cell, <u32>slot)) ||
+        (!narrow && plainGiveWide(cell, 0, slot));
       many = quick ? OK : poolGive(cell, 0, slot, now);
       if (many != OK) {
         leave();

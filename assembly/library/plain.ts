@@ -3,9 +3,19 @@
 // slow. Whatever isn't simple is answered with "ask poolTake", "ask poolGive" (slots.ts).
 import { WINDOW_BASE } from "../numbers";
 import { NONE } from "../sets/bitmap";
-import { CROWDED_SLOTS, crowdedGive, quickGive, quickTakeNext } from "../sets/bitmapquick";
-import { quickLeafGive, quickLeafTake } from "../sets/radixquick";
 import {
+  AHEAD_SPAN,
+  crowdedAhead,
+  crowdedGive,
+  crowdedTake,
+  crowdedTakeNear,
+  isCrowded,
+} from "../sets/bitmapcrowded";
+import { quickGive, quickTakeNext } from "../sets/bitmapquick";
+import { quickLeafGive, quickLeafTake } from "../sets/radixquick";
+import { shared } from "./desk";
+import {
+  AHEAD,
   CURSOR,
   HELD,
   PLAIN_GIVE,
@@ -20,48 +30,67 @@ import {
 // Where the heap lies: always at the window's begin.
 const BASE: usize = <usize>WINDOW_BASE;
 
-// From 15/16 on many leaf words are full: then giving without branches is quicker.
-function isCrowded(slots: u32, held: u64): bool {
-  return slots >= CROWDED_SLOTS && <u32>held > slots - (slots >> 4);
-}
-
-/**
- * poolTake where it is simple: a plain bitmap. The slot, or NONE: ask poolTake. Not for shared
- * heaps: nothing is noted.
- */
+/** poolTake where it is simple: a plain bitmap. The slot, or NONE: ask poolTake. */
 export function plainTake(cell: u32): u32 {
   const c = BASE + cell;
-  if ((load<u64>(c) & PLAIN_TAKE) == 0) return NONE;
+  if (shared || (load<u64>(c) & PLAIN_TAKE) == 0) return NONE;
   const from = load<u32>(c, CURSOR + 8);
   const at = BASE + load<u32>(c, SET);
   const slots = load<u32>(c, SLOTS);
   const held = load<u64>(c, HELD);
+  if (isCrowded(slots, held)) {
+    const near = load<u64>(c, AHEAD) == 0 ? crowdedTakeNear(at, slots, from) : NONE;
+    const slot = near != NONE ? near : takeAhead(c, at, slots, from);
+    if (slot != NONE) return taken(c, slot, held);
+  }
   const slot = quickTakeNext(at, slots, from);
-  if (slot == NONE) return NONE;
+  return slot == NONE ? NONE : taken(c, slot, held);
+}
+
+// Counts the slot and puts the cursor behind it.
+function taken(c: usize, slot: u32, held: u64): u32 {
   store<u32>(c, slot + 1, CURSOR + 8);
   store<u64>(c, held + 1, HELD);
   return slot;
 }
 
-/** poolGive where it is simple; false: ask poolGive. Not for shared heaps. */
+// Takes the first of those found ahead, or of the next four. NONE: there are none under this word
+// of level 2, or another call has taken it; nothing is ahead now.
+function takeAhead(c: usize, at: usize, slots: u32, from: u32): u32 {
+  const ahead = load<u64>(c, AHEAD) || crowdedAhead(at, slots, from);
+  const slot = from + (<u32>ahead & 0xffff) - 1;
+  const isTaken = ahead != 0 && crowdedTake(at, slots, slot);
+  store<u64>(c, isTaken ? ahead >> 16 : 0, AHEAD);
+  return isTaken ? slot : NONE;
+}
+
+/** poolGive where it is simple; false: ask poolGive. */
 export function plainGive(cell: u32, slot: u32): bool {
   const c = BASE + cell;
-  if ((load<u64>(c) & PLAIN_GIVE) == 0) return false;
+  if (shared || (load<u64>(c) & PLAIN_GIVE) == 0) return false;
   const at = BASE + load<u32>(c, SET);
   const slots = load<u32>(c, SLOTS);
   const held = load<u64>(c, HELD);
-  const given = isCrowded(slots, held) ? crowdedGive(at, slots, slot) : quickGive(at, slots, slot);
+  let given = false;
+  if (isCrowded(slots, held)) {
+    given = crowdedGive(at, slots, slot);
+    // Free again before or among those found ahead; or it's emptier, and takes go by the cursor.
+    const isAhead = slot - load<u32>(c, CURSOR + 8) < AHEAD_SPAN;
+    if (isAhead || !isCrowded(slots, held - 1)) store<u64>(c, 0, AHEAD);
+  } else {
+    given = quickGive(at, slots, slot);
+  }
   if (given) store<u64>(c, held - 1, HELD);
   return given;
 }
 
 /**
  * poolTake where it is simple: a plain radix pool whose cursor lies in a leaf with a free slot.
- * True: slotHi, slotLo; false: ask poolTake. Not for shared heaps.
+ * True: slotHi, slotLo; false: ask poolTake.
  */
 export function plainTakeWide(cell: u32): bool {
   const c = BASE + cell;
-  if ((load<u64>(c) & WIDE_TAKE) == 0) return false;
+  if (shared || (load<u64>(c) & WIDE_TAKE) == 0) return false;
   const hi = load<u64>(c, CURSOR);
   const from = load<u64>(c, CURSOR + 8);
   const key = quickLeafTake(BASE, cell + SET, hi, from);
@@ -74,10 +103,10 @@ export function plainTakeWide(cell: u32): bool {
   return true;
 }
 
-/** poolGive where it is simple; false: ask poolGive. Not for shared heaps. */
+/** The same for radix pools. */
 export function plainGiveWide(cell: u32, hi: u64, lo: u64): bool {
   const c = BASE + cell;
-  if ((load<u64>(c) & WIDE_GIVE) == 0) return false;
+  if (shared || (load<u64>(c) & WIDE_GIVE) == 0) return false;
   if (!quickLeafGive(BASE, cell + SET, hi, lo)) return false;
   store<u64>(c, load<u64>(c, HELD) - 1, HELD);
   return true;

@@ -2,7 +2,8 @@
 // offsets, loads and stores instead of word and putWord, levels by shifts instead of divisions.
 //
 // Why twice: through the journal's functions a take and a give at 99.99 % full cost about twice as
-// much (npm run bench). test/library/heap.test.ts holds both to the same words.
+// much (npm run bench). test/library/heap.test.ts holds both to the same words. bitmapcrowded.ts
+// has what is quicker where nearly all is taken.
 import { NONE } from "./bitmap";
 
 const FULL: u64 = 0xffffffffffffffff;
@@ -89,63 +90,6 @@ export function quickGive(at: usize, slots: u32, slot: u32): bool {
   store<u64>(p, now);
   if (old == FULL) tell(at, slots, slot, false);
   return true;
-}
-
-/** Slots from which on a bitmap has the three levels that crowdedGive looks at. */
-export const CROWDED_SLOTS: u32 = 262144;
-
-// Where the words of levels 1 and 2 lie.
-function level1(at: usize, slots: u32): usize {
-  return at + ((<usize>(slots >> 6)) << 3);
-}
-
-function level2(at: usize, slots: u32): usize {
-  return level1(at, slots) + ((<usize>(slots >> 12)) << 3);
-}
-
-/**
- * quickGive for a crowded bitmap of CROWDED_SLOTS and more. There, whether a leaf was full is a
- * coin's toss, and a branch that is foretold wrongly costs as much as ten steps: so levels 1 and 2
- * are written whether they change or not. (The same for takes was no quicker: they wait for
- * memory.)
- */
-export function crowdedGive(at: usize, slots: u32, slot: u32): bool {
-  if (slot >= slots) return false;
-  const p = at + ((<usize>(slot >> 6)) << 3);
-  const old = load<u64>(p);
-  const now = old & ~((<u64>1) << (slot & 63));
-  if (now == old) return false;
-  store<u64>(p, now);
-  freed(at, slots, slot);
-  return true;
-}
-
-// The leaf of `slot` isn't full: told to levels 1 and 2, and above where that was.
-function freed(at: usize, slots: u32, slot: u32): void {
-  const leaf = slot >> 6;
-  const p = level1(at, slots) + ((<usize>(leaf >> 6)) << 3);
-  store<u64>(p, load<u64>(p) & ~((<u64>1) << (leaf & 63)));
-  const word1 = leaf >> 6;
-  const q = level2(at, slots) + ((<usize>(word1 >> 6)) << 3);
-  const old = load<u64>(q);
-  store<u64>(q, old & ~((<u64>1) << (word1 & 63)));
-  if (old == FULL) tellAbove(at, slots, word1 >> 6);
-}
-
-// Word `index` of level 2 isn't full any more.
-function tellAbove(at: usize, slots: u32, index: u32): void {
-  let level = level2(at, slots);
-  let words = slots >> 18;
-  let child = index;
-  while (words > 1) {
-    level += (<usize>words) << 3;
-    const p = level + ((<usize>(child >> 6)) << 3);
-    const old = load<u64>(p);
-    store<u64>(p, old & ~((<u64>1) << (child & 63)));
-    if (old != FULL) return;
-    child >>= 6;
-    words = above(words);
-  }
 }
 
 // Counts the bits of whole groups of 64 leaf words and writes the level above: a quarter of a large

@@ -5,8 +5,8 @@ import { describe, expect, it } from "vitest";
 import { WINDOW_BASE } from "../../assembly/numbers.ts";
 import { heapBytes } from "../../src/heap.ts";
 import { createPool, Pool } from "../../src/index.ts";
+import { type Exports, type Loaded, loadCore } from "../../src/wasm.ts";
 import { outcome } from "../support/poolmodel.ts";
-import { FIRST, Rooms } from "../support/rooms.ts";
 import { randomFrom } from "../support/world.ts";
 
 const MIB = 1 << 20;
@@ -150,61 +150,115 @@ function outcomeKeeps(pools: Pool[], prefix: string): boolean {
   return made instanceof Pool;
 }
 
-/** One bitmap, by the functions without journal, and a second one by those of bitmap.ts. */
+function heapOf(core: Loaded<Exports>): Loaded<Exports> {
+  core.exports.deskSit!(0);
+  core.exports.heapFormat!();
+  return core;
+}
+
+/**
+ * One bitmap, a pool's, by the functions without journal, and a second one by those of bitmap.ts.
+ */
 class Bitmaps {
-  static readonly rooms = Rooms.core();
+  static readonly core = heapOf(loadCore());
   readonly slots: number;
+  readonly #cell: number;
+  readonly #first: number;
   readonly #second: number;
   readonly #bytes: number;
+  /** Where policy `next` goes on. */
+  #cursor = 0;
 
   constructor(slots: number) {
     this.slots = slots;
-    const { exports, memory } = Bitmaps.rooms;
+    const { exports, memory } = Bitmaps.core;
     this.#bytes = exports.bitmapBytes!(slots);
-    this.#second = (FIRST + this.#bytes + 4095) & ~4095;
-    const end = this.#second + this.#bytes;
-    new Uint8Array(memory.buffer, WINDOW_BASE, end).fill(0);
-    exports.imageAttach!(WINDOW_BASE, end);
+    this.#cell = exports.slotsMake!(Math.log2(slots), 0, 0, 1n);
+    this.#second = exports.runTake!(this.#bytes);
+    this.#first = new DataView(memory.buffer).getUint32(WINDOW_BASE + this.#cell + 8, true);
   }
 
-  /** Calls `quick` and `slow` alike: both answers. */
-  both(quick: string, slow: string, ...values: number[]): [number, number] {
-    const { exports } = Bitmaps.rooms;
-    const first = /^(quick|crowded)/.test(quick) ? WINDOW_BASE + FIRST : FIRST;
-    return [
-      exports[quick]!(first, this.slots, ...values) >>> 0,
-      exports[slow]!(this.#second, this.slots, ...values) >>> 0,
-    ];
+  /** An export of bitmap.ts on the second. */
+  #slow(name: string, ...values: number[]): number {
+    return Bitmaps.core.exports[name]!(this.#second, this.slots, ...values) >>> 0;
   }
 
-  take(from: number): number {
-    const [quick, slow] = this.both("quickTakeNext", "bitmapTakeNext", from);
+  /** The same on both. */
+  both(name: string): [number, number] {
+    const { exports } = Bitmaps.core;
+    return [exports[name]!(this.#first, this.slots) >>> 0, this.#slow(name)];
+  }
+
+  /** Takes or gives back from..to: how many, of both. */
+  fill(from: number, to: number, take: boolean): [number, number] {
+    const { exports } = Bitmaps.core;
+    const count = exports.slotsFill!(this.#cell, 0n, BigInt(from), BigInt(to), take, 0);
+    return [Number(count), this.#slow(take ? "bitmapFill" : "bitmapClear", from, to)];
+  }
+
+  /** Takes the next free slot at or after `from`, or after the last one. */
+  take(from = this.#cursor): number {
+    const { exports } = Bitmaps.core;
+    if (from !== this.#cursor) exports.cursorSet!(this.#cell, 0n, BigInt(from));
+    const quick = exports.plainTake!(this.#cell) >>> 0;
+    const slow = this.#slow("bitmapTakeNext", from);
     if (quick !== slow) throw new Error(`take ${from} of ${this.slots}: ${quick}, not ${slow}`);
+    this.#cursor = quick === NONE ? from : quick + 1;
+    return quick;
+  }
+
+  /** Takes this slot. */
+  takeAt(slot: number): number {
+    const quick = Bitmaps.core.exports.slotsTakeAt!(this.#cell, 0n, BigInt(slot), 0) === 0 ? 1 : 0;
+    const slow = this.#slow("bitmapTake", slot);
+    if (quick !== slow) throw new Error(`takeAt ${slot} of ${this.slots}: ${quick}, not ${slow}`);
     return quick;
   }
 
   give(slot: number): number {
-    // The variant without branches serves bitmaps with three levels, at any fill.
-    const name = this.slots >= 262_144 && slot % 3 > 0 ? "crowdedGive" : "quickGive";
-    const [quick, slow] = this.both(name, "bitmapGive", slot);
+    const quick = Bitmaps.core.exports.plainGive!(this.#cell, slot);
+    const slow = this.#slow("bitmapGive", slot);
     if (quick !== slow) throw new Error(`give ${slot} of ${this.slots}: ${quick}, not ${slow}`);
     return quick;
   }
 
+  get cursor(): number {
+    return this.#cursor;
+  }
+
+  /** Slots that are held, as the pool counts them. */
+  get held(): number {
+    return Bitmaps.core.exports.slotsHeldF!(this.#cell);
+  }
+
   /** Every word of both is the same, and right. */
   check(): void {
-    const { buffer } = Bitmaps.rooms.memory;
+    const { buffer } = Bitmaps.core.memory;
     const part = (at: number) => Buffer.from(buffer, WINDOW_BASE + at, this.#bytes);
-    expect(Buffer.compare(part(FIRST), part(this.#second))).toBe(0);
-    expect(this.both("bitmapCheck", "bitmapCheck")).toEqual([0, 0]);
+    expect(Buffer.compare(part(this.#first), part(this.#second))).toBe(0);
+    expect(this.both("bitmapCheck")).toEqual([0, 0]);
   }
 
   /** Clears (or fills) the upper levels of the first, and lets quickSettle make them. */
   settle(byte: number): number {
-    const { exports, memory } = Bitmaps.rooms;
+    const { exports, memory } = Bitmaps.core;
     const leaves = Math.max(8, this.slots / 8);
-    new Uint8Array(memory.buffer, WINDOW_BASE + FIRST + leaves, this.#bytes - leaves).fill(byte);
-    return exports.quickSettle!(WINDOW_BASE + FIRST, this.slots) >>> 0;
+    const at = WINDOW_BASE + this.#first;
+    new Uint8Array(memory.buffer, at + leaves, this.#bytes - leaves).fill(byte);
+    return exports.quickSettle!(at, this.slots) >>> 0;
+  }
+
+  /** Gives all of it back to the heap, of which the next bitmaps get zeroes. */
+  close(): void {
+    const { exports } = Bitmaps.core;
+    exports.runFree!(this.#second, this.#bytes);
+    expect(exports.slotsClose!(this.#cell)).toBe(0);
+  }
+
+  /** Sets a bit where there is no slot. */
+  spoil(): void {
+    const at = WINDOW_BASE + this.#first;
+    new DataView(Bitmaps.core.memory.buffer).setBigUint64(at, 1n << BigInt(this.slots), true);
   }
 }
 
@@ -222,10 +276,7 @@ describe("the bitmap without a journal", { timeout: 90_000 }, () => {
       const step = fc.tuple(fc.constantFrom("take", "give"), at, fc.nat(130));
       for (const fill of new Set(fills(slots))) {
         const maps = new Bitmaps(slots);
-        if (fill > 0) {
-          const [a, b] = maps.both("bitmapFill", "bitmapFill", 0, fill - 1);
-          expect([a, b]).toEqual([fill, fill]);
-        }
+        if (fill > 0) expect(maps.fill(0, fill - 1, true)).toEqual([fill, fill]);
         let held = fill;
         const law = fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
           for (const [what, from, run] of steps)
@@ -237,24 +288,92 @@ describe("the bitmap without a journal", { timeout: 90_000 }, () => {
         // Full, then empty at the front: the way up and down through all levels.
         for (let i = 0; i < 70 && maps.take(i) !== NONE; i++) held++;
         maps.check();
-        expect(maps.both("bitmapCount", "bitmapCount")).toEqual([held, held]);
+        expect([...maps.both("bitmapCount"), maps.held]).toEqual([held, held, held]);
         for (const byte of [0, 0xff]) expect(maps.settle(byte)).toBe(held);
         maps.check();
         const [from, to] = [slots >> 2, slots - 1 - (slots >> 3)];
         if (from <= to) {
-          const [given, same] = maps.both("bitmapClear", "bitmapClear", from, to);
+          const [given, same] = maps.fill(from, to, false);
           expect(given).toBe(same);
           held -= given;
-          expect(maps.settle(0)).toBe(held);
+          expect([maps.settle(0), maps.held]).toEqual([held, held]);
         }
         maps.check();
+        maps.close();
       }
     });
+
+  // What takes remember is a bitmap's of three levels and more that is over 15/16 full.
+  for (const bits of [18, 20, 24])
+    it(`[model] 2^${bits} slots, crowded: policy next gives what is first, whatever came between`, () => {
+      const slots = 2 ** bits;
+      // Free slots by the handful, alone under a word of each level, or just so many.
+      const gaps = [1, 2, 61, 64, 100, 1000, 4096, 9973, 65_535, 65_536, 262_144];
+      const near = fc.integer({ min: -3, max: 300 });
+      const far = fc.constantFrom(4095, 4096, 65_536, 262_139, 262_140, 262_144, slots >> 1);
+      const by = fc.oneof(near, near, far);
+      const step = fc.tuple(
+        fc.constantFrom("take", "take", "take", "give", "give", "takeAt", "cursor", "last", "row"),
+        by,
+        fc.integer({ min: 1, max: 9 }),
+      );
+      const law = (gap: number, shift: number, steps: [string, number, number][]) => {
+        const maps = new Bitmaps(slots);
+        maps.fill(0, slots - 1, true);
+        const most = Math.min(2000, Math.floor(slots / gap));
+        for (let i = 0; i < most; i++) maps.give((shift + i * gap) % slots);
+        let last = 0;
+        for (const [what, to, count] of steps) {
+          const at = (((maps.cursor + to) % slots) + slots) % slots;
+          for (let i = 0; i < count; i++) {
+            if (what === "take") last = maps.take();
+            else if (what === "give") maps.give((at + i * 7) % slots);
+            else if (what === "takeAt") maps.takeAt((at + i) % slots);
+            else if (what === "last" && last !== NONE) maps.give(last);
+          }
+          if (what === "cursor") last = maps.take(at);
+          // Words at once; a sixteenth of all and more makes the bitmap an emptier one.
+          const end = Math.min(slots - 1, at + (count > 7 ? slots >> 3 : count * 30));
+          if (what === "row") maps.fill(at, end, count % 2 === 0);
+        }
+        maps.check();
+        expect(maps.held).toBe(maps.both("bitmapCount")[0]);
+        maps.close();
+      };
+      const numRuns = bits === 24 ? 25 : 150;
+      const sequence = fc.array(step, { maxLength: 60, size: "max" });
+      fc.assert(fc.property(fc.constantFrom(...gaps), fc.nat(70_000), sequence, law), { numRuns });
+    });
+
+  it("what takes found ahead is forgotten when the cursor moves or a crowded bitmap empties", () => {
+    const slots = 2 ** 18;
+    const crowded = (free: number[]) => {
+      const maps = new Bitmaps(slots);
+      maps.fill(0, slots - 1, true);
+      for (const slot of free) maps.give(slot);
+      return maps;
+    };
+    // Far apart: each under another word of level 1. From 105,001 on the first is 110,000, though
+    // 115,000 lies as far from there as that lay from the cursor before.
+    const moved = crowded([100_000, 110_000, 115_000, 130_000, 150_000]);
+    expect([moved.take(90_000), moved.take(105_001), moved.take()]).toEqual([
+      100_000, 110_000, 115_000,
+    ]);
+    moved.close();
+    const emptied = crowded([100_000, 110_000, 115_000, 120_000, 150_000]);
+    expect(emptied.take(90_000)).toBe(100_000);
+    for (let slot = 0; slot < slots >> 4; slot++) emptied.give(slot);
+    expect(emptied.take()).toBe(110_000);
+    for (let slot = 0; slot < slots >> 4; slot++) emptied.takeAt(slot);
+    expect([emptied.take(), emptied.take(), emptied.take()]).toEqual([115_000, 120_000, 150_000]);
+    emptied.check();
+    emptied.close();
+  });
 
   it("[every] a lone free slot is found from everywhere, up to 2^13; a settle refuses bits behind", () => {
     for (const slots of [1, 2, 32, 64, 128, 4096, 8192]) {
       const maps = new Bitmaps(slots);
-      maps.both("bitmapFill", "bitmapFill", 0, slots - 1);
+      maps.fill(0, slots - 1, true);
       for (let slot = 0; slot < slots; slot += slots > 4096 ? 61 : 1) {
         expect(maps.give(slot)).toBe(1);
         expect([maps.give(slot), maps.give(slots), maps.give(NONE)]).toEqual([0, 0, 0]);
@@ -267,10 +386,10 @@ describe("the bitmap without a journal", { timeout: 90_000 }, () => {
       }
       maps.check();
       if (slots < 64) {
-        const p = WINDOW_BASE + FIRST;
-        new DataView(Bitmaps.rooms.memory.buffer).setBigUint64(p, 1n << BigInt(slots), true);
+        maps.spoil();
         expect(maps.settle(0)).toBe(NONE);
       }
+      maps.close();
     }
   });
 });
