@@ -99,6 +99,8 @@ let opening: bool = false;
 let skipped: u32 = 0;
 let freed: u32 = 0;
 let aside: i32 = 0;
+// The state that was opened is damaged.
+let isDamaged: bool = false;
 let names: usize = 0;
 let namesUsed: i32 = 0;
 
@@ -188,6 +190,7 @@ export function adoptBegin(): i32 {
   skipped = 0;
   freed = 0;
   aside = 0;
+  isDamaged = false;
   takeBegin();
   if (!readPlaces()) return failed("adopt");
   let status = host.enter(source.at, source.bytes, 0);
@@ -212,12 +215,14 @@ export function adoptRun(lock: i32): i32 {
 
 /** Can a trap be answered by setting the state aside? */
 export function adoptCatches(): bool {
-  return opening && fromCache && !dry;
+  return opening && fromCache;
 }
 
 /** The state that was opened is damaged: it is set aside, and a new one built from the cache. */
 export function adoptCaught(): i32 {
   opening = false;
+  isDamaged = true;
+  if (dry) return adoptWith(STORE_NONE);
   aside = setAside();
   if (aside == ASIDE_FULL) {
     errorBegin(ERROR_LIMIT);
@@ -395,6 +400,10 @@ function tellJson(): void {
   member("dryRun");
   say(dry ? "true" : "false");
   if (aside > 0) tellNumber("setAside", aside);
+  if (isDamaged && dry) {
+    member("wouldSetAside");
+    say("true");
+  }
   close(125);
   close(93);
   close(125);
@@ -418,6 +427,7 @@ function tell(): void {
     sayNumber(aside);
     say("\n");
   }
+  if (isDamaged && dry) say("the state is damaged: it would be set aside\n");
   say("network ");
   sayBytes(call.network.at, call.network.bytes);
   say(dry ? ": would take over " : ": took over ");

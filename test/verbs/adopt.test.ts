@@ -145,6 +145,11 @@ describe.each(berths)("$name: verbs beside host-local", (binary) => {
       const from = ["--from-cache", "--from", cache, "--data-dir", n.ipam.dataDir];
       truncateSync(path.join(homeOf(n), "berth.state"), 5000);
       expect((await p.add(n, "x")).error.code).toBe(102);
+      const files = readdirSync(homeOf(n));
+      const dry = { addresses: 3, skipped: 2, wouldSetAside: true, dryRun: true };
+      expect(answer("adopt", ...from, "--dry-run")).toMatchObject(dry);
+      expect(verb("adopt", ...from, "--dry-run").out).toMatch(/^the state is damaged: it would be/);
+      expect(readdirSync(homeOf(n))).toEqual(files);
       expect(answer("adopt", ...from)).toMatchObject({ addresses: 3, skipped: 2, setAside: 1 });
       expect(readdirSync(homeOf(n))).toEqual(
         expect.arrayContaining(["berth.state.damaged.1", "berth.log.damaged.1", "berth.state"]),
