@@ -21,7 +21,13 @@ import { IpamError } from "./errors.ts";
 import { FREE } from "./heap.ts";
 import { Hold } from "./hold.ts";
 import { type HoldOptions, Holds, ttlOf } from "./holds.ts";
-import { checkOptions, excludedOf, type PoolOptions } from "./pooloptions.ts";
+import {
+  checkOptions,
+  excludedOf,
+  type PoolOptions,
+  type SnapshotOptions,
+  snapshotOptions,
+} from "./pooloptions.ts";
 import { attachHeap, type HeapToken, shareHeap } from "./share.ts";
 import { type ExistingCell, type SlotArray, type Slots, TICK } from "./slots.ts";
 import { makeSlots } from "./slotwidths.ts";
@@ -357,10 +363,11 @@ export class Pool<S extends number | bigint = number> implements Disposable {
    */
   static fromBytes<S extends number | bigint = number>(
     bytes: Uint8Array,
-    options: Pick<PoolOptions, "clock" | "seed"> = {},
+    options: SnapshotOptions = {},
   ): Pool<S> {
+    const own = snapshotOptions(options);
     return readPool(bytes, (range, saved, load) => {
-      const pool = new Pool<S>(range, { ...saved, ...options });
+      const pool = new Pool<S>(range, { ...saved, ...own });
       try {
         load(pool.#slots, pool.#clock());
       } catch (error) {

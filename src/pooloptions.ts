@@ -27,6 +27,16 @@ export interface PoolOptions {
   clock?: () => number;
 }
 
+/** What isn't in a snapshot. */
+export type SnapshotOptions = Pick<PoolOptions, "clock" | "seed">;
+
+/** Options of fromBytes: nothing else is taken, for the rest is in the bytes. Throws "invalid". */
+export function snapshotOptions(options: SnapshotOptions): SnapshotOptions {
+  needObject(options, "options");
+  const { clock, seed } = options;
+  return { ...(clock === undefined ? {} : { clock }), ...(seed === undefined ? {} : { seed }) };
+}
+
 /** Throws "invalid" for options that aren't as PoolOptions says. */
 export function checkOptions(options: PoolOptions): void {
   needObject(options, "options");

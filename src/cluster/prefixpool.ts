@@ -404,9 +404,8 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
     bytes: Uint8Array,
     options: Pick<PrefixPoolOptions, "clock" | "seed"> = {},
   ): PrefixPool<S> {
-    const saved = readPrefixPool(bytes);
-    const { clock, seed } = options;
-    const pool = new PrefixPool<S>(saved.prefixes, { ...saved.options, clock, seed });
+    const saved = readPrefixPool(bytes, options);
+    const pool = new PrefixPool<S>(saved.prefixes, saved.options);
     try {
       saved.load(pool.#prefixes.all());
       for (const [owner, prefixes] of saved.owners)

@@ -4,6 +4,7 @@
 //   set    the sets of the cluster prefixes one after the other, each a multiple of 8 bytes
 import { IpamError } from "../errors.ts";
 import { heap } from "../heap.ts";
+import { type SnapshotOptions, snapshotOptions } from "../pooloptions.ts";
 import { frame, unframe } from "../snapshot.ts";
 import type { Owners } from "./owners.ts";
 import type { PrefixPoolOptions } from "./prefixoptions.ts";
@@ -61,13 +62,14 @@ export function writePrefixPool(
 }
 
 /** Reads what writePrefixPool made. Throws "damaged", "newer", "invalid" (no bytes). */
-export function readPrefixPool(bytes: Uint8Array): SavedPool {
+export function readPrefixPool(bytes: Uint8Array, more: SnapshotOptions): SavedPool {
+  const own = snapshotOptions(more);
   const { head, set } = unframe(heap(), MAGIC, bytes);
   const { options, ranges, owners } = head as Head;
   if (ranges.reduce((sum, each) => sum + each.bytes, 0) !== set.length)
     throw new IpamError("damaged", "the snapshot's sets aren't as long as its head says", bytes);
   return {
-    options,
+    options: { ...options, ...own },
     prefixes: ranges.map(({ prefix }) => prefix),
     owners,
     load(into) {

@@ -14,6 +14,7 @@ import { IpamError, shown } from "../errors.ts";
 import { Hold } from "../hold.ts";
 import { type HoldOptions, Holds, ttlOf } from "../holds.ts";
 import { checkOptions, type Explanation, type PoolOptions, seconds } from "../pool.ts";
+import { snapshotOptions } from "../pooloptions.ts";
 import type { IpFamily, SavedRange, ServiceRangeStats, Usable } from "./servicerange.ts";
 import { ServiceRanges } from "./serviceranges.ts";
 import { readServices, writeServices } from "./servicesnapshot.ts";
@@ -321,8 +322,9 @@ export class ServicePool implements Disposable {
     bytes: Uint8Array,
     options: Pick<ServicePoolOptions, "clock" | "seed"> = {},
   ): ServicePool {
-    const { ranges, options: own, services, saved } = readServices(bytes);
-    const pool = new ServicePool(ranges, { ...own, ...options }, saved);
+    const own = snapshotOptions(options);
+    const { ranges, options: kept, services, saved } = readServices(bytes);
+    const pool = new ServicePool(ranges, { ...kept, ...own }, saved);
     for (const [name, record] of services) pool.#restore(name, record);
     return pool;
   }

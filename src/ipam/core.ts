@@ -162,6 +162,9 @@ export class Core {
       }
       if (i === text.length) return i;
     }
+    // Two texts with half a pair would be one owner, or one name.
+    if (/\p{Surrogate}/u.test(text))
+      throw new IpamError("invalid", `${what} has half of a surrogate pair in it`, text);
     const encoded = encoder.encode(text);
     if (encoded.length > cap)
       throw new IpamError("invalid", `${what} has ${encoded.length} bytes: at most ${cap}`, text);

@@ -7,15 +7,17 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
   createPool,
+  createPrefixPool,
   createServicePool,
   type HistoryEvent,
   type Ipam,
   IpamError,
   openIpam,
-  type Pool,
+  Pool,
+  PrefixPool,
   readIpam,
   replayHistory,
-  type ServicePool,
+  ServicePool,
   shareIpam,
 } from "../../src/index.ts";
 
@@ -26,6 +28,7 @@ const dir = mkdtempSync(join(tmpdir(), "berth-types-"));
 let ipam: Ipam;
 let pool: Pool;
 let services: ServicePool;
+const prefixes = createPrefixPool("10.0.0.0/16");
 
 beforeAll(() => {
   ipam = openIpam(dir, { sync: "never" });
@@ -57,6 +60,11 @@ const calls: [string, (value: Wrong) => unknown, Wrong[]][] = [
     (v) => pool.hold(undefined, { ttl: v }),
     [null, "30", 7n, Symbol("x"), BARE],
   ],
+  ["Pool.fromBytes(_, options)", (v) => Pool.fromBytes(pool.toBytes(), v), FLAT],
+  ["PrefixPool.fromBytes", (v) => PrefixPool.fromBytes(prefixes.toBytes(), v), FLAT],
+  ["ServicePool.fromBytes", (v) => ServicePool.fromBytes(services.toBytes(), v), FLAT],
+  ["half a pair", (v) => ipam.allocate({ ...wish, owner: v }), ["\ud800", "a\udfff", "\ud800x"]],
+  ["half a pair", (v) => ipam.ofName(v), ["\ud800", "\udc00\ud800"]],
   ["service hold(_, options)", (v) => services.hold({}, v), FLAT],
   ["replayHistory([event])", (v) => replay([v]), FLAT],
   [
@@ -102,6 +110,19 @@ describe("a wrong type", () => {
     for (const by of [{}, { name: undefined }, { nme: "shop/web-0" }] as Wrong[])
       expect(() => ipam.find(by)).toThrow("give an owner, an address or a name");
     expect(() => ipam.ofName(undefined as Wrong)).toThrow("give an owner, an address or a name");
+  });
+
+  it("what is in the bytes of a snapshot isn't taken from the options", () => {
+    const more: Wrong = { exclude: ["10.0.0.0/25"], policy: "first", clock: () => 1 };
+    const again = Pool.fromBytes(pool.toBytes(), more);
+    expect([again.excluded, again.free]).toEqual([0, 256]);
+    again.close();
+  });
+
+  it("whole pairs are a text as any other", () => {
+    ipam.allocate({ ...wish, owner: "\u{1f41f}" });
+    expect(ipam.find({ owner: "\u{1f41f}" })?.owner).toBe("\u{1f41f}");
+    ipam.release("\u{1f41f}");
   });
 
   it("a new name of a service that is no text is a conflict", () => {
