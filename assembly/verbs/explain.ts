@@ -48,6 +48,7 @@ import {
   sayEventNote,
 } from "./events";
 import {
+  hasInterface,
   holdingDue,
   holdingHead,
   holdingOf,
@@ -172,7 +173,7 @@ function sayRecord(state: i32): void {
   if (state == IS_HELD) {
     say("It can't be given: ");
     sayOwner(head);
-    say(" ");
+    if (hasInterface(head)) say(" ");
     sayInterface(head);
     say(" holds it");
     if (isThisBoot) {

@@ -97,6 +97,11 @@ export function sayOwner(head: u32): void {
   sayClean(textAt, cut ? ID_SHOWN : bytes);
 }
 
+/** Has the owner an interface? */
+export function hasInterface(head: u32): bool {
+  return cellByte(head, 6) != 0;
+}
+
 /** Writes the interface of the owner. */
 export function sayInterface(head: u32): void {
   sayClean(imageBase() + head + C_IFNAME, min<i32>(<i32>cellByte(head, 6), 15));

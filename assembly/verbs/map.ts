@@ -93,10 +93,21 @@ function noSet(count: i32): i32 {
   return askOption("svg") ? failed("map") : EXIT_ERROR;
 }
 
-/** Draws the copied image. EXIT_ERROR: there is no range set of --set. */
+// What is no document isn't written where one is expected.
+function noPicture(): i32 {
+  errorBegin(ERROR_PLUGIN);
+  errorText(
+    "the network's ranges aren't known, to be drawn: the state keeps those of the last ADD, ",
+  );
+  errorText("if they have no more than 16 KiB");
+  return failed("map");
+}
+
+/** Draws the copied image. EXIT_ERROR: no range set of --set, or none for an SVG document. */
 export function map(): i32 {
   const count = censusBegin();
   if (only >= count && settings != 0) return noSet(count);
+  if (settings == 0 && askOption("svg")) return noPicture();
   if (isJson) mapJson(count);
   else if (settings == 0) sayUnknown();
   else if (askOption("svg")) svg(only, askOption("whole"));

@@ -1,6 +1,8 @@
 // `berth map`: where each address lies on the curve, as letters, in colours, as SVG.
 
+import path from "node:path";
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
+import { openIpam } from "../../src/ipam/ipam.ts";
 import { berths, rounds } from "../plugin/support/binaries.ts";
 import { Caller } from "../plugin/support/caller.ts";
 import { type Plugin, pluginOf } from "../plugin/support/plugin.ts";
@@ -161,6 +163,10 @@ describe.each(berths)("$name: map", (binary) => {
     expect([said.status, said.out]).toEqual([1, ""]);
     expect(said.err).toContain("--network");
     expect(map("--svg", "--network", "blue").out).toContain("blue, set 0");
+    openIpam(path.join(n.ipam.dataDir, "library")).close();
+    const unknown = map("--svg", "--network", "library");
+    expect([unknown.status, unknown.out]).toEqual([1, ""]);
+    expect(unknown.err).toContain("the network's ranges aren't known, to be drawn");
     for (const more of [[], ["--svg"], ["--json"]]) {
       const none = map("--network", "blue", "--set", "2", ...more);
       expect([more, none.status]).toEqual([more, 1]);
