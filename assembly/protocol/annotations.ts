@@ -217,7 +217,7 @@ function among(list: usize, hi: u64, lo: u64, family: i32): bool {
 function readAddresses(name: string, value: i32, commas: bool): usize {
   count = 0;
   if (!readList(name, value, commas)) return 0;
-  const list = scratchTake(<usize>ENTRIES_MAX * offsetof<Wanted>());
+  const list = scratchTake(<usize>entryCount * offsetof<Wanted>());
   for (let i = 0; i < entryCount; i++) {
     const e = entryAt(entries, i);
     if (!parseAddress(e.at, e.bytes)) {

@@ -59,8 +59,11 @@ const LOG_MAGIC: u64 = 0x474f4c4854524542;
 const ENTRY_MAGIC: u32 = 0x52544e45;
 const LOG_VERSION: u32 = 1;
 const WORD_BYTES: u32 = 12;
-/** What an entry of a usual call fits into, with the header of one behind it (bytes). */
-const ENTRY_FEW: u32 = 1536;
+/**
+ * What an entry of a usual call fits into, with the header of one behind it (bytes): with 64 more
+ * than this the last bytes of that call's answer would lie on a page of their own.
+ */
+const ENTRY_FEW: u32 = 1152;
 const EINVAL: i32 = -22;
 const EIO: i32 = -5;
 
