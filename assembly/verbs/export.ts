@@ -25,6 +25,7 @@ import { headAt } from "../records/cell";
 import { trieCells } from "../records/trie";
 import { scratchTake } from "../scratch";
 import { askAt, askBad, askBytes, askMissing, askOption } from "./ask";
+import { isThisBoot } from "./place";
 import { isJson, printHere, say, sayBytes, sayNumber } from "./print";
 import { waitingCooling, waitingReserved } from "./waiting";
 
@@ -104,6 +105,9 @@ function tellJson(path: Span): void {
   valueNumber(<i64>waitingReserved());
   member("cooling");
   valueNumber(<i64>waitingCooling());
+  if (isThisBoot) return;
+  member("otherBoot");
+  say("true");
 }
 
 function tell(path: Span, inPlace: bool): void {
@@ -120,6 +124,12 @@ function tell(path: Span, inPlace: bool): void {
   if (mirrorConflicts > 0) {
     sayNumber(mirrorConflicts);
     say(inPlace ? " of them named somebody else before\n" : " name somebody else: left alone\n");
+  }
+  if (!isThisBoot) {
+    say(
+      "This state is of another boot: if that is over, remove the files of containers that have\n",
+    );
+    say("ended with it, for host-local never frees their addresses by itself.\n");
   }
   const reserved = waitingReserved();
   const cooling = waitingCooling();

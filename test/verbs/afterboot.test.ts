@@ -62,3 +62,19 @@ test.skipIf(native?.name !== "native")("explain foretells nothing from another b
     "10.9.0.2/24",
   );
 });
+
+test.skipIf(native?.name !== "native")(
+  "export says that its files are of another boot",
+  async () => {
+    node = native!.world();
+    const ipam = { type: "berth", dataDir: node.dir, ranges: [[{ subnet: "10.9.0.0/24" }]] };
+    await node.cni("ADD", "a", { cniVersion: "1.0.0", name: "net", ipam });
+    const told = async (...more: string[]) =>
+      node.verb(["export", "--host-local", `${node.dir}/out`, "--data-dir", node.dir, ...more]);
+    expect((await told()).text).not.toContain("another boot");
+    expect((await told("--json")).json.networks[0].otherBoot).toBe(undefined);
+    node.reboot(5);
+    expect((await told()).text).toContain("This state is of another boot");
+    expect((await told("--json")).json.networks[0].otherBoot).toBe(true);
+  },
+);
