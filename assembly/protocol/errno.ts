@@ -12,6 +12,7 @@ export const EISDIR: i32 = 21;
 export const EINVAL: i32 = 22;
 export const ENOSPC: i32 = 28;
 export const EROFS: i32 = 30;
+export const EPIPE: i32 = 32;
 export const ENAMETOOLONG: i32 = 36;
 export const ELOOP: i32 = 40;
 
@@ -71,7 +72,7 @@ function rare(errno: i32): string {
       return "read-only file system";
     case 31:
       return "too many links";
-    case 32:
+    case EPIPE:
       return "broken pipe";
     case ENAMETOOLONG:
       return "file name too long";

@@ -6,7 +6,15 @@ import { ADDRESS_BYTES, formatAddress } from "../address";
 import { output, write } from "../host";
 import { EXIT_ERROR, EXIT_OK } from "../numbers";
 import { documentBack, documentKeep } from "../protocol/document";
-import { errorPlain, errorPrint } from "../protocol/errors";
+import { EPIPE } from "../protocol/errno";
+import {
+  ERROR_DISK,
+  errorBegin,
+  errorErrno,
+  errorPlain,
+  errorPrint,
+  errorText,
+} from "../protocol/errors";
 import {
   Text,
   textByte,
@@ -23,7 +31,8 @@ const BUFFER_BYTES: i32 = 131072;
 
 let out: Text = changetype<Text>(0);
 let word: usize = 0;
-let failedToWrite: bool = false;
+// -errno of the first write to stdout that failed.
+let unwritten: i32 = 0;
 // Something is out already.
 let begun: bool = false;
 // A file instead of stdout, what it has already, and what writing said.
@@ -41,7 +50,7 @@ export function printReserve(json: bool): void {
   out = textTake(BUFFER_BYTES);
   word = scratchTake(ADDRESS_BYTES + 3);
   isJson = json;
-  failedToWrite = false;
+  unwritten = 0;
   begun = false;
   into = -1;
   whole = 0;
@@ -77,7 +86,8 @@ export function printFlush(): void {
     return;
   }
   begun = true;
-  if (output(1, out.at, out.length) < 0) failedToWrite = true;
+  const done = output(1, out.at, out.length);
+  if (done < 0 && unwritten == 0) unwritten = done;
   textClear(out);
 }
 
@@ -100,10 +110,20 @@ export function printBack(): void {
   documentBack();
 }
 
-/** The end of a verb that has done its work: EXIT_ERROR where nobody could be told. */
+/**
+ * The end of a verb that has done its work: EXIT_ERROR where nobody could be told. Of a reader that
+ * went away (`berth show | head`) nothing is said.
+ */
 export function printEnd(status: i32): i32 {
   printFlush();
-  return failedToWrite && status == EXIT_OK ? EXIT_ERROR : status;
+  if (unwritten == 0 || status != EXIT_OK) return status;
+  if (unwritten != -EPIPE) {
+    errorBegin(ERROR_DISK);
+    errorText("the answer can't be written to stdout: ");
+    errorErrno(unwritten);
+    errorPlain("");
+  }
+  return EXIT_ERROR;
 }
 
 /** A literal. */

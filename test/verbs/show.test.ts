@@ -1,6 +1,6 @@
 // The operator's verbs: how they are called, `show` and `check`, on both hosts.
 
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import * as fs from "node:fs";
 import path from "node:path";
@@ -66,6 +66,16 @@ describe.each(berths)("$name: verbs", (binary) => {
         expect([words[0], said.status, said.out]).toEqual([words[0], 2, ""]);
         expect(said.err).toMatch(text);
       }
+    });
+
+    it("says why its answer can't be written", () => {
+      const full = fs.openSync("/dev/full", "w");
+      const done = spawnSync(binary.path, ["--help"], { stdio: ["ignore", full, "pipe"] });
+      fs.closeSync(full);
+      expect([done.status, `${done.stderr}`]).toEqual([
+        1,
+        "berth: the answer can't be written to stdout: no space left on device\n",
+      ]);
     });
 
     it("takes no CNI call for a verb, and no verb for a CNI call", async () => {
