@@ -1,5 +1,6 @@
 // berth-ipam: pools, prefixes and owners for controllers of huge clusters. docs/LIBRARY.md says
 // what each is for.
+/// <reference lib="esnext.disposable" preserve="true" />
 
 // Addresses of a prefix.
 export type { Family } from "./address.ts";

@@ -7,6 +7,14 @@ import { base64 } from "#core";
 import { SCRATCH_BYTES, WINDOW_END } from "../assembly/numbers.ts";
 import { bytesOf } from "./embedded.ts";
 
+declare global {
+  // For projects without TypeScript's library "dom"; with it they are the same interfaces.
+  namespace WebAssembly {
+    interface Memory {}
+    interface Module {}
+  }
+}
+
 const PAGE_BYTES = 65536;
 /** Pages of the memory that the core works on. */
 export const MEMORY_PAGES = (WINDOW_END + SCRATCH_BYTES) / PAGE_BYTES;

@@ -30,7 +30,7 @@ export interface Around {
   /** The kernel's boot id. */
   boot?: string;
   /** Stands between the core and the host functions. */
-  between?: (imports: Host["imports"]) => WebAssembly.ModuleImports;
+  between?: (imports: Host["imports"]) => Host["imports"];
 }
 
 const BOOT_PATH = "/proc/sys/kernel/random/boot_id";

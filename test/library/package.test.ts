@@ -53,15 +53,17 @@ describe("the package", () => {
     expect(node("use.mjs")).toBe(printed);
   });
 
-  it("has types that a strict project accepts", () => {
-    writeFileSync(
-      join(project, "use.ts"),
-      `${use}// @ts-expect-error a number is no address\npool.allocate(7);\n`,
-    );
+  const modules = ["nodenext", "node16", "esnext --moduleResolution bundler"];
+  const libraries = ["es2023", "es2023,dom,esnext.disposable"];
+  const projects = modules.flatMap((module) => libraries.map((lib) => [module, lib] as const));
+
+  it.each(projects)("has types that a strict project accepts: %s, %s", (module, lib) => {
+    const console = "declare const console: { log(...texts: string[]): void };\n";
+    const wrong = "// @ts-expect-error a number is no address\npool.allocate(7);\n";
+    writeFileSync(join(project, "use.ts"), `${use}${console}${wrong}`);
     const tsc = join(root, "node_modules/typescript/bin/tsc");
-    const flags = ["--noEmit", "--strict", "--module", "nodenext", "--target", "es2023"];
-    const libs = ["--lib", "es2023,dom,esnext.disposable", "--types", ""];
-    const done = spawnSync(process.execPath, [tsc, ...flags, ...libs, "use.ts"], {
+    const flags = `--noEmit --strict --target es2023 --lib ${lib} --module ${module}`.split(" ");
+    const done = spawnSync(process.execPath, [tsc, ...flags, "--types", "", "use.ts"], {
       cwd: project,
       encoding: "utf8",
     });
