@@ -14,30 +14,35 @@ export class NarrowSlots extends Slots {
   // Fields: looking a function up in the exports takes as long as calling it.
   readonly #plainTake = this.core.plainTake!;
   readonly #plainGive = this.core.plainGive!;
+  readonly #take32 = this.core.slotsTake32!;
+  readonly #give32 = this.core.slotsGive32!;
 
-  // The core's usual take first: one call that calls no other. What it hasn't done is done apart.
+  // The core's usual take first: one call that calls no other. What it hasn't done is done apart;
+  // on a shared heap that is all.
   override take(): number {
-    const slot = this.#plainTake(this.cell);
+    const slot = this.heap.lives === undefined ? (this.#plainTake(this.cell) as number) : -1;
     return slot >= 0 ? slot : this.#takeApart();
   }
 
   #takeApart(): number {
-    const slot = this.heap.patiently(
+    const slot = this.#take32(this.cell, this.now()) as number;
+    return slot >= 0 ? slot : this.#again(slot);
+  }
+
+  // The rare ends of take, out of the way of its fast path.
+  #again(slot: number): number {
+    if (slot !== BUSY_SLOT) this.refuse(slot);
+    const again = this.heap.patiently(
       () => this.core.slotsTake32!(this.cell, this.now()) as number,
       BUSY_SLOT,
     );
-    return slot >= 0 ? slot : this.refuse(slot);
+    return again >= 0 ? again : this.refuse(again);
   }
 
   override giveRaw(slot: number): number {
-    return this.#plainGive(this.cell, slot) !== 0 ? 0 : this.#giveApart(slot);
-  }
-
-  #giveApart(slot: number): number {
-    return this.heap.patiently(
-      () => this.core.slotsGive32!(this.cell, slot, this.now()) as number,
-      BUSY,
-    );
+    if (this.heap.lives === undefined && this.#plainGive(this.cell, slot) !== 0) return 0;
+    const status = this.#give32(this.cell, slot, this.now()) as number;
+    return status === BUSY ? this.giveKey(BigInt(slot)) : status;
   }
 
   override check(slot: unknown): void {
