@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // The program `berth` in Node: with a verb as its first argument that verb, else the CNI plugin on
 // this process's environment, arguments and streams, where the core decides what is done.
+import { setFlagsFromString } from "node:v8";
 import { writeAll } from "../host.ts";
 import { runPlugin } from "./plugin.ts";
 
@@ -11,6 +12,9 @@ const VERBS: Record<string, () => Promise<(argv: string[]) => Promise<number>>> 
 };
 
 const [verb = "", ...rest] = process.argv.slice(2);
+// Node 24 waits for ever at its end for a thread of V8 that compiles and wants the main thread to
+// collect garbage (nodejs/node#54918): one call of 300 on a busy machine.
+if (verb !== "bench") setFlagsFromString("--no-concurrent-sparkplug");
 const load = process.env.CNI_COMMAND === undefined ? VERBS[verb] : undefined;
 const status = load
   ? await (await load())(rest)
