@@ -108,13 +108,17 @@ function plugin() {
   const inputs = ["build/cni.wasm", "native", "assembly/numbers.ts"];
   for (const name of ["native", "layout", "profile", "training"])
     inputs.push(`scripts/${name}.mjs`);
-  if (!findCompiler()) {
-    console.log(`${out}: no C compiler (musl-gcc, cc, gcc, clang): build/bin/berth-node serves`);
+  const compiler = findCompiler();
+  if (!compiler) {
+    const none = process.env.CC ? "CC doesn't link a program" : "musl-gcc, cc, gcc, clang";
+    console.log(`${out}: no C compiler (${none}): build/bin/berth-node serves`);
     return;
   }
-  return step("the native build", out, inputs, () =>
-    compileHost({ wasm: join(build, "cni.wasm"), out: join(root, out), profiled: true }),
-  );
+  return step("the native build", out, inputs, async () => {
+    if (!compiler.flags.includes("-static"))
+      console.warn(`${out}: no static libc here: it needs the same libc where it runs`);
+    await compileHost({ wasm: join(build, "cni.wasm"), out: join(root, out), profiled: true });
+  });
 }
 
 function rooms() {

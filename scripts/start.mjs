@@ -250,17 +250,11 @@ if (Number(process.versions.node.split(".")[0]) < 20) {
   process.exit(1);
 }
 const temporary = mkdtempSync(join(tmpdir(), "berth-start-"));
-const clean = () => rmSync(temporary, { recursive: true, force: true });
-for (const signal of ["SIGINT", "SIGTERM"])
-  process.once(signal, () => {
-    clean();
-    process.exit(130);
-  });
+process.once("exit", () => rmSync(temporary, { recursive: true, force: true }));
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(130));
 try {
   await main(temporary);
 } catch (error) {
   console.error(`npm start: ${error.message}`);
   process.exitCode = 1;
-} finally {
-  clean();
 }
