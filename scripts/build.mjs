@@ -70,8 +70,6 @@ function module(target) {
   return step("asc", out, ["assembly", "asconfig.json"], async () => {
     const temporary = `${out}.${process.pid}`;
     const options = ["--config", "asconfig.json", "--target", target, "--outFile", temporary];
-    // Names of functions: scripts/layout.mjs tells rare code by them.
-    if (target === "cni") options.push("--debug");
     await run(process.execPath, [tool, entry, ...options], { cwd: root });
     renameSync(join(root, temporary), join(root, out));
   });

@@ -155,12 +155,12 @@ function replaceFile(path, content, mode = 0o644) {
 }
 
 /**
- * Moves a linked program to its place, written in one piece: a linker writes in small ones, so does
- * the page cache keep it, and a call whose 100 pages are mapped one by one costs 5 to 10 % more.
+ * Copies a linked program to its place, written in one piece: a linker writes in small ones, so
+ * does the page cache keep it, and a call whose 100 pages are mapped one by one costs 5 to 10 %
+ * more.
  */
 function writeWhole(linked, out) {
   replaceFile(out, readFileSync(linked), 0o755);
-  rmSync(linked);
 }
 
 /**
@@ -222,9 +222,13 @@ export async function compileNative({
       [...options, "-o", temporary, ...files, ...statics.flags(counting), ...more],
       { cwd: root, maxBuffer: 1 << 24 },
     );
-  if (profiled) await buildByProfile({ compiler, compile, train: () => train(temporary) });
-  else await compile([], false);
-  writeWhole(temporary, out);
+  try {
+    if (profiled) await buildByProfile({ compiler, compile, train: () => train(temporary) });
+    else await compile([], false);
+    writeWhole(temporary, out);
+  } finally {
+    rmSync(temporary, { force: true });
+  }
   return out;
 }
 

@@ -54,6 +54,8 @@ function canCount({ command, flags }, dir) {
   return spawnSync(command, options).status === 0 && spawnSync(program).status === 0;
 }
 
+const PLAINLY = "built without a profile, a call takes a few per cent longer";
+
 /**
  * Builds a program by a profile of itself: `compile(flags, counting)` makes it at one and the same
  * place (gcc finds counts by the name of what it makes), `train()` runs it. Where that can't be
@@ -62,27 +64,16 @@ function canCount({ command, flags }, dir) {
 export async function buildByProfile({ compiler, compile, train, tell = console.warn }) {
   const dir = mkdtempSync(join(tmpdir(), "berth-profile-"));
   try {
-    await compile(await flagsByCounting({ dir, compiler, compile, train, tell }), false);
+    if (!canCount(compiler, dir)) throw new Error(`${compiler.command} can't make one here`);
+    const gather = join(dir, "gather.c");
+    writeFileSync(gather, GATHER);
+    await compile([...COUNTING, ...UNHURRIED, `-fprofile-dir=${dir}`, gather], true);
+    train();
+    await compile([`-fprofile-use=${dir}`, ...PROFILED], false);
+  } catch (error) {
+    tell(`${PLAINLY}: ${error.stderr || error.message}`);
+    await compile([], false);
   } finally {
     rmSync(dir, { recursive: true });
   }
-}
-
-/** Flags for the program proper; counts lie in `dir`. */
-async function flagsByCounting({ dir, compiler, compile, train, tell }) {
-  const plainly = "built without a profile, a call takes a few per cent longer";
-  if (!canCount(compiler, dir)) {
-    tell(`${plainly}: ${compiler.command} can't make one here`);
-    return [];
-  }
-  const gather = join(dir, "gather.c");
-  writeFileSync(gather, GATHER);
-  try {
-    await compile([...COUNTING, ...UNHURRIED, `-fprofile-dir=${dir}`, gather], true);
-    train();
-  } catch (error) {
-    tell(`${plainly}: ${error.stderr || error.message}`);
-    return [];
-  }
-  return [`-fprofile-use=${dir}`, ...PROFILED];
 }

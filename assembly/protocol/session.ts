@@ -68,6 +68,13 @@ export function diskError(what: string, errno: i32): void {
   errorErrno(errno);
 }
 
+/** Begins the error for a network without a state. */
+export function noStateError(): void {
+  errorBegin(ERROR_DISK);
+  errorText("there is no state in ");
+  errorBytes(call.directory.at, call.directory.bytes);
+}
+
 // Names the file: what stands in its place may be a directory, a symlink (never followed), a FIFO.
 function openError(errno: i32): void {
   errorBegin(ERROR_DISK);

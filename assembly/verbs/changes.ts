@@ -10,19 +10,12 @@
 import { journalUndo } from "../image/image";
 import { EXIT_OK, NEED_LOCK } from "../numbers";
 import { configured } from "../pool/configured";
-import { call } from "../protocol/call";
 import { coexistMirrored, coexistUnlock } from "../protocol/coexist";
-import {
-  ERROR_DISK,
-  ERROR_ENVIRONMENT,
-  errorBegin,
-  errorBytes,
-  errorText,
-} from "../protocol/errors";
+import { ERROR_ENVIRONMENT, errorBegin, errorText } from "../protocol/errors";
 import { reserveFrom } from "../protocol/reserve";
-import { lockError, sessionCatchUp, sessionOpen } from "../protocol/session";
+import { lockError, noStateError, sessionCatchUp, sessionOpen } from "../protocol/session";
 import { scratchMark, scratchRewind } from "../scratch";
-import { STORE_NONE } from "../store/store";
+import { STORE_NONE, STORE_OPEN } from "../store/store";
 import {
   answerBegin,
   answerBroken,
@@ -36,7 +29,7 @@ import { askOption } from "./ask";
 import { placeCount, placeEnter, placeNone, placeOnly, placesFind } from "./place";
 import { failed } from "./print";
 import { KIND_EACH, KIND_FILES, verbKind, verbName, verbRun } from "./registry";
-import { resetAside } from "./reset";
+import { resetAside, resetFinds } from "./reset";
 
 let verb: i32 = 0;
 let place: i32 = 0;
@@ -74,18 +67,13 @@ function ready(lock: i32): bool {
     return false;
   }
   const files = verbKind(verb) == KIND_FILES;
-  if (files && askOption("force")) return true;
-  const opened = sessionOpen(false);
-  if (opened < 0) return false;
-  if (opened != STORE_NONE) {
-    if (files) return true;
-    reserveFrom(configured());
-    return coexistMirrored() && sessionCatchUp();
-  }
-  errorBegin(ERROR_DISK);
-  errorText("there is no state in ");
-  errorBytes(call.directory.at, call.directory.bytes);
-  return false;
+  const blindly = files && askOption("force");
+  const opened = blindly ? (resetFinds() ? STORE_OPEN : STORE_NONE) : sessionOpen(false);
+  if (opened == STORE_NONE) noStateError();
+  if (opened != STORE_OPEN) return false;
+  if (files) return true;
+  reserveFrom(configured());
+  return coexistMirrored() && sessionCatchUp();
 }
 
 function work(lock: i32): i32 {

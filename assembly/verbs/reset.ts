@@ -15,6 +15,7 @@ import { ENOENT } from "../protocol/errno";
 import { ERROR_DISK, ERROR_PLUGIN, errorBegin, errorText } from "../protocol/errors";
 import { diskError } from "../protocol/session";
 import { fileName, nameAt, nameBytes } from "../store/names";
+import { STORE_OPEN, storeCreate, trace } from "../store/store";
 import { askOption } from "./ask";
 import { isJson, printHere, say, sayBytes } from "./print";
 
@@ -52,8 +53,25 @@ function aside(name: string, to: string, n: u32): i32 {
   const bytes = nameBytes;
   asideName(to, n);
   const status = host.rename(at, bytes, nameAt, nameBytes);
+  if (status == -ENOENT) return 0;
   if (status == 0) tell(at, bytes);
-  return status == -ENOENT ? 0 : status;
+  return status;
+}
+
+/** Has the entered directory anything of a state, be it what was set aside? */
+export function resetFinds(): bool {
+  fileName("berth.state");
+  if (isThere()) return true;
+  fileName("berth.log");
+  return isThere() || trace().length > 0;
+}
+
+// To an ADD, what `berth adopt --from-cache` has set aside says that there was a state and that it
+// is lost: with a new one in its place nothing is. 0 or -errno.
+function beginAfresh(): i32 {
+  if (trace().length == 0) return 0;
+  const made = storeCreate();
+  return made == STORE_OPEN ? 0 : made;
 }
 
 function tell(at: usize, bytes: i32): void {
@@ -88,6 +106,7 @@ export function resetAside(): i32 {
   if (status == 0) status = aside("berth.log", "berth.reset-N.log", n);
   printHere();
   if (isJson) close(93);
+  if (status == 0) status = beginAfresh();
   if (status == 0) status = host.syncDirectory();
   if (status < 0) {
     diskError("set the state aside in ", status);
@@ -95,7 +114,7 @@ export function resetAside(): i32 {
   }
   if (isJson) return EXIT_OK;
   say("The next ADD begins afresh, with every address free. If pods of this network still run\n");
-  say("here, their addresses would be given again: drain the node first.\n");
+  say("here, their addresses would be given again (but with `mirror`): drain the node first.\n");
   return EXIT_OK;
 }
 

@@ -83,9 +83,26 @@ describe.each(berths)("$name: reset", (binary) => {
     expect(berth(binary, "reset", "--force", ...at)).toMatchObject({ status: 0, err: "" });
   });
 
-  it("a directory without a state is an error", () => {
+  it("begins afresh where adopt --from-cache has set a damaged state aside before", async () => {
+    const damage = () => fs.writeFileSync(`${home}/berth.state`, new Uint8Array(65536));
+    const cache = path.join(folder(), "results");
+    fs.mkdirSync(cache);
+    damage();
+    const adopted = berth(binary, "adopt", "--from-cache", "--from", cache, ...at);
+    expect([adopted.status, adopted.err]).toEqual([0, ""]);
+    expect((await p.add(n, "three")).addresses).toEqual(["10.5.0.2/28"]);
+    for (const options of [[], ["--force"]]) {
+      damage();
+      expect(berth(binary, "reset", ...options, ...at)).toMatchObject({ status: 0, err: "" });
+      expect(berth(binary, "check", ...at).status).toBe(0);
+      expect((await p.add(n, "new")).addresses).toEqual(["10.5.0.2/28"]);
+    }
+    expect(fs.existsSync(`${home}/berth.state.damaged.1`)).toBe(true);
+  });
+
+  it.each([[], ["--force"]])("a directory without a state is an error (%s)", (...options) => {
     fs.mkdirSync(path.join(n.ipam.dataDir, "empty"));
-    const said = berth(binary, "reset", "--network", "empty", ...at);
+    const said = berth(binary, "reset", ...options, "--network", "empty", ...at);
     expect([said.status, said.out]).toEqual([1, ""]);
     expect(said.err).toContain("there is no state in");
   });
