@@ -26,6 +26,7 @@ import { reserveRule } from "./reserve";
 
 const EAGAIN: i32 = -11;
 const EINVAL: i32 = -22;
+const ELOOP: i32 = -40;
 const EIO: i32 = -5;
 
 let began: u32 = 0;
@@ -82,6 +83,7 @@ function openError(errno: i32): void {
   errorBytes(call.directory.at, call.directory.bytes);
   errorText("/berth.state: ");
   if (errno == EINVAL) errorText("it is not a regular file");
+  else if (errno == ELOOP) errorText("it is a symbolic link, which isn't followed");
   else errorErrno(errno);
 }
 

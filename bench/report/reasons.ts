@@ -36,8 +36,8 @@ const REASONS: readonly Reason[] = [
   {
     applies: ({ suite, what }) => suite === "plugin" && what.includes("60,000"),
     text:
-      "With more held, cells, buckets and leaves lie on more pages: each is a page fault of about " +
-      "a hundredth of a call. 1.18 to 1.25 in runs of one day.",
+      "With more held, cells, buckets and leaves lie on more pages, and each is a page fault, a " +
+      "hundredth of a call: 1.18 to 1.25 in runs of one day.",
   },
   {
     applies: ({ suite, what }) => suite === "store" && what === "64 at once",

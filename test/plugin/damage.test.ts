@@ -205,6 +205,15 @@ describe.each(berths)("$name on damaged state", (binary) => {
     expect(await sufferAll(few(list, 4))).toEqual([]);
   });
 
+  it("a link in the state's place is told as one", async () => {
+    const s = copyOf(scene);
+    const file = at(homeOf(s.net), "berth.state");
+    renameSync(file, at(homeOf(s.net), "elsewhere"));
+    symlinkSync("elsewhere", file);
+    expect((await p.add(s.net, "new")).error.msg).toContain("it is a symbolic link");
+    drop(s);
+  });
+
   it("a FIFO doesn't hang it", { timeout: 30_000 }, async () => {
     for (const file of ["berth.state", "berth.log"]) {
       const s = copyOf(scene);
