@@ -138,4 +138,23 @@ describe.each(clockHosts)("$name: after a power cut, before the first ADD", (hos
     const again = await node.cni("ADD", "new", config, "shop/web-1");
     expect(again.json.ips[0].address).toBe("10.5.0.3/28");
   });
+
+  it("nor where reading it meets what can't be, as pages of different ages have it", async () => {
+    const ipam = { type: "berth", dataDir: node.dir, ranges: RANGES, reserve: { pods: "all" } };
+    const config = { cniVersion: "1.0.0", name: "net", ipam };
+    for (const pod of ["web-0", "web-1"])
+      expect((await node.cni("ADD", pod, config, `shop/${pod}`)).status).toBe(0);
+    // Where the indexes begin (assembly/image/header.ts).
+    const file = path.join(node.dir, "net", "berth.state");
+    const state = fs.readFileSync(file);
+    fs.writeFileSync(file, state.fill(255, 576, 608));
+    const at = ["--network", "net", "--data-dir", node.dir];
+    const now = await node.verb(["explain", "shop/web-1", "--json", ...at]);
+    expect([now.status, now.json.code]).toEqual([1, 102]);
+    node.reboot(60);
+    const said = await node.verb(["explain", "shop/web-1", "--json", ...at]);
+    expect([said.status, said.json.code]).toEqual([1, 106]);
+    const again = await node.cni("ADD", "new", config, "shop/web-1");
+    expect(again.json.ips[0].address).toBe("10.5.0.3/28");
+  });
 });
