@@ -42,7 +42,7 @@ export type SlotState = (typeof STATES)[number];
  * Seconds that the core counts in: a cool-down is never shorter than asked, at most this longer.
  */
 export const TICK = 0.1;
-/** Where a cell holds its number (assembly/library/slots.ts). */
+/** Where a cell holds its number (assembly/library/slotcell.ts). */
 const NUMBER_AT = 120;
 const MASK64 = (1n << 64n) - 1n;
 const NONE = -1;

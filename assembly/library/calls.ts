@@ -10,29 +10,31 @@ import { plainGive, plainGiveWide, plainTake, plainTakeWide } from "./plain";
 import { poolExclude, poolExcludeBits } from "./poolexclude";
 import {
   cooldownOf,
-  FREE,
   heldAdd,
   isBitmap,
-  NO_SPACE,
-  OK,
   poolBand,
-  poolClose,
-  poolCollect,
   poolCooling,
   poolExcluded,
-  poolGive,
   poolHeld,
+  poolYields,
+  setOf,
+  slotHi,
+  slotLo,
+  slotsOf,
+} from "./slotcell";
+import {
+  FREE,
+  NO_SPACE,
+  OK,
+  poolClose,
+  poolCollect,
+  poolGive,
   poolMake,
   poolNext,
   poolState,
   poolTake,
   poolTakeAt,
   poolUntil,
-  poolYields,
-  setOf,
-  slotHi,
-  slotLo,
-  slotsOf,
 } from "./slots";
 
 /** The lock was held for 50 ms: look after its holder and call again. */

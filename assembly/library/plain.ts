@@ -25,7 +25,7 @@ import {
   slotIs,
   WIDE_GIVE,
   WIDE_TAKE,
-} from "./slots";
+} from "./slotcell";
 
 // Where the heap lies: always at the window's begin.
 const BASE: usize = <usize>WINDOW_BASE;

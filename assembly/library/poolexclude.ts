@@ -7,17 +7,15 @@ import {
   EXCLUDED,
   EXCLUSIONS,
   isBitmap,
-  NO_SPACE,
-  OK,
   PLAIN_GIVE,
   poolCooling,
   poolHeld,
   SET,
   SLOTS,
-  TAKEN,
   WIDE_GIVE,
   WIDE_TAKE,
-} from "./slots";
+} from "./slotcell";
+import { NO_SPACE, OK, TAKEN } from "./slots";
 
 /**
  * The bits of an exclusion of a bitmap, in parts before poolExclude: what is set already isn't

@@ -1,19 +1,6 @@
-// Slots: a pool of 2^bits slots in the heap, what addresses of a prefix and sub-prefixes of one
-// length both are. Up to 2^30 slots are a bitmap, more a radix set.
+// Slots: makes and closes a pool of 2^bits slots in the heap, takes and gives its slots. The cell
+// (slotcell.ts draws it) says everything about the pool; slotpick.ts chooses which slot is next.
 //
-//   cell, 128 B
-//      0  kind u8 | policy u8 | bits u8 | plain u8 (plain.ts) | cooldown u32
-//      8  bitmap: offset u32 | slots u32         radix: root, 16 B
-//     24  held u64         32  cursor, 16 B (hi, lo): where policy `next` goes on
-//     48  random state     56  band u64: slots below it are given last
-//     64  first block of exclusions u32 | -      72  slots excluded u64 (2^64 - 1 = that or more)
-//     80  cooling, 24 B (cooling.ts)            104  bitmap of up to 64 slots; of more: found ahead
-//    112  cooling slots that had to yield u64   120  number of the pool u64 (buddy.ts, nextMade)
-//
-//   block of exclusions   | next u32 | count u32 | 17 x (from hi, from lo, to hi, to lo) |  552 B
-//
-// A bit of the bitmap, or a key of the set, is there for whatever can't be given: held or cooling
-// slots, in a bitmap excluded ones too (a search then needn't ask).
 // Cost: bitmap and radix as they say; plus one look at each exclusion in `give` and in radix pools.
 import { arenaFree, arenaTake } from "../image/arena";
 import { half, putWord, word } from "../image/image";
@@ -21,7 +8,6 @@ import {
   bitmapBytes,
   bitmapGive,
   bitmapHas,
-  bitmapNextFree,
   bitmapNextTaken,
   bitmapTake,
   NONE,
@@ -34,7 +20,6 @@ import {
   radixFree,
   radixGive,
   radixHas,
-  radixNextFree,
   radixNextTaken,
   radixTake,
   radixTakeFound,
@@ -51,37 +36,39 @@ import {
   coolingUntil,
 } from "./cooling";
 import { excludedAt, excludedEndHi, excludedEndLo, exclusionsFree } from "./exclusions";
+import {
+  bitsOf,
+  CELL,
+  COOLDOWN,
+  COOLING,
+  CURSOR,
+  EXCLUSIONS,
+  forgetAhead,
+  HELD,
+  INLINE,
+  isBitmap,
+  isInside,
+  KIND_BITMAP,
+  KIND_RADIX,
+  lastHi,
+  lastLo,
+  NUMBER,
+  PLAIN_GIVE,
+  PLAIN_TAKE,
+  RANDOM,
+  SET,
+  SLOTS,
+  slotHi,
+  slotIs,
+  slotLo,
+  WIDE_GIVE,
+  WIDE_TAKE,
+  YIELDS,
+} from "./slotcell";
+import { pickBitmap, pickRadix } from "./slotpick";
 
-export const CELL: u32 = 128;
-const POLICY: u32 = 1;
-const BITS: u32 = 2;
-const COOLDOWN: u32 = 4;
-export const SET: u32 = 8;
-export const SLOTS: u32 = 12;
-export const HELD: u32 = 24;
-export const CURSOR: u32 = 32;
-const RANDOM: u32 = 48;
-const BAND: u32 = 56;
-export const EXCLUSIONS: u32 = 64;
-export const EXCLUDED: u32 = 72;
-export const COOLING: u32 = 80;
-const INLINE: u32 = 104;
-export const AHEAD: u32 = INLINE;
-export const YIELDS: u32 = 112;
-const NUMBER: u32 = 120;
-
-const KIND_BITMAP: u64 = 1;
-const KIND_RADIX: u64 = 2;
-/** A bitmap whose take (give) needs nothing but the bitmap: no band, policy next; no exclusions. */
-export const PLAIN_TAKE: u64 = 1 << 24;
-export const PLAIN_GIVE: u64 = 1 << 25;
-/** The same of a radix set; where exclusions are, takes must ask as well. */
-export const WIDE_TAKE: u64 = 1 << 26;
-export const WIDE_GIVE: u64 = 1 << 27;
 const BITMAP_BITS: u32 = 30;
 const ARENA_BITS: u32 = 12;
-const FIRST: u32 = 1;
-const RANDOMLY: u32 = 2;
 /** Due cool-downs that one call collects. */
 const COLLECT: u32 = 8;
 /** Blocks, leaves, lists or keys that one part of a close frees: it notes each word of them. */
@@ -99,40 +86,6 @@ export const FREE: i32 = 6;
 /** States. */
 export const STATE_FREE: i32 = 0;
 export const STATE_HELD: i32 = 1;
-
-/** The slot that the last call found. */
-export let slotHi: u64 = 0;
-export let slotLo: u64 = 0;
-
-/** The slot that plain.ts has found. */
-export function slotIs(hi: u64, lo: u64): void {
-  slotHi = hi;
-  slotLo = lo;
-}
-
-/** Bits of the pool's slots. */
-export function bitsOf(cell: u32): u32 {
-  return (half(cell) >> 16) & 255;
-}
-
-/** Is the pool a bitmap? */
-export function isBitmap(cell: u32): bool {
-  return (word(cell) & 255) == KIND_BITMAP;
-}
-
-function lastHi(bits: u32): u64 {
-  return bits <= 64 ? 0 : <u64>-1 >> (128 - <u64>bits);
-}
-
-function lastLo(bits: u32): u64 {
-  return bits >= 64 ? <u64>-1 : ((<u64>1) << bits) - 1;
-}
-
-/** Is there such a slot? */
-export function isInside(cell: u32, hi: u64, lo: u64): bool {
-  const bits = bitsOf(cell);
-  return hi < lastHi(bits) || (hi == lastHi(bits) && lo <= lastLo(bits));
-}
 
 /** Where the bitmap of `slots` slots lies that belongs to the cell; 0 = no space. */
 function bitmapPlace(cell: u32, bits: u32): u32 {
@@ -187,61 +140,9 @@ export function poolClose(cell: u32): bool {
   return true;
 }
 
-/** Slots below `band` are given only when no other is free, or to who asks for one. */
-export function poolBand(cell: u32, band: u64): void {
-  putWord(cell + BAND, band);
-  putWord(cell, word(cell) & ~(PLAIN_TAKE | WIDE_TAKE));
-}
-
-/** Slots that callers hold. */
-export function poolHeld(cell: u32): u64 {
-  return word(cell + HELD);
-}
-
-/** Slots that cool. */
-export function poolCooling(cell: u32): u64 {
-  return coolingCount(cell + COOLING);
-}
-
-/** Slots that are excluded; 2^64 - 1 stands for that and more. */
-export function poolExcluded(cell: u32): u64 {
-  return word(cell + EXCLUDED);
-}
-
-/** Cooling slots that were given early because nothing else was free. */
-export function poolYields(cell: u32): u64 {
-  return word(cell + YIELDS);
-}
-
-/** Seconds of cool-down, 0 = none. */
-export function cooldownOf(cell: u32): u32 {
-  return half(cell + COOLDOWN);
-}
-
-/** Forgets what plain.ts has found ahead: a slot may be free again, or the cursor moves. */
-export function forgetAhead(cell: u32): void {
-  if (isBitmap(cell) && bitsOf(cell) > 6 && word(cell + AHEAD) != 0) putWord(cell + AHEAD, 0);
-}
-
-/** Counts slots that were taken or given as whole words. */
-export function heldAdd(cell: u32, count: u64): void {
-  forgetAhead(cell);
-  putWord(cell + HELD, word(cell + HELD) + count);
-}
-
 /** When a cooling slot is free again. Looks through all that cool. */
 export function poolUntil(cell: u32, hi: u64, lo: u64): u32 {
   return coolingUntil(cell + COOLING, hi, lo);
-}
-
-/** The set: a bitmap's offset, or a radix root. */
-export function setOf(cell: u32): u32 {
-  return isBitmap(cell) ? half(cell + SET) : cell + SET;
-}
-
-/** Slots of a bitmap pool. */
-export function slotsOf(cell: u32): u32 {
-  return half(cell + SLOTS);
 }
 
 /** Can't the slot be given now, as the set says? (In radix pools exclusions aren't in it.) */
@@ -323,8 +224,7 @@ export function poolTake(cell: u32, now: u32): i32 {
   if (isBitmap(cell)) {
     const slot = pickBitmap(cell);
     if (slot == NONE) return cools ? yieldOne(cell, now) : FREE;
-    slotLo = <u64>slot;
-    slotHi = 0;
+    slotIs(0, <u64>slot);
     bitmapTake(half(cell + SET), half(cell + SLOTS), slot);
   } else {
     if (!heapReady()) return NO_SPACE;
@@ -349,73 +249,9 @@ function yieldOne(cell: u32, now: u32): i32 {
   const due = coolingDue(cell + COOLING);
   if (!coolingPop(cell + COOLING)) return FREE;
   if (due > now) putWord(cell + YIELDS, word(cell + YIELDS) + 1);
-  slotHi = cooledHi;
-  slotLo = cooledLo;
+  slotIs(cooledHi, cooledLo);
   given(cell);
   return OK;
-}
-
-// xorshift64*: the state is never 0.
-function random(cell: u32): u64 {
-  let x = word(cell + RANDOM);
-  x ^= x >> 12;
-  x ^= x << 25;
-  x ^= x >> 27;
-  putWord(cell + RANDOM, x);
-  return x * 0x2545f4914f6cdd1d;
-}
-
-// Where the search begins (above the band), round to the band, then the band itself.
-function pickBitmap(cell: u32): u32 {
-  const at = half(cell + SET);
-  const slots = half(cell + SLOTS);
-  const band = <u32>word(cell + BAND);
-  const policy = (half(cell) >> 8) & 255;
-  let from = policy == FIRST ? band : <u32>word(cell + CURSOR + 8);
-  if (policy == RANDOMLY && slots > band) from = band + <u32>(random(cell) % <u64>(slots - band));
-  if (from < band) from = band;
-  let slot = bitmapNextFree(at, slots, from);
-  if (slot == NONE && from > band) slot = bitmapNextFree(at, slots, band);
-  if (slot == NONE && band != 0) slot = bitmapNextFree(at, slots, 0);
-  return slot;
-}
-
-function pickRadix(cell: u32): bool {
-  const bits = bitsOf(cell);
-  const endHi = lastHi(bits);
-  const endLo = lastLo(bits);
-  const band = word(cell + BAND);
-  const policy = (half(cell) >> 8) & 255;
-  let hi = policy == FIRST ? 0 : word(cell + CURSOR);
-  let lo = policy == FIRST ? band : word(cell + CURSOR + 8);
-  if (policy == RANDOMLY) {
-    hi = random(cell) & endHi;
-    lo = random(cell) & endLo;
-  }
-  if (hi > endHi || (hi == 0 && lo < band) || (hi == endHi && lo > endLo)) {
-    hi = 0;
-    lo = band;
-  }
-  if (seekFree(cell, hi, lo, endHi, endLo) || seekFree(cell, 0, band, endHi, endLo)) return true;
-  return band != 0 && seekFree(cell, 0, 0, 0, band - 1);
-}
-
-// The first slot in from..end that is neither in the set nor excluded: slotHi, slotLo.
-function seekFree(cell: u32, fromHi: u64, fromLo: u64, endHi: u64, endLo: u64): bool {
-  let hi = fromHi;
-  let lo = fromLo;
-  // Each round but the last passes an exclusion's end, so there are no more rounds than those.
-  for (;;) {
-    if (!radixNextFree(cell + SET, hi, lo, endHi, endLo)) return false;
-    if (half(cell + EXCLUSIONS) == 0 || !excludedAt(cell + EXCLUSIONS, foundHi, foundLo)) break;
-    lo = excludedEndLo + 1;
-    hi = excludedEndHi + (lo == 0 ? 1 : 0);
-    if (hi == 0 && lo == 0) return false;
-    if (hi > endHi || (hi == endHi && lo > endLo)) return false;
-  }
-  slotHi = foundHi;
-  slotLo = foundLo;
-  return true;
 }
 
 /** The first held slot at or after hi:lo: slotHi, slotLo. Passes what is excluded or cools. */
@@ -438,12 +274,10 @@ function nextSet(cell: u32, hi: u64, lo: u64): bool {
   if (!isInside(cell, hi, lo)) return false;
   if (!isBitmap(cell)) {
     if (!radixNextTaken(cell + SET, hi, lo, lastHi(bits), lastLo(bits))) return false;
-    slotHi = foundHi;
-    slotLo = foundLo;
+    slotIs(foundHi, foundLo);
     return true;
   }
   const slot = bitmapNextTaken(half(cell + SET), half(cell + SLOTS), <u32>lo);
-  slotHi = 0;
-  slotLo = <u64>slot;
+  slotIs(0, <u64>slot);
   return slot != NONE;
 }

@@ -20,15 +20,12 @@ import {
   forgetAhead,
   heldAdd,
   isBitmap,
-  OK,
   poolExcluded,
-  poolState,
-  STATE_FREE,
-  STATE_HELD,
   setOf,
   slotsOf,
   YIELDS,
-} from "./slots";
+} from "./slotcell";
+import { OK, poolState, STATE_FREE, STATE_HELD } from "./slots";
 
 const GROUP: usize = 24;
 const FULL: u64 = 0xffffffffffffffff;

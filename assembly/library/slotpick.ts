@@ -1,0 +1,90 @@
+// Picks: which free slot a pool gives next, by its policy. Nothing is taken here: slots.ts does that
+// with slotHi, slotLo.
+//
+// Cost: a search in the bitmap or the radix set for the cursor's place, one more from the begin of
+// what is above the band, one in the band; in a radix set another for each exclusion it meets.
+import { half, putWord, word } from "../image/image";
+import { bitmapNextFree, NONE } from "../sets/bitmap";
+import { foundHi, foundLo, radixNextFree } from "../sets/radix";
+import { excludedAt, excludedEndHi, excludedEndLo } from "./exclusions";
+import {
+  BAND,
+  bitsOf,
+  CURSOR,
+  EXCLUSIONS,
+  lastHi,
+  lastLo,
+  RANDOM,
+  SET,
+  SLOTS,
+  slotIs,
+} from "./slotcell";
+
+const FIRST: u32 = 1;
+const RANDOMLY: u32 = 2;
+
+// xorshift64*: the state is never 0.
+function random(cell: u32): u64 {
+  let x = word(cell + RANDOM);
+  x ^= x >> 12;
+  x ^= x << 25;
+  x ^= x >> 27;
+  putWord(cell + RANDOM, x);
+  return x * 0x2545f4914f6cdd1d;
+}
+
+/**
+ * A bitmap's next slot, or NONE: where the search begins (above the band), round to the band, then
+ * the band itself.
+ */
+export function pickBitmap(cell: u32): u32 {
+  const at = half(cell + SET);
+  const slots = half(cell + SLOTS);
+  const band = <u32>word(cell + BAND);
+  const policy = (half(cell) >> 8) & 255;
+  let from = policy == FIRST ? band : <u32>word(cell + CURSOR + 8);
+  if (policy == RANDOMLY && slots > band) from = band + <u32>(random(cell) % <u64>(slots - band));
+  if (from < band) from = band;
+  let slot = bitmapNextFree(at, slots, from);
+  if (slot == NONE && from > band) slot = bitmapNextFree(at, slots, band);
+  if (slot == NONE && band != 0) slot = bitmapNextFree(at, slots, 0);
+  return slot;
+}
+
+/** The same of a radix set: slotHi, slotLo. false: nothing is free. */
+export function pickRadix(cell: u32): bool {
+  const bits = bitsOf(cell);
+  const endHi = lastHi(bits);
+  const endLo = lastLo(bits);
+  const band = word(cell + BAND);
+  const policy = (half(cell) >> 8) & 255;
+  let hi = policy == FIRST ? 0 : word(cell + CURSOR);
+  let lo = policy == FIRST ? band : word(cell + CURSOR + 8);
+  if (policy == RANDOMLY) {
+    hi = random(cell) & endHi;
+    lo = random(cell) & endLo;
+  }
+  if (hi > endHi || (hi == 0 && lo < band) || (hi == endHi && lo > endLo)) {
+    hi = 0;
+    lo = band;
+  }
+  if (seekFree(cell, hi, lo, endHi, endLo) || seekFree(cell, 0, band, endHi, endLo)) return true;
+  return band != 0 && seekFree(cell, 0, 0, 0, band - 1);
+}
+
+// The first slot in from..end that is neither in the set nor excluded: slotHi, slotLo.
+function seekFree(cell: u32, fromHi: u64, fromLo: u64, endHi: u64, endLo: u64): bool {
+  let hi = fromHi;
+  let lo = fromLo;
+  // Each round but the last passes an exclusion's end, so there are no more rounds than those.
+  for (;;) {
+    if (!radixNextFree(cell + SET, hi, lo, endHi, endLo)) return false;
+    if (half(cell + EXCLUSIONS) == 0 || !excludedAt(cell + EXCLUSIONS, foundHi, foundLo)) break;
+    lo = excludedEndLo + 1;
+    hi = excludedEndHi + (lo == 0 ? 1 : 0);
+    if (hi == 0 && lo == 0) return false;
+    if (hi > endHi || (hi == endHi && lo > endLo)) return false;
+  }
+  slotIs(foundHi, foundLo);
+  return true;
+}
