@@ -11,7 +11,7 @@
 import { damaged } from "../fault";
 import { arenaFree, arenaTake } from "../image/arena";
 import { INDEX_NAME, INDEX_OWNER, INDEX_V4, INDEX_V6 } from "../image/header";
-import { half, imageBase, putHalf, putWord } from "../image/image";
+import { half, putHalf } from "../image/image";
 import {
   addressKey,
   C_ID,
@@ -21,12 +21,10 @@ import {
   C_V4,
   CELL_BYTES,
   cellAt,
-  cellByte,
   cellDropAddress,
   cellHasFamily,
   cellHead,
   cellHi,
-  cellKind,
   cellLo,
   cellNumber,
   cellPutAddress,

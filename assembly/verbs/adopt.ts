@@ -68,7 +68,6 @@ import {
 } from "../protocol/jsonvalue";
 import { directoryJoin } from "../protocol/path";
 import {
-  diskError,
   isDurable,
   lockError,
   now,

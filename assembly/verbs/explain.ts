@@ -53,7 +53,6 @@ import {
   holdingHead,
   holdingOf,
   holdingSince,
-  IS_COOLING,
   IS_FREE,
   IS_HELD,
   IS_RESERVED,

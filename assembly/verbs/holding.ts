@@ -3,8 +3,8 @@
 //
 // In an image of another boot no time can be told: what was reserved or cooling there still is.
 import { half, imageBase } from "../image/image";
-import { item, member, valuePlain, valueText } from "../protocol/document";
-import { textByte, textBytes, textRune, textString } from "../protocol/text";
+import { member, valuePlain, valueText } from "../protocol/document";
+import { textByte, textRune } from "../protocol/text";
 import {
   C_DUE,
   C_IFNAME,

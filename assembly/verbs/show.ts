@@ -4,7 +4,7 @@
 
 import { treeOf } from "../pool/pool";
 import { close, item, member, open, valueNumber, valuePlain } from "../protocol/document";
-import { sameText, textByte, textString } from "../protocol/text";
+import { sameText, textString } from "../protocol/text";
 import { recordByAddress } from "../records/record";
 import { foundHi, foundLo, radixNextTaken } from "../sets/radix";
 import { askAt, askBad, askBytes, askOption } from "./ask";

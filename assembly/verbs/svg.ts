@@ -7,7 +7,7 @@
 import { Range, RangeSet } from "../pool/range";
 import { Settings } from "../pool/settings";
 import { call } from "../protocol/call";
-import { textByte, textBytes, textNumber, textString } from "../protocol/text";
+import { textByte, textNumber, textString } from "../protocol/text";
 import { scratchMark, scratchRewind, scratchTake } from "../scratch";
 import { Census, censusOf, rangeAt, setAt, settings } from "./census";
 import { sayCensus, sayFrame, sayRange } from "./map";
