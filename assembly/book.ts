@@ -29,7 +29,8 @@ export {
   bookStats,
 } from "./library/booklook";
 export { bookPool, bookPoolByName, bookPoolFrom, bookPoolRead } from "./library/bookpools";
-export { check, checkOffset, checkText } from "./pool/check";
+export { check } from "./pool/check";
+export { checkOffset, checkText } from "./pool/faultlist";
 export { logFile } from "./store/log";
 export {
   queueCheckpoint,

@@ -21,7 +21,7 @@ import {
   word,
 } from "../image/image";
 import { allocatorReserve } from "../pool/allocator";
-import { checkReserve } from "../pool/check";
+import { checkReserve } from "../pool/faultlist";
 import { Manner, RESERVE_REMEMBERED } from "../pool/leave";
 import { CELL_BYTES, KIND_CONTAINER } from "../records/cell";
 import { collectMany } from "../records/due";

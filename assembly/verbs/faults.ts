@@ -3,7 +3,8 @@
 import { H_HELD } from "../image/header";
 import { imageLength, word } from "../image/image";
 import { EXIT_ERROR, EXIT_OK } from "../numbers";
-import { check, checkOffset, checkText } from "../pool/check";
+import { check } from "../pool/check";
+import { checkOffset, checkText } from "../pool/faultlist";
 import { close, item, member, open, valueNumber, valuePlain } from "../protocol/document";
 import { isThisBoot } from "./place";
 import { isJson, printRoom, say, sayNumber } from "./print";

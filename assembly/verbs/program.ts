@@ -7,7 +7,7 @@
 //   writes   one network or each in turn -> NEED_LOCK -> the store is opened -> the verb
 import { faultText } from "../fault";
 import { EXIT_ERROR, EXIT_OK, EXIT_USAGE, NEED_CALL, NEED_LOCK } from "../numbers";
-import { checkReserve } from "../pool/check";
+import { checkReserve } from "../pool/faultlist";
 import {
   ERROR_ENVIRONMENT,
   ERROR_PLUGIN,
