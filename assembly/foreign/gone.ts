@@ -21,7 +21,8 @@ import {
   KIND_MORE,
   STATE_ALLOCATION,
 } from "../records/cell";
-import { EVENT_RELEASED, eventOfAddress } from "../records/event";
+import { eventOfAddress } from "../records/event";
+import { EVENT_RELEASED } from "../records/eventcell";
 import { FILE_FAILED, FILE_GONE, fileBelongs, fileRead, headHasFiles } from "../records/file";
 import { CHAIN_MAX, nextOfKind } from "../records/key";
 import {

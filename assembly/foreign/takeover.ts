@@ -32,7 +32,8 @@ import {
   STATE_ALLOCATION,
   STATE_COOLING,
 } from "../records/cell";
-import { EVENT_ADOPTED, eventMayBegin, eventOfAddress, eventRoom } from "../records/event";
+import { eventMayBegin, eventOfAddress, eventRoom } from "../records/event";
+import { EVENT_ADOPTED } from "../records/eventcell";
 import { coolingEnd } from "../records/expiry";
 import {
   FILE_FAILED,

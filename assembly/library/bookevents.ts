@@ -15,7 +15,7 @@ import {
   eventAt,
   eventWall,
   H_EVENT_NEXT,
-} from "../records/event";
+} from "../records/eventcell";
 import { block, output } from "./book";
 import { NAME_AT, OWNER_AT } from "./booknumbers";
 

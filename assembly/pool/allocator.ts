@@ -19,8 +19,8 @@ import {
 } from "../records/cell";
 
 import { collectMore, isAnyOver, isOver, reservationOver } from "../records/due";
-
-import { EVENT_GIVEN, eventBack, eventOf } from "../records/event";
+import { eventBack, eventOf } from "../records/event";
+import { EVENT_GIVEN } from "../records/eventcell";
 import { digest0, digest1, ownerDigests } from "../records/key";
 import { SET_POOL } from "../records/poolcell";
 import {

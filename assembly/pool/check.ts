@@ -30,7 +30,7 @@ import {
 } from "../image/header";
 import { imageLength, word } from "../image/image";
 import { CELL_BYTES } from "../records/cell";
-import { EVENT_RING_BYTES, EVENTS, eventIsSound, H_EVENTS } from "../records/event";
+import { EVENT_RING_BYTES, EVENTS, eventIsSound, H_EVENTS } from "../records/eventcell";
 import { BY_NAME, BY_OWNER, BY_V4, BY_V6 } from "../records/key";
 import { radixCount } from "../sets/radix";
 import { radixCheck } from "../sets/radixcheck";

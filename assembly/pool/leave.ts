@@ -33,7 +33,8 @@ import {
   STATE_ALLOCATION,
   STATE_COOLING,
 } from "../records/cell";
-import { EVENT_RELEASED, EVENT_RESERVED, eventOf } from "../records/event";
+import { eventOf } from "../records/event";
+import { EVENT_RELEASED, EVENT_RESERVED } from "../records/eventcell";
 import { coolingBegin } from "../records/expiry";
 import { filesUnlink, headPutFiles } from "../records/file";
 import { CHAIN_MAX, nameText, nextOfKind, textAt } from "../records/key";

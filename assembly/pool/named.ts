@@ -22,7 +22,8 @@ import {
   STATE_RESERVATION,
 } from "../records/cell";
 import { isOver, reservationOver } from "../records/due";
-import { CAUSE_NAME, EVENT_RELEASED, eventBy } from "../records/event";
+import { eventBy } from "../records/event";
+import { CAUSE_NAME, EVENT_RELEASED } from "../records/eventcell";
 import { coolingEnd } from "../records/expiry";
 import { CHAIN_MAX, nextOfKind } from "../records/key";
 import { olderOfName, recordByName, recordPutReserve, recordReserveFor } from "../records/record";

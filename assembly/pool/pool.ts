@@ -9,7 +9,8 @@
 import { CURSOR_BYTES, CURSORS, TREE4, TREE6 } from "../image/header";
 import { half, putWord, word } from "../image/image";
 import { C_DUE, cellByte, cellHasFamily, cellHi, cellLo } from "../records/cell";
-import { EVENT_YIELDED, eventOfAddress } from "../records/event";
+import { eventOfAddress } from "../records/event";
+import { EVENT_YIELDED } from "../records/eventcell";
 import {
   coolingEnd,
   coolingFrom,

@@ -7,7 +7,8 @@
 import { H_HELD, INDEX_OWNER } from "../image/header";
 import { journalCount, word } from "../image/image";
 import { cellKind, headAt, KIND_CONTAINER } from "../records/cell";
-import { CAUSE_GC, eventCause } from "../records/event";
+import { eventCause } from "../records/event";
+import { CAUSE_GC } from "../records/eventcell";
 import { digest0, digest1, headDigests, ownerDigests } from "../records/key";
 import { trieCells } from "../records/trie";
 import { scratchTake } from "../scratch";

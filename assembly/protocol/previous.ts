@@ -7,7 +7,7 @@ import { call, Previous } from "./call";
 import { fieldFound, fieldList, wrongType } from "./field";
 import { JSON_OBJECT, JSON_STRING, jsonCount, jsonKind, jsonNext } from "./json";
 import { jsonMember, jsonText, jsonTextAt, jsonTextBytes } from "./jsonvalue";
-import { badPrefix } from "./ranges";
+import { badPrefix } from "./rangedrafts";
 
 // A gateway that can't be read is none: only mode static looks at it.
 function readGateway(node: i32, p: Previous): void {

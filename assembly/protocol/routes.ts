@@ -22,7 +22,7 @@ import {
   jsonTextAt,
   jsonTextBytes,
 } from "./jsonvalue";
-import { badAddress, badPrefix } from "./ranges";
+import { badAddress, badPrefix } from "./rangedrafts";
 
 export const ROUTES_MAX: i32 = 4096;
 

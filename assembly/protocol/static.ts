@@ -31,7 +31,7 @@ import { errorAddress, errorBytes, errorText } from "./errors";
 import { overLimit, refuse, wrongType } from "./field";
 import { JSON_NULL, JSON_OBJECT, JSON_STRING, jsonCount, jsonKind, jsonNext } from "./json";
 import { jsonMember, jsonScalar, jsonText, jsonTextAt, jsonTextBytes } from "./jsonvalue";
-import { badAddress } from "./ranges";
+import { badAddress } from "./rangedrafts";
 import { isSpace, runeAt, runeBytes } from "./text";
 
 /** Most addresses of one container: a range set for each. */

@@ -8,7 +8,8 @@ import { EXPIRY, SETS_MAX } from "../image/header";
 import { half, journalCount } from "../image/image";
 import { foundHi, foundLo, radixNextTaken } from "../sets/radix";
 import { C_DUE, C_NEXT, cellAt, cellByte, cellHead, STATE_ALLOCATION, STATE_COOLING } from "./cell";
-import { EVENT_EXPIRED, eventOf } from "./event";
+import { eventOf } from "./event";
+import { EVENT_EXPIRED } from "./eventcell";
 import { coolingEnd, DUE_RESERVED, familyInSet } from "./expiry";
 import { reservationEnd } from "./reservations";
 

@@ -23,19 +23,21 @@ import {
   STATE_RESERVATION,
 } from "../records/cell";
 import {
-  CAUSE_REBOOT,
-  EVENT_EXPIRED,
-  EVENT_RESERVED,
-  EVENT_RING_BYTES,
   eventAppend,
   eventBy,
   eventCarry,
   eventDrafts,
   eventMayBegin,
   eventReboot,
+} from "../records/event";
+import {
+  CAUSE_REBOOT,
+  EVENT_EXPIRED,
+  EVENT_RESERVED,
+  EVENT_RING_BYTES,
   H_YIELDS,
   REFUSALS,
-} from "../records/event";
+} from "../records/eventcell";
 import { recordByAddress } from "../records/record";
 import { scratchTake } from "../scratch";
 import { imageRoom } from "./files";

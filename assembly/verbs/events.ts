@@ -53,7 +53,7 @@ import {
   eventIsOfContainer,
   eventWall,
   H_EVENT_NEXT,
-} from "../records/event";
+} from "../records/eventcell";
 import { jsonMoment, NEVER, sayClean } from "./holding";
 import { sayAddress, sayQuoted } from "./print";
 import { isAddress, targetAt, targetBytes, targetFamily, targetHi, targetLo } from "./target";

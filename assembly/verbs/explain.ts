@@ -33,7 +33,7 @@ import {
   KIND_MORE,
   KIND_NAME,
 } from "../records/cell";
-import { eventAt, eventWall, H_EVENT_NEXT } from "../records/event";
+import { eventAt, eventWall, H_EVENT_NEXT } from "../records/eventcell";
 import { CHAIN_MAX, nextOfKind } from "../records/key";
 import { olderOfName, recordByAddress, recordByName } from "../records/record";
 import {

@@ -39,7 +39,8 @@ import {
   KIND_CONTAINER,
   KIND_MORE,
 } from "../records/cell";
-import { CAUSE_GC, eventCause } from "../records/event";
+import { eventCause } from "../records/event";
+import { CAUSE_GC } from "../records/eventcell";
 import {
   CHAIN_MAX,
   digest0,

@@ -6,7 +6,7 @@ import { word } from "../image/image";
 import { EXIT_ERROR, EXIT_OK } from "../numbers";
 import { close, member, open } from "../protocol/document";
 import { textString } from "../protocol/text";
-import { eventAt, eventWall, H_EVENT_NEXT, H_EVENTS } from "../records/event";
+import { eventAt, eventWall, H_EVENT_NEXT, H_EVENTS } from "../records/eventcell";
 import {
   eventGives,
   eventIsOf,

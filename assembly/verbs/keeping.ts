@@ -26,7 +26,8 @@ import {
   NAME_MAX,
   STATE_ALLOCATION,
 } from "../records/cell";
-import { CAUSE_OPERATOR, eventCause } from "../records/event";
+import { eventCause } from "../records/event";
+import { CAUSE_OPERATOR } from "../records/eventcell";
 import { olderOfName, recordByName, recordByOwner } from "../records/record";
 import { scratchTake } from "../scratch";
 import { imageGrow } from "../store/files";

@@ -30,7 +30,8 @@ import {
   STATE_RESERVATION,
 } from "../records/cell";
 import { reservationOver } from "../records/due";
-import { CAUSE_OPERATOR, EVENT_RELEASED, eventCause, eventOf } from "../records/event";
+import { eventCause, eventOf } from "../records/event";
+import { CAUSE_OPERATOR, EVENT_RELEASED } from "../records/eventcell";
 import { coolingEnd } from "../records/expiry";
 import { CHAIN_MAX, nextOfKind } from "../records/key";
 import { olderOfName, recordByAddress, recordByName, recordByOwner } from "../records/record";

@@ -13,7 +13,7 @@ import { call } from "../protocol/call";
 import { close, item, member, open, valueNumber, valuePlain } from "../protocol/document";
 import { ERROR_LIMIT, errorBegin, errorText } from "../protocol/errors";
 import { textByte } from "../protocol/text";
-import { H_EVENT_NEXT, H_YIELDS, REFUSALS, refusalCount } from "../records/event";
+import { H_EVENT_NEXT, H_YIELDS, REFUSALS, refusalCount } from "../records/eventcell";
 import { scratchTake } from "../scratch";
 import { askApart, askAt, askBad, askBytes, askOption } from "./ask";
 import { allocations, Census, censusBegin, censusOf, oldest, settings } from "./census";

@@ -20,7 +20,7 @@ import {
   EVENTS,
   eventAt,
   H_EVENT_NEXT,
-} from "../records/event";
+} from "../records/eventcell";
 import { wallTime } from "./times";
 
 /** A pace of less than this long (seconds) tells nothing. */

@@ -7,7 +7,8 @@
 import { EXPIRY, H_RESERVED } from "../image/header";
 import { half, word } from "../image/image";
 import { C_DUE, cellAt, cellHead, headAt, KIND_NAME } from "../records/cell";
-import { EVENT_EXPIRED, EVENT_ID_BYTES, eventOf, H_EVENTS } from "../records/event";
+import { eventOf } from "../records/event";
+import { EVENT_EXPIRED, EVENT_ID_BYTES, H_EVENTS } from "../records/eventcell";
 import { DUE_RESERVED } from "../records/expiry";
 import { idText, nameText, nextOfKind, textAt } from "../records/key";
 import { recordByAddress } from "../records/record";
