@@ -4,9 +4,9 @@
 import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { findCompiler } from "../scripts/native.mjs";
 import { Book, NativeBook, OP } from "./support/book.ts";
 import { type Ask, Ledger, type Reply, type SetSpec } from "./support/ledger.ts";
+import { needsCompiler } from "./support/needs.ts";
 import { config, nameOf, owner, randomFrom } from "./support/world.ts";
 
 const IMAGE = 1 << 19;
@@ -274,7 +274,8 @@ function text(_: string, value: unknown): unknown {
   return typeof value === "bigint" ? `${value}` : value;
 }
 
-describe.skipIf(!findCompiler())("allocator compiled to C", () => {
+const { missing, why } = needsCompiler();
+describe.skipIf(missing)(`allocator compiled to C${why}`, () => {
   const native = new NativeBook();
   beforeAll(() => native.build(), 240_000);
   afterAll(() => native.close());

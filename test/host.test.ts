@@ -6,9 +6,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { runPlugin } from "../src/cli/plugin.ts";
+import { needsCompiler } from "./support/needs.ts";
 import {
   buildProbe,
-  compiler,
   holdLock,
   hosts,
   native,
@@ -310,7 +310,8 @@ describe("Node only", () => {
   });
 });
 
-describe.runIf(compiler)("native only [native]", () => {
+const { missing, why } = needsCompiler();
+describe.skipIf(missing)(`native only [native]${why}`, () => {
   test("a view that was cut short is a fault, not a crash", async () => {
     fs.writeFileSync(join(dir, "a"), Buffer.alloc(8192, "a"));
     const held = await holdLock(dir);

@@ -7,16 +7,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { runPlugin } from "../src/cli/plugin.ts";
 import { lockTimeout } from "../src/foreign.ts";
-import {
-  buildProbe,
-  compiler,
-  holdLock,
-  hosts,
-  native,
-  pause,
-  program,
-  wasm,
-} from "./support/probe.ts";
+import { needsCompiler } from "./support/needs.ts";
+import { buildProbe, holdLock, hosts, native, pause, program, wasm } from "./support/probe.ts";
 
 const EAGAIN = -11;
 const EISDIR = -21;
@@ -65,8 +57,9 @@ describe.each(hosts)("$name: lock", ({ run }) => {
   });
 });
 
-describe.runIf(compiler).each(hosts)(
-  "$name: lock that a native process holds [native]",
+const { missing, why } = needsCompiler();
+describe.skipIf(missing).each(hosts)(
+  `$name: lock that a native process holds [native]${why}`,
   ({ run }) => {
     test("BERTH_LOCK_TIMEOUT_MS=200: -EAGAIN after 200 ms", async () => {
       await holdLock(dir);
@@ -106,7 +99,7 @@ describe.runIf(compiler).each(hosts)(
   },
 );
 
-describe.runIf(compiler)("native and Node [native]", () => {
+describe.skipIf(missing)(`native and Node [native]${why}`, () => {
   test("Node's lock keeps the native host out", async () => {
     let outcome = "";
     const write = (_: number, bytes: Uint8Array) => {

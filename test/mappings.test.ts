@@ -6,6 +6,7 @@ import { isAbsolute, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { SCRATCH_BASE, STATIC_BASE } from "../assembly/numbers.ts";
 import { findCompiler, root } from "../scripts/native.mjs";
+import { need } from "./support/needs.ts";
 
 const PT_LOAD = 1;
 const EXECUTE = 1;
@@ -45,7 +46,8 @@ function countsBranches(): boolean {
 
 const musl = /musl/.test(findCompiler()?.command ?? "");
 
-describe.skipIf(!musl)("the native plugin (musl)", () => {
+const { missing, why } = need(musl, "musl-gcc");
+describe.skipIf(missing)(`the native plugin (musl)${why}`, () => {
   const loads = musl ? mappings(readFileSync(join(root, "build/bin/berth"))) : [];
   const holds = (address: number) =>
     loads.find(({ from, bytes }) => address >= from && address < from + bytes);
@@ -61,11 +63,14 @@ describe.skipIf(!musl)("the native plugin (musl)", () => {
     expect(holds(MEMORY_BASE + SCRATCH_BASE)!.flags & WRITE).toBe(WRITE);
   });
 
-  test("keeps the code of usual calls apart from the rest", ({ skip }) => {
-    if (!countsBranches()) skip("this compiler makes no profiles");
-    const file = readFileSync(join(root, "build/bin/berth"));
-    const usual = sectionBytes(file, ".text");
-    expect(usual).toBeGreaterThan(0);
-    expect(usual).toBeLessThan(96 << 10);
-  });
+  const profiles = need(musl && countsBranches(), "libgcov beside gcc");
+  test.skipIf(profiles.missing)(
+    `keeps the code of usual calls apart from the rest${profiles.why}`,
+    () => {
+      const file = readFileSync(join(root, "build/bin/berth"));
+      const usual = sectionBytes(file, ".text");
+      expect(usual).toBeGreaterThan(0);
+      expect(usual).toBeLessThan(96 << 10);
+    },
+  );
 });

@@ -2,9 +2,9 @@
 // compiled to C. All answer alike and leave the same bytes.
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { findCompiler } from "../scripts/native.mjs";
 import { Model } from "./model.ts";
 import { onKey, operations, scattered, steps } from "./support/keys.ts";
+import { needsCompiler } from "./support/needs.ts";
 import { NativeRooms, type Operation, Rooms } from "./support/rooms.ts";
 
 const core = Rooms.core();
@@ -63,7 +63,8 @@ describe("rooms", { timeout: 60_000 }, () => {
   });
 });
 
-describe.runIf(findCompiler())("rooms in C", { timeout: 60_000 }, () => {
+const { missing, why } = needsCompiler();
+describe.skipIf(missing)(`rooms in C${why}`, { timeout: 60_000 }, () => {
   const native = new NativeRooms();
 
   beforeAll(() => native.build(), 120_000);

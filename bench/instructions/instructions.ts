@@ -3,7 +3,7 @@
 //
 // The image's keys are random, so an ADD's count moves by a few per cent from one network to the
 // next: the median of several is taken. Without valgrind there is a row that says so; where the
-// environment has BERTH_VALGRIND=must (.ci/run) that is an error.
+// environment has BERTH_NEEDS=must (.ci/run) that is an error.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -26,7 +26,7 @@ function lacking(): string | undefined {
   const { status } = spawnSync("valgrind", ["--version"], { stdio: "ignore" });
   const reason = "valgrind isn't installed";
   if (status === 0) return undefined;
-  if (process.env.BERTH_VALGRIND === "must") throw new Error(`${reason}, but has to be here`);
+  if (process.env.BERTH_NEEDS === "must") throw new Error(`${reason}, but has to be here`);
   return reason;
 }
 

@@ -135,7 +135,10 @@ describe("peers in Go that aren't there", () => {
 
 const NAMES = ["Kubernetes cidrset", "Kubernetes services", "go-ipam", "Calico"];
 
-describe.runIf(process.env.BERTH_BENCH_GO === "1")("peers in Go", () => {
+const asked = process.env.BERTH_BENCH_GO === "1";
+const why = asked ? "" : " (skipped: needs BERTH_BENCH_GO=1, the network and minutes)";
+
+describe.runIf(asked)(`peers in Go${why}`, () => {
   it("build, and give the slots that Berth gives", { timeout: 1_200_000 }, async () => {
     for (const peer of await goPeers()) {
       if ("error" in peer) throw new Error(`${peer.peer}: ${peer.error}`);

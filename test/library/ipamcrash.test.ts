@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { IpamError } from "../../src/errors.ts";
 import { type Ipam, openIpam } from "../../src/ipam/ipam.ts";
 import { readIpam } from "../../src/ipam/reader.ts";
-import { isRoot } from "../plugin/support/binaries.ts";
+import { needsCompiler, needsRoot } from "../support/needs.ts";
 import { randomFrom } from "../support/world.ts";
 import { refusal, removeSpaces, sound, space } from "./ipamspace.ts";
 
@@ -110,7 +110,8 @@ describe("[crash] an Ipam killed at any moment", () => {
       });
 });
 
-describe.skipIf(!isRoot)("an Ipam on a full disk", () => {
+const asRoot = needsRoot();
+describe.skipIf(asRoot.missing)(`an Ipam on a full disk${asRoot.why}`, () => {
   for (const size of ["1m", "1400k", "2m", "5m", "24m"])
     it(`of ${size} refuses with noSpace or io, keeps what it gave, and releases`, async () => {
       const path = space();
@@ -188,141 +189,139 @@ function addressOf(text: string): string {
   return JSON.parse(text).ips[0].address.split("/")[0];
 }
 
-describe.skipIf(!existsSync(join(root, "build/bin/berth")))(
-  "[native] an Ipam beside the plugin",
-  () => {
-    const RANGE = "10.1.0.0/24";
+const native = needsCompiler();
+describe.skipIf(native.missing)(`[native] an Ipam beside the plugin${native.why}`, () => {
+  const RANGE = "10.1.0.0/24";
 
-    it("per call: both give from the same addresses, neither waits, neither gives one twice", async () => {
-      const path = space();
-      expect(plugin(path, "ADD", "first", RANGE).status).toBe(0);
-      const ipam = openIpam(path, { lock: "per-call" });
-      const pool = ipam.pool(RANGE, { gateway: "10.1.0.1" });
-      const random = randomFrom(7);
-      const held = new Map<string, string>([["first", "10.1.0.2"]]);
-      for (let n = 0; n < 400; n++) {
-        const id = `c${random(60)}`;
-        const ours = random(2) === 0;
-        if (held.has(id)) {
-          if (ours) ipam.release(id, { kind: "container", interface: "eth0" });
-          else expect(plugin(path, "DEL", id, RANGE).status).toBe(0);
-          held.delete(id);
-        } else {
-          const owner = { owner: id, kind: "container" as const, interface: "eth0" };
-          const address = ours
-            ? ipam.allocate({ ...owner, pools: [pool] }).addresses[0]!
-            : addressOf(plugin(path, "ADD", id, RANGE).text);
-          expect([...held.values()]).not.toContain(address);
-          held.set(id, address);
-        }
-        if (n % 40 === 0) {
-          const found = new Map([...ipam].map((one) => [one.owner, one.addresses[0]]));
-          expect(found).toEqual(
-            new Map(
-              [...held].sort(([, a], [, b]) => Number(a.split(".")[3]) - Number(b.split(".")[3])),
-            ),
-          );
-          expect(ipam.check()).toEqual([]);
-          await sound(path);
-        }
+  it("per call: both give from the same addresses, neither waits, neither gives one twice", async () => {
+    const path = space();
+    expect(plugin(path, "ADD", "first", RANGE).status).toBe(0);
+    const ipam = openIpam(path, { lock: "per-call" });
+    const pool = ipam.pool(RANGE, { gateway: "10.1.0.1" });
+    const random = randomFrom(7);
+    const held = new Map<string, string>([["first", "10.1.0.2"]]);
+    for (let n = 0; n < 400; n++) {
+      const id = `c${random(60)}`;
+      const ours = random(2) === 0;
+      if (held.has(id)) {
+        if (ours) ipam.release(id, { kind: "container", interface: "eth0" });
+        else expect(plugin(path, "DEL", id, RANGE).status).toBe(0);
+        held.delete(id);
+      } else {
+        const owner = { owner: id, kind: "container" as const, interface: "eth0" };
+        const address = ours
+          ? ipam.allocate({ ...owner, pools: [pool] }).addresses[0]!
+          : addressOf(plugin(path, "ADD", id, RANGE).text);
+        expect([...held.values()]).not.toContain(address);
+        held.set(id, address);
       }
-      // What the library reserves, the plugin doesn't give; an open handle stops no ADD.
-      const [kept] = ipam.reserve("ns/kept", { pools: [pool], ttl: 1000 });
-      for (let n = 0; n < 150; n++) {
-        const begun = performance.now();
-        const { status, text } = plugin(path, "ADD", `more${n}`, RANGE);
-        expect(performance.now() - begun).toBeLessThan(5000);
-        if (status === 0) expect(addressOf(text)).not.toBe(kept);
-      }
-      expect(ipam.explain(kept!).state).toBe("reserved");
-      ipam.close();
-      await sound(path);
-    });
-
-    it("opens exclusively what the plugin has written, and gives it back: logs of 16 MiB too", async () => {
-      const path = space();
-      for (let n = 0; n < 5; n++) plugin(path, "ADD", `c${n}`, RANGE);
-      {
-        using ipam = openIpam(path, { sync: "never" });
-        expect([...ipam].map((one) => [one.kind, one.interface, one.addresses[0]])).toEqual(
-          Array.from({ length: 5 }, (_, n) => ["container", "eth0", `10.1.0.${n + 2}`]),
+      if (n % 40 === 0) {
+        const found = new Map([...ipam].map((one) => [one.owner, one.addresses[0]]));
+        expect(found).toEqual(
+          new Map(
+            [...held].sort(([, a], [, b]) => Number(a.split(".")[3]) - Number(b.split(".")[3])),
+          ),
         );
-        const pool = ipam.pool("10.64.0.0/10");
-        for (let n = 0; n < 40_000; n++) ipam.allocate({ owner: `o${n}`, pools: [pool] });
-        expect(ipam.stats().logRoom).toBeGreaterThan(1 << 20);
-        // The plugin finds a log that was never checkpointed.
-        await ipam.flush();
-        const copy = readIpam(path);
-        expect(copy.stats().allocations).toBe(40_005);
-        copy.close();
-      }
-      expect(addressOf(plugin(path, "ADD", "next", RANGE).text)).toBe("10.1.0.7");
-      expect(plugin(path, "DEL", "c0", RANGE).status).toBe(0);
-      using ipam = openIpam(path);
-      expect(ipam.stats().allocations).toBe(40_005);
-      expect(ipam.check()).toEqual([]);
-    });
-
-    it("[crash] the plugin recovers what a killed exclusive Ipam had flushed", async () => {
-      for (let seed = 1; seed <= 3; seed++) {
-        const path = space();
-        const promises = new Promises();
-        await killed(path, "exclusive", seed, "yes", 400, promises);
-        expect(plugin(path, "ADD", "pod", RANGE).status).toBe(0);
-        promises.held.set("pod", "10.1.0.2");
+        expect(ipam.check()).toEqual([]);
         await sound(path);
-        using ipam = openIpam(path);
-        promises.kept(ipam, `seed ${seed}`);
       }
-    });
-
-    it("an ADD of a pod gets what the library has reserved for its name", () => {
-      const path = space();
-      const ipam = openIpam(path, { lock: "per-call" });
-      const pool = ipam.pool(RANGE);
-      const [kept] = ipam.reserve("ns/web-0", {
-        pools: [pool],
-        addresses: ["10.1.0.77"],
-        ttl: 1000,
-      });
-      expect(kept).toBe("10.1.0.77");
-      expect(addressOf(plugin(path, "ADD", "other", RANGE).text)).toBe("10.1.0.2");
-      const named = "IgnoreUnknown=1;K8S_POD_NAMESPACE=ns;K8S_POD_NAME=web-0";
-      expect(addressOf(plugin(path, "ADD", "web", RANGE, { CNI_ARGS: named }).text)).toBe(kept);
-      expect(ipam.find({ name: "ns/web-0" })?.owner).toBe("web");
-      expect([...ipam.reservations()]).toEqual([]);
-      expect(ipam.check()).toEqual([]);
-      ipam.close();
-    });
-
-    it("a DEL that came while it was open is done at the next opening", () => {
-      const path = space();
-      plugin(path, "ADD", "gone", RANGE);
-      const ipam = openIpam(path);
-      expect(plugin(path, "DEL", "gone", RANGE, { BERTH_LOCK_TIMEOUT_MS: "50" }).status).toBe(0);
-      expect([...ipam].length).toBe(1);
-      ipam.close();
-      using again = openIpam(path);
-      expect([...again]).toEqual([]);
-      expect(again.check()).toEqual([]);
-    });
-
-    it("a reader beside a busy writer always sees a whole state", async () => {
-      const path = space();
-      openIpam(path).close();
-      const promises = new Promises();
-      const writing = killed(path, "exclusive", 5, "yes", 1500, promises);
+    }
+    // What the library reserves, the plugin doesn't give; an open handle stops no ADD.
+    const [kept] = ipam.reserve("ns/kept", { pools: [pool], ttl: 1000 });
+    for (let n = 0; n < 150; n++) {
       const begun = performance.now();
-      let reads = 0;
-      while (performance.now() - begun < 1500) {
-        const copy = readIpam(path);
-        expect(copy.check()).toEqual([]);
-        copy.close();
-        reads++;
-        await new Promise((resolve) => setTimeout(resolve, 10));
-      }
-      await writing;
-      expect(reads).toBeGreaterThan(5);
+      const { status, text } = plugin(path, "ADD", `more${n}`, RANGE);
+      expect(performance.now() - begun).toBeLessThan(5000);
+      if (status === 0) expect(addressOf(text)).not.toBe(kept);
+    }
+    expect(ipam.explain(kept!).state).toBe("reserved");
+    ipam.close();
+    await sound(path);
+  });
+
+  it("opens exclusively what the plugin has written, and gives it back: logs of 16 MiB too", async () => {
+    const path = space();
+    for (let n = 0; n < 5; n++) plugin(path, "ADD", `c${n}`, RANGE);
+    {
+      using ipam = openIpam(path, { sync: "never" });
+      expect([...ipam].map((one) => [one.kind, one.interface, one.addresses[0]])).toEqual(
+        Array.from({ length: 5 }, (_, n) => ["container", "eth0", `10.1.0.${n + 2}`]),
+      );
+      const pool = ipam.pool("10.64.0.0/10");
+      for (let n = 0; n < 40_000; n++) ipam.allocate({ owner: `o${n}`, pools: [pool] });
+      expect(ipam.stats().logRoom).toBeGreaterThan(1 << 20);
+      // The plugin finds a log that was never checkpointed.
+      await ipam.flush();
+      const copy = readIpam(path);
+      expect(copy.stats().allocations).toBe(40_005);
+      copy.close();
+    }
+    expect(addressOf(plugin(path, "ADD", "next", RANGE).text)).toBe("10.1.0.7");
+    expect(plugin(path, "DEL", "c0", RANGE).status).toBe(0);
+    using ipam = openIpam(path);
+    expect(ipam.stats().allocations).toBe(40_005);
+    expect(ipam.check()).toEqual([]);
+  });
+
+  it("[crash] the plugin recovers what a killed exclusive Ipam had flushed", async () => {
+    for (let seed = 1; seed <= 3; seed++) {
+      const path = space();
+      const promises = new Promises();
+      await killed(path, "exclusive", seed, "yes", 400, promises);
+      expect(plugin(path, "ADD", "pod", RANGE).status).toBe(0);
+      promises.held.set("pod", "10.1.0.2");
+      await sound(path);
+      using ipam = openIpam(path);
+      promises.kept(ipam, `seed ${seed}`);
+    }
+  });
+
+  it("an ADD of a pod gets what the library has reserved for its name", () => {
+    const path = space();
+    const ipam = openIpam(path, { lock: "per-call" });
+    const pool = ipam.pool(RANGE);
+    const [kept] = ipam.reserve("ns/web-0", {
+      pools: [pool],
+      addresses: ["10.1.0.77"],
+      ttl: 1000,
     });
-  },
-);
+    expect(kept).toBe("10.1.0.77");
+    expect(addressOf(plugin(path, "ADD", "other", RANGE).text)).toBe("10.1.0.2");
+    const named = "IgnoreUnknown=1;K8S_POD_NAMESPACE=ns;K8S_POD_NAME=web-0";
+    expect(addressOf(plugin(path, "ADD", "web", RANGE, { CNI_ARGS: named }).text)).toBe(kept);
+    expect(ipam.find({ name: "ns/web-0" })?.owner).toBe("web");
+    expect([...ipam.reservations()]).toEqual([]);
+    expect(ipam.check()).toEqual([]);
+    ipam.close();
+  });
+
+  it("a DEL that came while it was open is done at the next opening", () => {
+    const path = space();
+    plugin(path, "ADD", "gone", RANGE);
+    const ipam = openIpam(path);
+    expect(plugin(path, "DEL", "gone", RANGE, { BERTH_LOCK_TIMEOUT_MS: "50" }).status).toBe(0);
+    expect([...ipam].length).toBe(1);
+    ipam.close();
+    using again = openIpam(path);
+    expect([...again]).toEqual([]);
+    expect(again.check()).toEqual([]);
+  });
+
+  it("a reader beside a busy writer always sees a whole state", async () => {
+    const path = space();
+    openIpam(path).close();
+    const promises = new Promises();
+    const writing = killed(path, "exclusive", 5, "yes", 1500, promises);
+    const begun = performance.now();
+    let reads = 0;
+    while (performance.now() - begun < 1500) {
+      const copy = readIpam(path);
+      expect(copy.check()).toEqual([]);
+      copy.close();
+      reads++;
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    await writing;
+    expect(reads).toBeGreaterThan(5);
+  });
+});

@@ -11,21 +11,15 @@ import {
 import path from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { buildClock, clockHosts, type World } from "../support/clock.ts";
+import { hostLocal, needsHostLocal } from "../support/needs.ts";
 import { bare } from "./support/address.ts";
-import { type Binary, berths, hostLocal, onCi, rounds } from "./support/binaries.ts";
+import { type Binary, berths, rounds } from "./support/binaries.ts";
 import { Caller } from "./support/caller.ts";
 import { faultsOf } from "./support/faults.ts";
 import { call, type Plugin, pluginOf } from "./support/plugin.ts";
 import { folder, homeOf, type Network, network, pair, removeAll, sleep } from "./support/space.ts";
 
 afterAll(removeAll);
-
-if (hostLocal === undefined) {
-  it("host-local is found in $HOST_LOCAL, /opt/cni/bin or /usr/lib/cni", (context) => {
-    expect(onCi, "CI needs the real host-local").toBe(false);
-    context.skip("no host-local here: nobody to take over from");
-  });
-}
 
 const upstream: Binary = { name: "host-local", path: hostLocal ?? "", kind: "upstream" };
 
@@ -225,8 +219,9 @@ describe.each(berths)("[adopt] $name", (binary) => {
     await holder.close();
   });
 
-  it.skipIf(hostLocal === undefined)(
-    "takes over what the real host-local made, 4,000 addresses",
+  const real = needsHostLocal();
+  it.skipIf(real.missing)(
+    `takes over what the real host-local made, 4,000 addresses${real.why}`,
     { timeout: 120_000 },
     async () => {
       const count = rounds(binary, 2000, 500);

@@ -3,6 +3,7 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, statSync } from "node:fs";
 import path from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
+import { need } from "../support/needs.ts";
 import { allOf, bare } from "./support/address.ts";
 import { berths, binaries, rounds } from "./support/binaries.ts";
 import { Caller } from "./support/caller.ts";
@@ -76,7 +77,8 @@ describe.each(binaries)("$name called many times at once", (binary) => {
 const [native] = berths.filter((b) => b.kind === "native");
 const [node] = berths.filter((b) => b.kind === "node");
 
-describe.skipIf(!native || !node)("both hosts on one state", () => {
+const both = need(native && node, "both hosts: a C compiler");
+describe.skipIf(both.missing)(`both hosts on one state${both.why}`, () => {
   it("give every address once, and free what the other gave", { timeout: 60_000 }, async () => {
     const n = network(folder(), pair(400));
     const caller = Caller.start(16);

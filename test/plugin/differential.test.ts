@@ -1,7 +1,8 @@
 // Random scripts played against the real host-local: the same answers, call by call.
 
 import { afterAll, describe, expect, it } from "vitest";
-import { binaries, hostLocal, onCi, oracleVersions, rounds } from "./support/binaries.ts";
+import { hostLocal, needsHostLocal } from "../support/needs.ts";
+import { binaries, oracleVersions, rounds } from "./support/binaries.ts";
 import { Caller } from "./support/caller.ts";
 import { type Duel, difference, playDuel, shrink } from "./support/duel.ts";
 import { type Json, pluginOf } from "./support/plugin.ts";
@@ -10,13 +11,6 @@ import { type Step, scriptOf } from "./support/script.ts";
 import { folder, removeAll } from "./support/space.ts";
 
 afterAll(removeAll);
-
-if (hostLocal === undefined) {
-  it("host-local is found in $HOST_LOCAL, /opt/cni/bin or /usr/lib/cni", (context) => {
-    expect(onCi, "CI needs the real host-local").toBe(false);
-    context.skip("no host-local here: nothing to compare with");
-  });
-}
 
 /** Fills what is left with fresh owners, releases everything, and begins anew. */
 function ending(script: Step[], version: string, fill: number): Step[] {
@@ -35,7 +29,8 @@ function ending(script: Step[], version: string, fill: number): Step[] {
   ];
 }
 
-describe.skipIf(hostLocal === undefined).each(binaries)("$name beside host-local", (binary) => {
+const real = needsHostLocal();
+describe.skipIf(real.missing).each(binaries)(`$name beside host-local${real.why}`, (binary) => {
   const versions = hostLocal === undefined ? [] : oracleVersions().filter((v) => v < "1.1");
 
   function duel(caller: Caller): Duel {

@@ -4,20 +4,14 @@
 import { chmodSync, copyFileSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
+import { needsRoot } from "../support/needs.ts";
 import { bare } from "./support/address.ts";
-import { berths, isRoot, onCi, rounds } from "./support/binaries.ts";
+import { berths, rounds } from "./support/binaries.ts";
 import { Caller } from "./support/caller.ts";
 import { type Plugin, pluginOf } from "./support/plugin.ts";
 import { folder, type Network, network, pair, removeAll } from "./support/space.ts";
 
 afterAll(removeAll);
-
-if (!isRoot) {
-  it("the tests run as root, who may mount", (context) => {
-    expect(onCi, "CI runs as root").toBe(false);
-    context.skip("mounts and other users need root");
-  });
-}
 
 const place = /berth|\/data|\/net/;
 
@@ -41,7 +35,8 @@ async function expectHeld(p: Plugin, n: Network, held: Map<string, string[]>): P
   for (const id of some) expect((await p.check(n, id)).ok, `${id} is held`).toBe(true);
 }
 
-describe.skipIf(!isRoot).each(berths)("$name on a full disk", (binary) => {
+const root = needsRoot();
+describe.skipIf(root.missing).each(berths)(`$name on a full disk${root.why}`, (binary) => {
   const sizes = ["16k", "64k", "512k", "1m", "1100k", "1300k", "1536k", "2m", "3m", "5m"];
   it.each(binary.kind === "node" ? ["64k", "2m"] : sizes)(
     "of %s: refuses, keeps and releases",
@@ -89,7 +84,7 @@ describe.skipIf(!isRoot).each(berths)("$name on a full disk", (binary) => {
   );
 });
 
-describe.skipIf(!isRoot).each(berths)("$name where it may not write", (binary) => {
+describe.skipIf(root.missing).each(berths)(`$name where it may not write${root.why}`, (binary) => {
   it("on a read-only file system: errors, and nothing is lost", { timeout: 30_000 }, async () => {
     const data = path.join(folder(), "data");
     mkdirSync(data);

@@ -6,8 +6,9 @@ import { createServer } from "node:net";
 import path from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { buildClock, clockHosts, type World } from "../support/clock.ts";
+import { hostLocal, needsHostLocal } from "../support/needs.ts";
 import { bare } from "./support/address.ts";
-import { type Binary, berths, hostLocal, onCi, rounds } from "./support/binaries.ts";
+import { type Binary, berths, rounds } from "./support/binaries.ts";
 import { Caller } from "./support/caller.ts";
 import { faultsOf } from "./support/faults.ts";
 import { type Plugin, pluginOf } from "./support/plugin.ts";
@@ -15,13 +16,6 @@ import { Random, seed } from "./support/random.ts";
 import { folder, homeOf, type Network, network, pair, removeAll } from "./support/space.ts";
 
 afterAll(removeAll);
-
-if (hostLocal === undefined) {
-  it("host-local is found in $HOST_LOCAL, /opt/cni/bin or /usr/lib/cni", (context) => {
-    expect(onCi, "CI needs the real host-local").toBe(false);
-    context.skip("no host-local here: nobody to take turns with");
-  });
-}
 
 const upstream: Binary = { name: "host-local", path: hostLocal ?? "", kind: "upstream" };
 
@@ -48,7 +42,8 @@ describe.each(berths)("[mirror] $name", (binary) => {
     expect(await faultsOf(n, binary)).toEqual([]);
   });
 
-  describe.skipIf(hostLocal === undefined)("beside the real host-local", () => {
+  const real = needsHostLocal();
+  describe.skipIf(real.missing)(`beside the real host-local${real.why}`, () => {
     const theirs = () => pluginOf(caller, upstream);
 
     it("takes turns for 1,000 random calls without a fault", { timeout: 240_000 }, async () => {

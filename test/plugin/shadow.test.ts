@@ -11,19 +11,13 @@ import {
 import path from "node:path";
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
 import { copyNetwork } from "../support/check.ts";
-import { berths, hostLocal, onCi, rounds } from "./support/binaries.ts";
+import { hostLocal, needsHostLocal } from "../support/needs.ts";
+import { berths, rounds } from "./support/binaries.ts";
 import { type Answer, Caller } from "./support/caller.ts";
 import { Random, seed } from "./support/random.ts";
 import { folder, homeOf, type Network, network, pair, removeAll } from "./support/space.ts";
 
 afterAll(removeAll);
-
-if (hostLocal === undefined) {
-  it("host-local is found in $HOST_LOCAL, /opt/cni/bin or /usr/lib/cni", (context) => {
-    expect(onCi, "CI needs the real host-local").toBe(false);
-    context.skip("no host-local here: nothing to shadow");
-  });
-}
 
 interface Side {
   exit: number;
@@ -79,7 +73,8 @@ describe.each(berths)("[shadow] $name", (binary) => {
       .map((line) => JSON.parse(line));
   const told = (a: Answer) => ({ exit: a.exit, out: a.out, err: a.err });
 
-  describe.skipIf(hostLocal === undefined)("beside the real host-local", () => {
+  const real = needsHostLocal();
+  describe.skipIf(real.missing)(`beside the real host-local${real.why}`, () => {
     it("answers byte for byte as host-local alone does, and agrees with it", async () => {
       const alone = { ...n, ipam: { ...n.ipam, dataDir: folder() } };
       const r = new Random(seed, 91);

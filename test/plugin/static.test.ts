@@ -1,9 +1,9 @@
 // Mode static: beside the CNI project's own `static` plugin, call by call; then what ours does
 // beyond it: it holds the addresses.
 
-import { accessSync, constants } from "node:fs";
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type Binary, berths, onCi, rounds } from "./support/binaries.ts";
+import { needsStatic, staticPlugin } from "../support/needs.ts";
+import { type Binary, berths, rounds } from "./support/binaries.ts";
 import { Caller } from "./support/caller.ts";
 import { difference } from "./support/duel.ts";
 import { faultsOf } from "./support/faults.ts";
@@ -12,25 +12,6 @@ import { Random, seed } from "./support/random.ts";
 import { folder, type Network, removeAll } from "./support/space.ts";
 
 afterAll(removeAll);
-
-function found(): string | undefined {
-  for (const file of [process.env.CNI_STATIC ?? "", "/opt/cni/bin/static", "/usr/lib/cni/static"]) {
-    try {
-      if (file !== "") accessSync(file, constants.X_OK);
-      if (file !== "") return file;
-    } catch {}
-  }
-  return undefined;
-}
-
-const upstream = found();
-
-if (upstream === undefined) {
-  it("the plugin `static` is found in $CNI_STATIC, /opt/cni/bin or /usr/lib/cni", (context) => {
-    expect(onCi, "CI needs the real static").toBe(false);
-    context.skip("no static plugin here: nothing to compare with");
-  });
-}
 
 /** A case: what is under ipam, and what lies beside it. */
 interface Case {
@@ -142,8 +123,9 @@ function callOf(c: Case, mode: object, verb: "ADD" | "CHECK" = "ADD"): Call {
   };
 }
 
-describe.skipIf(upstream === undefined).each(berths)("$name beside static", (binary) => {
-  const oracleBinary: Binary = { name: "static", path: upstream ?? "", kind: "upstream" };
+const real = needsStatic();
+describe.skipIf(real.missing).each(berths)(`$name beside static${real.why}`, (binary) => {
+  const oracleBinary: Binary = { name: "static", path: staticPlugin ?? "", kind: "upstream" };
 
   it("answers as the CNI project's plugin does, in result and text", async () => {
     const caller = Caller.start(2);

@@ -9,11 +9,11 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, unlinkSync } from "no
 import { join } from "node:path";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import { bare, format, parse } from "../plugin/support/address.ts";
-import { hostLocal } from "../plugin/support/binaries.ts";
 import { Random, seed } from "../plugin/support/random.ts";
 import { Copy } from "../support/check.ts";
 import { buildClock, clockHosts, SECOND, type World } from "../support/clock.ts";
 import { freshMemory } from "../support/memoryhost.ts";
+import { hostLocal, needsHostLocal } from "../support/needs.ts";
 import { randomFrom } from "../support/world.ts";
 import { Beside, type Place, type Said, type Side, type Step } from "./beside.ts";
 import { type Dump, dumpOf } from "./compare.ts";
@@ -267,8 +267,9 @@ describe.each(clockHosts)("$name", (host) => {
   beforeAll(buildClock, 600_000);
   afterEach(() => world?.end());
 
-  it.skipIf(hostLocal === undefined)(
-    "[native] the same on real files, beside the real host-local",
+  const real = needsHostLocal();
+  it.skipIf(real.missing)(
+    `[native] the same on real files, beside the real host-local${real.why}`,
     async () => {
       for (const number of [100, 101]) {
         world = host.world();

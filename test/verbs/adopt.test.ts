@@ -4,21 +4,15 @@ import { mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } fro
 import path from "node:path";
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
 import { bare } from "../plugin/support/address.ts";
-import { type Binary, berths, hostLocal, onCi } from "../plugin/support/binaries.ts";
+import { type Binary, berths } from "../plugin/support/binaries.ts";
 import { Caller } from "../plugin/support/caller.ts";
 import { faultsOf } from "../plugin/support/faults.ts";
 import { type Plugin, pluginOf } from "../plugin/support/plugin.ts";
 import { folder, homeOf, type Network, network, pair, removeAll } from "../plugin/support/space.ts";
+import { hostLocal, needsHostLocal } from "../support/needs.ts";
 import { berth, told } from "./support.ts";
 
 afterAll(removeAll);
-
-if (hostLocal === undefined) {
-  it("host-local is found in $HOST_LOCAL, /opt/cni/bin or /usr/lib/cni", (context) => {
-    expect(onCi, "CI needs the real host-local").toBe(false);
-    context.skip("no host-local here: nobody goes on with what is exported");
-  });
-}
 
 const upstream: Binary = { name: "host-local", path: hostLocal ?? "", kind: "upstream" };
 
@@ -176,7 +170,8 @@ describe.each(berths)("$name: verbs beside host-local", (binary) => {
   describe("export", () => {
     const out = (dir: string) => path.join(dir, "net");
 
-    it("writes what host-local goes on with", async () => {
+    const real = needsHostLocal();
+    it("writes the files of host-local, once", async () => {
       const dir = folder();
       for (const id of ["a", "b", "c"]) await p.given(n, id);
       await p.gone(n, "b");
@@ -185,7 +180,13 @@ describe.each(berths)("$name: verbs beside host-local", (binary) => {
       expect(readFileSync(path.join(out(dir), "10.77.0.12"), "utf8")).toBe("c\r\neth0");
       expect(readFileSync(path.join(out(dir), "last_reserved_ip.0"), "utf8")).toBe("10.77.0.12");
       expect(answer("export", ...words)).toMatchObject({ written: 0, found: 4 });
-      if (hostLocal === undefined) return;
+    });
+
+    it.skipIf(real.missing)(`writes what host-local goes on with${real.why}`, async () => {
+      const dir = folder();
+      for (const id of ["a", "b", "c"]) await p.given(n, id);
+      await p.gone(n, "b");
+      answer("export", "--host-local", dir, "--data-dir", n.ipam.dataDir);
       const theirs = pluginOf(caller, upstream);
       const moved = { ...n, ipam: { ...n.ipam, dataDir: dir } };
       expect((await theirs.check(moved, "a")).ok).toBe(true);

@@ -2,6 +2,7 @@
 // the only one, and explain doesn't foretell what the rebuild will change.
 import { afterEach, beforeAll, expect, test } from "vitest";
 import { buildClock, clockHosts, type World } from "../support/clock.ts";
+import { needsCompiler } from "../support/needs.ts";
 import type { Told } from "./support.ts";
 
 /** Each is an event or two of the ring, and 16 words of a rebuild. */
@@ -12,10 +13,11 @@ beforeAll(buildClock, 120_000);
 afterEach(() => node?.end());
 
 // On the native host: the calls that fill two rings take minutes on the other one.
-const [native] = clockHosts;
+const native = clockHosts.find((host) => host.name === "native");
+const { missing, why } = needsCompiler();
 
-test.skipIf(native?.name !== "native")(
-  "gc of two networks with many events, before any ADD of this boot",
+test.skipIf(missing)(
+  `gc of two networks with many events, before any ADD of this boot${why}`,
   { timeout: 60_000 },
   async () => {
     node = native!.world();
@@ -38,7 +40,7 @@ test.skipIf(native?.name !== "native")(
   },
 );
 
-test.skipIf(native?.name !== "native")("explain foretells nothing from another boot", async () => {
+test.skipIf(missing)(`explain foretells nothing from another boot${why}`, async () => {
   node = native!.world();
   const ipam = { type: "berth", dataDir: node.dir, ranges: [[{ subnet: "10.9.0.0/24" }]] };
   const config = { cniVersion: "1.0.0", name: "net", ipam: { ...ipam, reserve: { pods: "all" } } };
@@ -63,18 +65,15 @@ test.skipIf(native?.name !== "native")("explain foretells nothing from another b
   );
 });
 
-test.skipIf(native?.name !== "native")(
-  "export says that its files are of another boot",
-  async () => {
-    node = native!.world();
-    const ipam = { type: "berth", dataDir: node.dir, ranges: [[{ subnet: "10.9.0.0/24" }]] };
-    await node.cni("ADD", "a", { cniVersion: "1.0.0", name: "net", ipam });
-    const told = async (...more: string[]) =>
-      node.verb(["export", "--host-local", `${node.dir}/out`, "--data-dir", node.dir, ...more]);
-    expect((await told()).text).not.toContain("another boot");
-    expect((await told("--json")).json.networks[0].otherBoot).toBe(undefined);
-    node.reboot(5);
-    expect((await told()).text).toContain("This state is of another boot");
-    expect((await told("--json")).json.networks[0].otherBoot).toBe(true);
-  },
-);
+test.skipIf(missing)(`export says that its files are of another boot${why}`, async () => {
+  node = native!.world();
+  const ipam = { type: "berth", dataDir: node.dir, ranges: [[{ subnet: "10.9.0.0/24" }]] };
+  await node.cni("ADD", "a", { cniVersion: "1.0.0", name: "net", ipam });
+  const told = async (...more: string[]) =>
+    node.verb(["export", "--host-local", `${node.dir}/out`, "--data-dir", node.dir, ...more]);
+  expect((await told()).text).not.toContain("another boot");
+  expect((await told("--json")).json.networks[0].otherBoot).toBe(undefined);
+  node.reboot(5);
+  expect((await told()).text).toContain("This state is of another boot");
+  expect((await told("--json")).json.networks[0].otherBoot).toBe(true);
+});

@@ -7,9 +7,9 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { findCompiler } from "../../scripts/native.mjs";
 import { buildClock, clockProgram, type World, worldOf } from "../support/clock.ts";
+import { need } from "../support/needs.ts";
 
-const able = process.getuid?.() === 0 && findCompiler() !== null;
-const word = able ? "" : " (skipped: needs root and a C compiler)";
+const real = need(process.getuid?.() === 0 && findCompiler(), "root and a C compiler");
 const GRACE = 900;
 const FOREVER = "echo ready $$; exec sleep 10000";
 
@@ -32,7 +32,7 @@ function end(child: ChildProcess): Promise<void> {
   });
 }
 
-describe.skipIf(!able)(`berth gc, native${word}`, () => {
+describe.skipIf(real.missing)(`berth gc, native${real.why}`, () => {
   let node: World;
   let first: ChildProcess;
   /** What runs a program in the test's PID namespace. */

@@ -6,6 +6,7 @@ import path from "node:path";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { berths, binaries } from "../plugin/support/binaries.ts";
 import { folder, removeAll } from "../plugin/support/space.ts";
+import { need } from "../support/needs.ts";
 import { berth, lines } from "./support.ts";
 
 afterAll(removeAll);
@@ -14,7 +15,8 @@ const native = binaries.find((binary) => binary.kind === "native");
 const SUBNETS = "10.244.1.0/24,fd00:1::/64";
 
 // The native executable is what both hosts install.
-describe.skipIf(!native).each(berths)("$name: install", (binary) => {
+const { missing, why } = need(native, "the native plugin: a C compiler");
+describe.skipIf(missing).each(berths)(`$name: install${why}`, (binary) => {
   let bin: string;
   let conf: string;
   let file: string;

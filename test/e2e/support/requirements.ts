@@ -1,6 +1,6 @@
 /**
  * What the end-to-end tests need of the machine. Where a piece is missing a suite is skipped with
- * a word; with CI=true or BERTH_E2E=must it fails instead, so that nothing is left out unseen.
+ * a word; with BERTH_NEEDS=must (.ci/run) it fails instead, so that nothing is left out unseen.
  */
 import { accessSync, constants } from "node:fs";
 import { join, resolve } from "node:path";
@@ -23,7 +23,7 @@ export const BERTH = resolve(process.env.BERTH ?? join(ROOT, "build/bin/berth"))
 export const BERTH_NODE = resolve(process.env.BERTH_NODE ?? join(ROOT, "build/bin/berth-node"));
 
 /** True where a missing component is a failure. */
-export const MUST = process.env.CI === "true" || process.env.BERTH_E2E === "must";
+export const MUST = process.env.BERTH_NEEDS === "must";
 
 export interface Needs {
   /** Programs of the system, such as `ip`. */

@@ -5,9 +5,9 @@
 // host-local itself may stand there, to try the tests: it's tested where it can do the same.
 
 import { execFileSync } from "node:child_process";
-import { accessSync, constants } from "node:fs";
 import path from "node:path";
 import { findCompiler } from "../../../scripts/native.mjs";
+import { hostLocal, runs } from "../../support/needs.ts";
 import { root } from "./caller.ts";
 
 /** A plugin executable. */
@@ -16,15 +16,6 @@ export interface Binary {
   path: string;
   /** native: a call costs tenths of a millisecond; node: seventy; upstream: host-local. */
   kind: "native" | "node" | "upstream";
-}
-
-function runs(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 const usual = `${findCompiler() ? "build/bin/berth," : ""}build/bin/berth-node`;
@@ -48,22 +39,9 @@ export function rounds(binary: Binary, native: number, node: number): number {
   return binary.kind === "node" ? node : native;
 }
 
-/** The real host-local, or undefined. */
-export const hostLocal: string | undefined = [
-  process.env.HOST_LOCAL ?? "",
-  "/opt/cni/bin/host-local",
-  "/usr/lib/cni/host-local",
-].find((file) => file !== "" && runs(file));
-
 /** The cniVersions that the real host-local speaks. */
 export function oracleVersions(): string[] {
   const env = { CNI_COMMAND: "VERSION", CNI_PATH: "/x" };
   const said = execFileSync(hostLocal!, { env, stdio: ["ignore", "pipe", "pipe"] }).toString();
   return JSON.parse(said).supportedVersions;
 }
-
-/** True on CI, where what is missing is a failure and never a skip. */
-export const onCi: boolean = process.env.CI === "true";
-
-/** True if this process may make mount namespaces and become another user. */
-export const isRoot: boolean = process.getuid?.() === 0;
