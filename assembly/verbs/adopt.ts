@@ -6,7 +6,6 @@
 //                               a state that is damaged, which is set aside first
 //
 // Our lock first, then host-local's. What another owner of ours holds is left and told: exit 1.
-import { parsePrefix } from "../address";
 import { goneCount, goneSweep } from "../foreign/gone";
 import { markClaim } from "../foreign/marks";
 import {
@@ -15,7 +14,6 @@ import {
   MIRRORED,
   TakeOver,
   TOO_MANY_FILES,
-  takeAddress,
   takeBegin,
   takenConflicts,
   takenFiles,
@@ -25,7 +23,7 @@ import {
 } from "../foreign/takeover";
 import * as host from "../host";
 import { H_ADOPTED } from "../image/header";
-import { journalCount, word } from "../image/image";
+import { word } from "../image/image";
 import { EXIT_ERROR, EXIT_OK, NEED_LOCK } from "../numbers";
 import { FOREIGN_DIRECTORY } from "../protocol/beside";
 import { call, Span, spanSet, spanTake } from "../protocol/call";
@@ -51,21 +49,6 @@ import {
   errorNumber,
   errorText,
 } from "../protocol/errors";
-import {
-  JSON_LIST,
-  JSON_OBJECT,
-  JSON_STRING,
-  jsonKind,
-  jsonNext,
-  jsonRead,
-} from "../protocol/json";
-import {
-  jsonMember,
-  jsonRootMember,
-  jsonText,
-  jsonTextAt,
-  jsonTextBytes,
-} from "../protocol/jsonvalue";
 import { directoryJoin } from "../protocol/path";
 import {
   isDurable,
@@ -76,18 +59,15 @@ import {
   sessionPart,
 } from "../protocol/session";
 import { OWN_DIRECTORY } from "../protocol/shadow";
-import { sameText } from "../protocol/text";
-import { fileOwner } from "../records/file";
-import { scratchMark, scratchRewind, scratchTake } from "../scratch";
+import { scratchTake } from "../scratch";
 import { ASIDE_FULL, ASIDE_MAX, setAside } from "../store/aside";
-import { PART_WORDS } from "../store/notes";
 import { STORE_NONE, STORE_OPEN, storeCreate } from "../store/store";
 import { askAt, askBytes, askOption } from "./ask";
+import { cacheBegin, cacheFiles, skipped, takeCache } from "./cache";
 import { failed, isJson, printHere, say, sayBytes, sayNumber } from "./print";
 
 const CACHE_DIRECTORY: string = "/var/lib/cni/results";
 const NAMES_BYTES: i32 = 8388608;
-const RESULT_MAX: i32 = 1048576;
 
 let source: Span = changetype<Span>(0);
 let fromCache: bool = false;
@@ -95,7 +75,6 @@ let dry: bool = false;
 let inPlace: bool = false;
 // The state is being opened: a trap now means that it is damaged.
 let opening: bool = false;
-let skipped: u32 = 0;
 let freed: u32 = 0;
 let aside: i32 = 0;
 // The state that was opened is damaged.
@@ -186,7 +165,7 @@ function readPlaces(): bool {
 export function adoptBegin(): i32 {
   names = scratchTake(<usize>NAMES_BYTES);
   opening = false;
-  skipped = 0;
+  cacheBegin();
   freed = 0;
   aside = 0;
   isDamaged = false;
@@ -262,7 +241,9 @@ function adoptWith(opened: i32): i32 {
   if (there < 0) return cannot("open ", source, there);
   if (!fromCache && !coexistLock()) return failed("adopt");
   const value = before == MIRRORED ? MIRRORED : ADOPTED;
-  const status = fromCache ? takeCache(t) : takeOver(t, inPlace ? value : before);
+  const status = fromCache
+    ? takeCache(t, names, NAMES_BYTES)
+    : takeOver(t, inPlace ? value : before);
   host.enter(call.directory.at, call.directory.bytes, 0);
   if (status == TOO_MANY_FILES) {
     errorBegin(ERROR_LIMIT);
@@ -276,100 +257,6 @@ function adoptWith(opened: i32): i32 {
   host.unlock();
   tell();
   return takenConflicts == 0 ? EXIT_OK : EXIT_ERROR;
-}
-
-function textOf(object: i32, key: string): bool {
-  const node = object < 0 ? jsonRootMember(key) : jsonMember(object, key);
-  if (node == 0 || jsonKind(node) != JSON_STRING) return false;
-  jsonText(node);
-  return true;
-}
-
-function isThisNetwork(): bool {
-  const name = call.network;
-  return (
-    textOf(-1, "networkName") &&
-    jsonTextBytes == name.bytes &&
-    memory.compare(jsonTextAt, name.at, name.bytes) == 0
-  );
-}
-
-// One address of a result. 0 or -errno.
-function takeIp(t: TakeOver, object: i32, key: string): i32 {
-  if (object == 0 || jsonKind(object) != JSON_OBJECT || !textOf(object, key)) return 0;
-  if (!parsePrefix(jsonTextAt, jsonTextBytes)) return 0;
-  return takeAddress(t, fileOwner(idAt, idBytes, ifAt, ifBytes), 0, 0);
-}
-
-let idAt: usize = 0;
-let idBytes: i32 = 0;
-let ifAt: usize = 0;
-let ifBytes: i32 = 0;
-
-// One cached result, read as JSON. 0 or -errno.
-function takeResult(t: TakeOver): i32 {
-  const isOurs =
-    jsonKind(0) == JSON_OBJECT &&
-    textOf(-1, "kind") &&
-    sameText(jsonTextAt, jsonTextBytes, "cniCacheV1") &&
-    isThisNetwork() &&
-    textOf(-1, "containerId");
-  if (!isOurs) return skip();
-  idAt = jsonTextAt;
-  idBytes = jsonTextBytes;
-  if (!textOf(-1, "ifName") || jsonTextBytes > 15 || !isName(idAt, idBytes)) return skip();
-  ifAt = jsonTextAt;
-  ifBytes = jsonTextBytes;
-  const result = jsonRootMember("result");
-  if (result == 0 || jsonKind(result) != JSON_OBJECT) return skip();
-  const list = jsonMember(result, "ips");
-  let status = 0;
-  if (list != 0 && jsonKind(list) == JSON_LIST) {
-    for (let e = list + 1; e < jsonNext(list) && status >= 0; e = jsonNext(e)) {
-      status = takeIp(t, e, "address");
-    }
-  }
-  if (status >= 0) status = takeIp(t, jsonMember(result, "ip4"), "ip");
-  return status < 0 ? status : takeIp(t, jsonMember(result, "ip6"), "ip");
-}
-
-function skip(): i32 {
-  skipped++;
-  return 0;
-}
-
-function takeCacheFile(t: TakeOver, name: usize, bytes: i32): i32 {
-  const handle = host.open(name, bytes, 0);
-  if (handle < 0) return skip();
-  const text = scratchTake(<usize>RESULT_MAX + 16);
-  const got = host.read(handle, 0, text, <u32>RESULT_MAX);
-  host.close(handle);
-  if (got <= 0 || got == RESULT_MAX || !jsonRead(text, got)) return skip();
-  cacheFiles++;
-  return takeResult(t);
-}
-
-let cacheFiles: u32 = 0;
-
-// Every result of the network in the entered directory: <network>-<container>-<interface>.
-function takeCache(t: TakeOver): i32 {
-  const prefix = call.network;
-  cacheFiles = 0;
-  namesUsed = host.list(prefix.at, prefix.bytes, names, NAMES_BYTES);
-  if (namesUsed < 0) return namesUsed;
-  if (namesUsed > NAMES_BYTES - 256) return TOO_MANY_FILES;
-  for (let at = 0; at < namesUsed; ) {
-    let bytes = 0;
-    while (at + bytes < namesUsed && load<u8>(names + at + bytes) != 0) bytes++;
-    const mark = scratchMark();
-    const status = takeCacheFile(t, names + at, bytes);
-    scratchRewind(mark);
-    if (status < 0) return status;
-    at += bytes + 1;
-    if (journalCount() < PART_WORDS * 4) continue;
-    if (!sessionPart()) return -1;
-  }
-  return 0;
 }
 
 function tellNumber(key: string, n: i64): void {

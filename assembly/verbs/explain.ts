@@ -1,20 +1,9 @@
 // `berth explain`: what an address is and why it can't be given, or when it can; for a name what it
 // has, what is kept for it, and what an ADD would give it. The newest events follow.
-
 import { word } from "../image/image";
 import { EXIT_ERROR, EXIT_OK } from "../numbers";
-import { configured } from "../pool/configured";
-import {
-  POLICY_RANDOM,
-  pickHi,
-  pickLo,
-  poolPick,
-  poolReason,
-  REASON_EXCLUDED,
-  REASON_GATEWAY,
-} from "../pool/pool";
-import { Range, RangeSet, setHolds } from "../pool/range";
-import { Settings, settingsTooLarge } from "../pool/settings";
+import { POLICY_RANDOM, pickHi, pickLo, poolPick } from "../pool/pool";
+import { Range, RangeSet } from "../pool/range";
 import {
   close,
   item,
@@ -63,6 +52,18 @@ import {
   sayOwner,
   stateWord,
 } from "./holding";
+import {
+  findSet,
+  freeWord,
+  inRange,
+  inSet,
+  knownCount,
+  knownPolicy,
+  knownRead,
+  sayRange,
+  sayUnknown,
+  setAt,
+} from "./known";
 import { pendingTell } from "./pending";
 import { isThisBoot } from "./place";
 import { isJson, say, sayAddress, sayBytes, sayNumber, sayQuoted } from "./print";
@@ -78,60 +79,7 @@ import {
 import { bootTime, sayMoment, saySpan, wallOf } from "./times";
 
 const EVENTS_SHOWN: i32 = 8;
-let knownSets: usize = 0;
-let knownCount: i32 = 0;
-let knownPolicy: i32 = 0;
-
-// The range sets of the last ADD. false: they aren't known.
-function knownRead(): bool {
-  const at = configured();
-  knownCount = 0;
-  if (at == 0) return false;
-  const settings = changetype<Settings>(at);
-  knownSets = settings.sets;
-  knownCount = settings.setCount;
-  knownPolicy = settings.policy;
-  return true;
-}
 const RECORDS_MAX: i32 = 64;
-
-function setAt(i: i32): usize {
-  return knownSets + <usize>i * offsetof<RangeSet>();
-}
-
-let inSet: i32 = -1;
-let inRange: usize = 0;
-
-// The known range set that holds the target: inSet, inRange; -1: none.
-function findSet(): void {
-  inSet = -1;
-  for (let i = 0; i < knownCount && inSet < 0; i++) {
-    if (changetype<RangeSet>(setAt(i)).family != targetFamily) continue;
-    inRange = setHolds(setAt(i), targetHi, targetLo);
-    if (inRange != 0) inSet = i;
-  }
-}
-
-function sayRange(range: usize): void {
-  const r = changetype<Range>(range);
-  sayAddress(r.family, r.startHi, r.startLo);
-  say("-");
-  sayAddress(r.family, r.endHi, r.endLo);
-}
-
-// What an address without a record is, and why.
-function freeWord(known: bool): string {
-  if (!known) return "free";
-  if (inSet < 0) return "outside";
-  const reason = poolReason(inRange, targetHi, targetLo);
-  if (reason == REASON_GATEWAY) return "gateway";
-  return reason == REASON_EXCLUDED ? "excluded" : "free";
-}
-
-function sayUnknown(): void {
-  if (settingsTooLarge()) say("The config of the last ADD is too large to be kept in the state.\n");
-  else say("The network's ranges aren't known yet: the next ADD keeps them in the state.\n");
-}
 
 function sayFree(known: bool): void {
   const what = freeWord(known);

@@ -39,6 +39,63 @@ export function helpWriter(what: string, options: string, examples: string): voi
   say(examples);
 }
 
+/** Options and examples of `show`. */
+export function helpShow(): void {
+  helpReader(
+    "Shows every address that is held, reserved or cooling, in order.\n",
+    "  --only STATE       held, reserved or cooling",
+    "  berth show\n  berth show --network podnet --only reserved --json\n",
+  );
+}
+
+/** Options and examples of `check`. */
+export function helpCheck(): void {
+  helpReader(
+    "Walks every structure of the state and tells each fault; exit status 1 if there is one.\n",
+    "",
+    "  berth check\n  berth check --state /root/copy/berth.state\n",
+  );
+}
+
+/** Options and examples of `shadow`. */
+export function helpShadow(): void {
+  helpReader(
+    "Tells what a trial (shadow) has shown; exit status 1 if an answer differed.\n",
+    "",
+    "  berth shadow\n  berth shadow --data-dir /run/berth-trial --json\n",
+  );
+}
+
+/** Options and examples of `metrics`. */
+export function helpMetrics(): void {
+  helpReader(
+    "Prints what all networks hold in Prometheus' text format.\n",
+    "  --output FILE      writes a file (0644, renamed into place) instead of stdout",
+    "  berth metrics\n  berth metrics --output /var/lib/node_exporter/berth.prom\n",
+  );
+}
+
+/** Options and examples of `forecast`. */
+export function helpForecast(): void {
+  helpReader(
+    "Tells what each range set has left, which reservations expire next, what cools.\n",
+    "  --next N           reservations that are listed one by one (default 10)",
+    "  berth forecast\n  berth forecast --network podnet --next 50 --json\n",
+  );
+}
+
+/** Options and examples of `map`. */
+export function helpMap(): void {
+  helpReader(
+    "Draws each range along a Hilbert curve: a prefix is a square or half of one.\n",
+    `  --set N            only this range set (they are counted from 0)
+  --whole            all of a large range, not only the part in use
+  --color, --plain   colours or letters (default: colours on a terminal)
+  --svg              an SVG document, for one network`,
+    "  berth map\n  berth map --network podnet --svg >map.svg\n",
+  );
+}
+
 /** Options and examples of `adopt`, which has directories of its own. */
 export function helpAdopt(): void {
   say("Takes over what host-local holds, in place: DIR/<network>/. With --from-cache what the\n");

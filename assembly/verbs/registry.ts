@@ -20,7 +20,18 @@ import { exportAccepts, exportFiles } from "./export";
 import { faults } from "./faults";
 import { forecast, forecastAccepts } from "./forecast";
 import { gc, gcAccepts, gcDry } from "./gc";
-import { helpAdopt, helpExport, helpGc, helpInstall, helpReader } from "./help";
+import {
+  helpAdopt,
+  helpCheck,
+  helpExport,
+  helpForecast,
+  helpGc,
+  helpInstall,
+  helpMap,
+  helpMetrics,
+  helpShadow,
+  helpShow,
+} from "./help";
 import { helpExplain, helpHistory, helpRelease, helpReserve, helpReset } from "./helpoperator";
 import { history } from "./history";
 import { install, installAccepts } from "./install";
@@ -284,18 +295,10 @@ export function verbAccepts(n: i32): bool {
 export function verbHelp(n: i32): void {
   switch (n) {
     case SHOW:
-      helpReader(
-        "Shows every address that is held, reserved or cooling, in order.\n",
-        "  --only STATE       held, reserved or cooling",
-        "  berth show\n  berth show --network podnet --only reserved --json\n",
-      );
+      helpShow();
       break;
     case CHECK:
-      helpReader(
-        "Walks every structure of the state and tells each fault; exit status 1 if there is one.\n",
-        "",
-        "  berth check\n  berth check --state /root/copy/berth.state\n",
-      );
+      helpCheck();
       break;
     case GC:
       helpGc();
@@ -307,35 +310,16 @@ export function verbHelp(n: i32): void {
       helpExport();
       break;
     case SHADOW:
-      helpReader(
-        "Tells what a trial (shadow) has shown; exit status 1 if an answer differed.\n",
-        "",
-        "  berth shadow\n  berth shadow --data-dir /run/berth-trial --json\n",
-      );
+      helpShadow();
       break;
     case METRICS:
-      helpReader(
-        "Prints what all networks hold in Prometheus' text format.\n",
-        "  --output FILE      writes a file (0644, renamed into place) instead of stdout",
-        "  berth metrics\n  berth metrics --output /var/lib/node_exporter/berth.prom\n",
-      );
+      helpMetrics();
       break;
     case FORECAST:
-      helpReader(
-        "Tells what each range set has left, which reservations expire next, what cools.\n",
-        "  --next N           reservations that are listed one by one (default 10)",
-        "  berth forecast\n  berth forecast --network podnet --next 50 --json\n",
-      );
+      helpForecast();
       break;
     case MAP:
-      helpReader(
-        "Draws each range along a Hilbert curve: a prefix is a square or half of one.\n",
-        `  --set N            only this range set (they are counted from 0)
-  --whole            all of a large range, not only the part in use
-  --color, --plain   colours or letters (default: colours on a terminal)
-  --svg              an SVG document, for one network`,
-        "  berth map\n  berth map --network podnet --svg >map.svg\n",
-      );
+      helpMap();
       break;
     case INSTALL:
       helpInstall();

@@ -109,7 +109,7 @@ export class Caller {
     const stdin = typeof r.stdin === "string" ? Buffer.from(r.stdin) : r.stdin;
     const numbers = [
       seq,
-      r.timeoutMs ?? 10_000,
+      r.timeoutMs ?? 30_000,
       r.killUs === undefined ? -1 : Math.round(r.killUs),
       r.argv.length,
       texts.length - r.argv.length,

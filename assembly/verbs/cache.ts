@@ -1,0 +1,144 @@
+// The runtime's results (libcni keeps one for each attachment), for `berth adopt --from-cache`:
+// a file <network>-<container>-<interface> of JSON, 1 MiB at most.
+//
+//   { "kind": "cniCacheV1", "networkName", "containerId", "ifName", "result": { "ips": [ ... ] } }
+//
+// What can't be read as that, or is of another network, is left out and counted.
+import { parsePrefix } from "../address";
+import { TakeOver, TOO_MANY_FILES, takeAddress } from "../foreign/takeover";
+import * as host from "../host";
+import { journalCount } from "../image/image";
+import { call } from "../protocol/call";
+import { close, open } from "../protocol/document";
+import { isName } from "../protocol/env";
+import {
+  JSON_LIST,
+  JSON_OBJECT,
+  JSON_STRING,
+  jsonKind,
+  jsonNext,
+  jsonRead,
+} from "../protocol/json";
+import {
+  jsonMember,
+  jsonRootMember,
+  jsonText,
+  jsonTextAt,
+  jsonTextBytes,
+} from "../protocol/jsonvalue";
+import { sessionPart } from "../protocol/session";
+import { sameText } from "../protocol/text";
+import { fileOwner } from "../records/file";
+import { scratchMark, scratchRewind, scratchTake } from "../scratch";
+import { PART_WORDS } from "../store/notes";
+
+const RESULT_MAX: i32 = 1048576;
+
+/** Results that were read as JSON. */
+export let cacheFiles: u32 = 0;
+/** Files that are of another network or format. */
+export let skipped: u32 = 0;
+// Who a result is of.
+let idAt: usize = 0;
+let idBytes: i32 = 0;
+let ifAt: usize = 0;
+let ifBytes: i32 = 0;
+
+// Is the member (of the root: object -1) a text? Then jsonText has read it.
+function textOf(object: i32, key: string): bool {
+  const node = object < 0 ? jsonRootMember(key) : jsonMember(object, key);
+  if (node == 0 || jsonKind(node) != JSON_STRING) return false;
+  jsonText(node);
+  return true;
+}
+
+// Does the result belong to the network at hand?
+function isThisNetwork(): bool {
+  const name = call.network;
+  return (
+    textOf(-1, "networkName") &&
+    jsonTextBytes == name.bytes &&
+    memory.compare(jsonTextAt, name.at, name.bytes) == 0
+  );
+}
+
+// One address of a result. 0 or -errno.
+function takeIp(t: TakeOver, object: i32, key: string): i32 {
+  if (object == 0 || jsonKind(object) != JSON_OBJECT || !textOf(object, key)) return 0;
+  if (!parsePrefix(jsonTextAt, jsonTextBytes)) return 0;
+  return takeAddress(t, fileOwner(idAt, idBytes, ifAt, ifBytes), 0, 0);
+}
+
+// One cached result, read as JSON. 0 or -errno.
+function takeResult(t: TakeOver): i32 {
+  const isOurs =
+    jsonKind(0) == JSON_OBJECT &&
+    textOf(-1, "kind") &&
+    sameText(jsonTextAt, jsonTextBytes, "cniCacheV1") &&
+    isThisNetwork() &&
+    textOf(-1, "containerId");
+  if (!isOurs) return skip();
+  idAt = jsonTextAt;
+  idBytes = jsonTextBytes;
+  if (!textOf(-1, "ifName") || jsonTextBytes > 15 || !isName(idAt, idBytes)) return skip();
+  ifAt = jsonTextAt;
+  ifBytes = jsonTextBytes;
+  const result = jsonRootMember("result");
+  if (result == 0 || jsonKind(result) != JSON_OBJECT) return skip();
+  const list = jsonMember(result, "ips");
+  let status = 0;
+  if (list != 0 && jsonKind(list) == JSON_LIST) {
+    for (let e = list + 1; e < jsonNext(list) && status >= 0; e = jsonNext(e)) {
+      status = takeIp(t, e, "address");
+    }
+  }
+  if (status >= 0) status = takeIp(t, jsonMember(result, "ip4"), "ip");
+  return status < 0 ? status : takeIp(t, jsonMember(result, "ip6"), "ip");
+}
+
+// Another network's, or of another format.
+function skip(): i32 {
+  skipped++;
+  return 0;
+}
+
+// One file of the cache. 0 or -errno.
+function takeCacheFile(t: TakeOver, name: usize, bytes: i32): i32 {
+  const handle = host.open(name, bytes, 0);
+  if (handle < 0) return skip();
+  const text = scratchTake(<usize>RESULT_MAX + 16);
+  const got = host.read(handle, 0, text, <u32>RESULT_MAX);
+  host.close(handle);
+  if (got <= 0 || got == RESULT_MAX || !jsonRead(text, got)) return skip();
+  cacheFiles++;
+  return takeResult(t);
+}
+
+/** Forgets what a walk before has counted. */
+export function cacheBegin(): void {
+  cacheFiles = 0;
+  skipped = 0;
+}
+
+/**
+ * Takes over every result of the network in the entered directory; `room` bytes at `names` are for
+ * the list of its files. 0, -errno or TOO_MANY_FILES.
+ */
+export function takeCache(t: TakeOver, names: usize, room: i32): i32 {
+  const prefix = call.network;
+  const used = host.list(prefix.at, prefix.bytes, names, room);
+  if (used < 0) return used;
+  if (used > room - 256) return TOO_MANY_FILES;
+  for (let at = 0; at < used; ) {
+    let bytes = 0;
+    while (at + bytes < used && load<u8>(names + at + bytes) != 0) bytes++;
+    const mark = scratchMark();
+    const status = takeCacheFile(t, names + at, bytes);
+    scratchRewind(mark);
+    if (status < 0) return status;
+    at += bytes + 1;
+    if (journalCount() < PART_WORDS * 4) continue;
+    if (!sessionPart()) return -1;
+  }
+  return 0;
+}
