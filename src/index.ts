@@ -49,17 +49,19 @@ export type { HoldOptions } from "./holds.ts";
 export type { HistoryEvent, HistoryWord } from "./ipam/history.ts";
 export { type Ipam, openIpam } from "./ipam/ipam.ts";
 export type { IpamPool } from "./ipam/ipampool.ts";
-export { readIpam } from "./ipam/reader.ts";
+export { type IpamCopy, readIpam } from "./ipam/reader.ts";
 export { type AttachedIpam, attachIpam, type IpamToken, shareIpam } from "./ipam/share.ts";
 export type {
   AllocateRequest,
   Allocation,
+  FindBy,
   IpamExplanation,
   IpamOptions,
   IpamPoolOptions,
   IpamStats,
   OwnerKind,
   OwnerOf,
+  ReleaseOptions,
   Reservation,
   ReserveRequest,
 } from "./ipam/words.ts";

@@ -5,7 +5,7 @@
 //            | nothing 64 KiB | window: image or heap, up to 1 GiB | static data, scratch 32 MiB |
 import { base64 } from "#core";
 import { SCRATCH_BYTES, WINDOW_END } from "../assembly/numbers.ts";
-import { bytesOf } from "./embedded.ts";
+import { type Bytes, bytesOf } from "./embedded.ts";
 
 declare global {
   // For projects without TypeScript's library "dom"; with it they are the same interfaces.
@@ -26,7 +26,7 @@ export type CoreExports = Record<string, (...values: any[]) => any>;
 let compiled: WebAssembly.Module | undefined;
 
 /** The bytes of core.wasm. */
-export function coreBytes(): Uint8Array<ArrayBuffer> {
+export function coreBytes(): Bytes {
   return bytesOf(base64);
 }
 

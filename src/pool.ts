@@ -17,6 +17,7 @@ import {
   parsePrefix,
   widthOf,
 } from "./address.ts";
+import type { Bytes } from "./embedded.ts";
 import { IpamError } from "./errors.ts";
 import { FREE } from "./heap.ts";
 import { Hold } from "./hold.ts";
@@ -352,7 +353,7 @@ export class Pool<S extends number | bigint = number> implements Disposable {
   /**
    * Everything that the pool knows, but holds (they count as allocated), as bytes of one version.
    */
-  toBytes(): Uint8Array<ArrayBuffer> {
+  toBytes(): Bytes {
     const slots = this.#open();
     slots.sweep();
     return writePool(slots, this.#range, this.#options, this.#clock());

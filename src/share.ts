@@ -74,8 +74,18 @@ function clearDesks(heap: {
   }
 }
 
-/** This thread's view of a heap that another thread has shared. Throws "noSpace" at 64 threads. */
+/**
+ * This thread's view of a heap that another thread has shared. Throws "invalid" (a token that went
+ * through JSON, or to another process, has lost its memory), "noSpace" at 64 threads.
+ */
 export function attachHeap(token: HeapToken): Heap {
+  const { Memory, Module } = WebAssembly;
+  if (!(token?.memory instanceof Memory && token.module instanceof Module))
+    throw new IpamError(
+      "invalid",
+      "a token is sent as it is, by workerData or postMessage, to a thread of the same process",
+      token,
+    );
   const known = attached.get(token.id);
   if (known) return known;
   const exports = coreInstance(token.memory, token.module);

@@ -7,6 +7,7 @@
 // The checksum is over head and set. The head says the prefix, the options, the cursor, and which
 // addresses cool for how long yet. Cost: a copy and a hash, about 1 ns for each byte.
 import { formatPrefix, type Prefix, parsePrefix } from "./address.ts";
+import type { Bytes } from "./embedded.ts";
 import { IpamError } from "./errors.ts";
 import { BUSY, type Heap, heap, TRANSFER_BYTES } from "./heap.ts";
 import type { PoolOptions } from "./pool.ts";
@@ -47,19 +48,14 @@ export function hashOf(h: Heap, pieces: readonly Uint8Array[]): bigint {
 
 // An array whose bytes will all be written: Node can leave out clearing it, which is most of a
 // snapshot's time.
-function uncleared(length: number): Uint8Array<ArrayBuffer> {
+function uncleared(length: number): Bytes {
   const { Buffer } = globalThis;
   const buffer = Buffer?.allocUnsafeSlow(length).buffer as ArrayBuffer | undefined;
   return buffer ? new Uint8Array(buffer) : new Uint8Array(length);
 }
 
 /** Header, head and set in one array. */
-export function frame(
-  h: Heap,
-  magic: string,
-  head: object,
-  set: Uint8Array,
-): Uint8Array<ArrayBuffer> {
+export function frame(h: Heap, magic: string, head: object, set: Uint8Array): Bytes {
   const text = JSON.stringify(head);
   const json = new TextEncoder().encode(text);
   const headBytes = (json.length + 7) & ~7;
@@ -221,12 +217,7 @@ export function cursorTo(slots: Slots, text: string): void {
 }
 
 /** A pool as bytes. `now` = its clock. */
-export function writePool(
-  slots: Slots,
-  range: Prefix,
-  options: PoolOptions,
-  now: number,
-): Uint8Array<ArrayBuffer> {
+export function writePool(slots: Slots, range: Prefix, options: PoolOptions, now: number): Bytes {
   const { policy, exclude, cooldown, band } = options;
   const cursor = cursorOf(slots);
   // The set first: what is given up and taken meanwhile in another thread must not seem to cool.

@@ -6,6 +6,7 @@
 // Cost: a look at each cluster prefix of the family (few), then a call into the core; an owner is
 // two entries of a map; take and give by slot neither.
 import { formatPrefix, holdsPrefix, type Prefix, parsePrefix } from "../address.ts";
+import type { Bytes } from "../embedded.ts";
 import { IpamError, shown } from "../errors.ts";
 import { Hold } from "../hold.ts";
 import { type HoldOptions, Holds, ttlOf } from "../holds.ts";
@@ -238,7 +239,7 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
    * bad entry is reported and changes nothing; the others count. Throws "invalid" if it isn't a
    * list.
    */
-  occupyAll(list: Iterable<{ prefix: string; owner?: string }>): OccupyReport {
+  occupyAll(list: Iterable<{ prefix: string; owner?: string | undefined }>): OccupyReport {
     this.#open();
     return reportOf(list, (prefix, owner) => {
       checkOwner(owner);
@@ -392,7 +393,7 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
   /**
    * Everything that the pool knows, but holds (they count as allocated), as bytes of one version.
    */
-  toBytes(): Uint8Array<ArrayBuffer> {
+  toBytes(): Bytes {
     this.#open();
     return writePrefixPool(this.#rules.options, this.#prefixes.all(), this.#owners);
   }

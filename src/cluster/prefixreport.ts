@@ -1,7 +1,7 @@
 // Reports of prefix pools: the figures of a family, what is known of a prefix, and what became of a
 // list to occupy.
 import { type Family, formatPrefix, type Prefix } from "../address.ts";
-import { IpamError, shown } from "../errors.ts";
+import { type IpamCode, IpamError, shown } from "../errors.ts";
 import type { Owners } from "./owners.ts";
 import type { Occupied, PrefixExplanation } from "./prefixtypes.ts";
 import type { ClusterRange, RangeCounts } from "./ranges.ts";
@@ -101,12 +101,12 @@ export interface OccupyReport {
   /** In no cluster prefix. */
   outsiders: { prefix: string; owner?: string }[];
   /** Not a prefix, not an owner, too large, no space: `code` as an IpamError has it. */
-  invalid: { entry: unknown; code: string; why: string }[];
+  invalid: { entry: unknown; code: IpamCode; why: string }[];
 }
 
 /** Occupies entry by entry and reports. Throws "invalid" where `list` isn't one. */
 export function reportOf(
-  list: Iterable<{ prefix: string; owner?: string }>,
+  list: Iterable<{ prefix: string; owner?: string | undefined }>,
   occupy: (prefix: string, owner: string | undefined) => Occupied,
 ): OccupyReport {
   if (typeof list?.[Symbol.iterator] !== "function" || typeof list === "string")
@@ -123,7 +123,7 @@ export function reportOf(
       const done = occupy(prefix, owner);
       if (done.status !== "conflict") report[done.status]++;
       else {
-        const { owner: holder, prefix: held, why = "" } = done;
+        const { owner: holder, prefix: held, why } = done;
         report.conflicts.push({ prefix, owner, holder, held, why });
       }
     } catch (error) {

@@ -2,6 +2,7 @@
 //
 //   head   options, cluster prefixes with cursor and bytes of their set, owners
 //   set    the sets of the cluster prefixes one after the other, each a multiple of 8 bytes
+import type { Bytes } from "../embedded.ts";
 import { IpamError } from "../errors.ts";
 import { heap } from "../heap.ts";
 import { type SnapshotOptions, snapshotOptions } from "../pooloptions.ts";
@@ -41,7 +42,7 @@ export function writePrefixPool(
   options: PrefixPoolOptions,
   ranges: readonly ClusterRange[],
   owners: Owners,
-): Uint8Array<ArrayBuffer> {
+): Bytes {
   const { length, mixed, head, tail, exclude, policy } = options;
   const saved = ranges.map((range) => ({ range, ...range.save() }));
   const set = new Uint8Array(saved.reduce((sum, each) => sum + each.set.length, 0));

@@ -5,27 +5,34 @@ import type { PerFamily } from "./prefixoptions.ts";
 /** What `allocate` and `hold` are asked for; all may be left out. */
 export interface PrefixRequest {
   /** Who it is for: any text. An owner may have several. */
-  owner?: string;
+  owner?: string | undefined;
   /** Another length than the pool's, in a pool of mixed lengths. */
   length?: PerFamily;
   /** Of this family only. */
   family?: Family;
 }
 
-/** What `occupy` answers. */
-export interface Occupied {
-  /**
-   * `added`: it is held now; `same`: this owner had it already; `conflict`: nothing was changed,
-   * somebody else has it (or it is kept back, then there is no `owner`).
-   */
-  status: "added" | "same" | "conflict";
-  /** Who has it now; undefined: nobody that has a name. */
-  owner?: string;
-  /** The held sub-prefix that is in the way of a conflict. */
-  prefix?: string;
-  /** A conflict in words. */
-  why?: string;
-}
+/**
+ * What `occupy` answers. `added`: it is held now; `same`: this owner had it already; `conflict`:
+ * nothing was changed, somebody else has it (or it is kept back, then there is no `prefix`).
+ */
+export type Occupied =
+  | {
+      status: "added" | "same";
+      /** Who has it now; undefined: nobody that has a name. */
+      owner?: string;
+      prefix?: undefined;
+      why?: undefined;
+    }
+  | {
+      status: "conflict";
+      /** Who has it; undefined: nobody that has a name, or it is kept back. */
+      owner?: string;
+      /** The held sub-prefix that is in the way. */
+      prefix?: string;
+      /** The same in words. */
+      why: string;
+    };
 
 /** What `explain` answers. */
 export interface PrefixExplanation {

@@ -10,6 +10,7 @@
 //
 // Cost: of the pools, and two entries of a Map for each service. toBytes: O(services).
 import { formatAddress, parseAddress } from "../address.ts";
+import type { Bytes } from "../embedded.ts";
 import { IpamError, shown } from "../errors.ts";
 import { Hold } from "../hold.ts";
 import { type HoldOptions, Holds, ttlOf } from "../holds.ts";
@@ -313,7 +314,7 @@ export class ServicePool implements Disposable {
   }
 
   /** Everything the pool knows, but holds (they count as allocated), as bytes of one version. */
-  toBytes(): Uint8Array<ArrayBuffer> {
+  toBytes(): Bytes {
     return writeServices(this.#open().all, this.#options, this.#services);
   }
 

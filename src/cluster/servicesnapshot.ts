@@ -3,6 +3,7 @@
 //   head   JSON: ranges, options, services with their names, of each range the lengths of its
 //          pools' bytes and its running totals
 //   set    the bytes of all pools, one behind the other
+import type { Bytes } from "../embedded.ts";
 import { IpamError } from "../errors.ts";
 import { heap } from "../heap.ts";
 import { frame, unframe } from "../snapshot.ts";
@@ -39,7 +40,7 @@ export function writeServices(
   ranges: readonly ServiceRange[],
   written: ServicePoolOptions,
   services: Iterable<[string, ServiceRecord]>,
-): Uint8Array<ArrayBuffer> {
+): Bytes {
   const { clock: _, seed: __, ...options } = written;
   const saved = ranges.map((range) => range.save());
   const head: Head = {

@@ -39,6 +39,12 @@ const NAME_MAX = 512;
 const DRIFT_MS = 500;
 const encoder = new TextEncoder();
 
+/** When CLOCK_BOOTTIME was 0, in milliseconds of the wall clock. */
+interface Started {
+  at: number;
+}
+const machine: Started = { at: Number.NaN };
+
 let compiled: WebAssembly.Module | undefined;
 
 /** One instance of book.wasm. */
@@ -52,8 +58,7 @@ export class Core {
   /** The same as halves of words, low one first: no BigInt is made for a small number. */
   readonly halves: Uint32Array;
   readonly #out: number = OUT_AT / 8;
-  /** When CLOCK_BOOTTIME was 0, in milliseconds of the wall clock. */
-  #boot = Number.NaN;
+  readonly #started: Started;
   readonly #memory: WebAssembly.Memory;
 
   constructor(around: Around) {
@@ -61,6 +66,7 @@ export class Core {
     const pages = { initial: MEMORY_PAGES, maximum: MEMORY_PAGES, shared: true };
     this.#memory = new WebAssembly.Memory(pages);
     this.clock = around.clock ?? bootSeconds;
+    this.#started = around.clock ? { at: Number.NaN } : machine;
     this.host = makeHost({ env: {}, argv: [], stdin: new Uint8Array(0), write: () => {} });
     const all = new Uint8Array(this.#memory.buffer);
     this.host.attach(all);
@@ -103,14 +109,14 @@ export class Core {
   }
 
   /**
-   * The wall clock's time at which CLOCK_BOOTTIME says this. The same moment is the same Date as
-   * long as nobody sets the wall clock: both clocks are read one after the other, and differ by
-   * some milliseconds each time.
+   * The wall clock's time at which CLOCK_BOOTTIME says this. The same moment is the same Date in
+   * all of a process as long as nobody sets the wall clock: both clocks are read one after the
+   * other, and differ by some milliseconds each time.
    */
   dateAt(seconds: number): Date {
     const boot = Date.now() - this.clock() * 1000;
-    if (!(Math.abs(boot - this.#boot) < DRIFT_MS)) this.#boot = boot;
-    return new Date(this.#boot + seconds * 1000);
+    if (!(Math.abs(boot - this.#started.at) < DRIFT_MS)) this.#started.at = boot;
+    return new Date(this.#started.at + seconds * 1000);
   }
 
   /** Number `n` that the last call put out. */

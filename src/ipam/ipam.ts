@@ -36,7 +36,7 @@ import type {
   Allocation,
   IpamOptions,
   IpamPoolOptions,
-  OwnerKind,
+  ReleaseOptions,
   ReserveRequest,
 } from "./words.ts";
 
@@ -206,6 +206,7 @@ export class Ipam extends IpamView {
     const kind = kindNumber(request.kind);
     return this.ask((core) => {
       const pools = this.#put(core, wish);
+      const now = core.now();
       const status: number = core.exports.bookAllocate!(
         kind,
         core.putOwner(request.owner),
@@ -213,7 +214,7 @@ export class Ipam extends IpamView {
         core.putName(request.name),
         wish.pools.length,
         wish.wanted.length,
-        core.now(),
+        now,
       );
       if (status !== 0) {
         const error = allocateError(core, this.path, wish, status);
@@ -221,7 +222,7 @@ export class Ipam extends IpamView {
         const who = `${request.kind ?? "other"} ${shown(request.owner)}`;
         throw new IpamError("duplicate", `${who} holds addresses already`, request.owner);
       }
-      return made(request, this.#given(core, pools));
+      return made(request, this.#given(core, pools), core.dateAt(now));
     });
   }
 
@@ -249,10 +250,7 @@ export class Ipam extends IpamView {
    * for `name` if it has none. Addresses cool for the longest cool-down of their pools. Throws
    * "notAllocated", "invalid", "noSpace" (reserveFor only), "io".
    */
-  release(
-    owner: string,
-    options: { kind?: OwnerKind; interface?: string; reserveFor?: number; name?: string } = {},
-  ): void {
+  release(owner: string, options: ReleaseOptions = {}): void {
     needObject(options, "options");
     const kind = kindNumber(options.kind);
     const { reserveFor } = options;
@@ -360,10 +358,9 @@ export class Ipam extends IpamView {
   }
 }
 
-// What an allocation looks like to who asked for it.
-function made(request: AllocateRequest, addresses: string[]): Allocation {
+// What an allocation looks like to who asked for it: as `find` tells it.
+function made(request: AllocateRequest, addresses: string[], since: Date): Allocation {
   const { owner, kind = "other", name } = request;
-  const since = new Date();
   if (request.interface)
     return named({ owner, kind, interface: request.interface, addresses, since }, name);
   return name === undefined

@@ -17,11 +17,12 @@ import type { Ipam } from "./ipam.ts";
 import type {
   AllocateRequest,
   Allocation,
+  FindBy,
   IpamExplanation,
   IpamPoolOptions,
   IpamStats,
-  OwnerKind,
-  OwnerOf,
+  ReleaseOptions,
+  ReserveRequest,
 } from "./words.ts";
 
 const BOXES = 64;
@@ -290,18 +291,12 @@ export class AttachedIpam implements Disposable {
   }
 
   /** As Ipam.release. */
-  release(
-    owner: string,
-    options?: { kind?: OwnerKind; interface?: string; reserveFor?: number; name?: string },
-  ): void {
+  release(owner: string, options?: ReleaseOptions): void {
     this.#ask("release", owner, options);
   }
 
   /** As Ipam.reserve. */
-  reserve(
-    name: string,
-    request: { pools: readonly string[]; addresses?: readonly string[]; ttl: number },
-  ): string[] {
+  reserve(name: string, request: ReserveRequest & { pools: readonly string[] }): string[] {
     return this.#ask("reserve", name, request) as string[];
   }
 
@@ -311,7 +306,7 @@ export class AttachedIpam implements Disposable {
   }
 
   /** As Ipam.find. */
-  find(by: OwnerOf | { address: string } | { name: string }): Allocation | undefined {
+  find(by: FindBy): Allocation | undefined {
     return this.#ask("find", by) as Allocation | undefined;
   }
 
@@ -355,6 +350,12 @@ export class AttachedIpam implements Disposable {
 export function attachIpam(token: IpamToken): AttachedIpam {
   if (token?.berth !== "ipam")
     throw new IpamError("invalid", "this is not what shareIpam gave", token);
+  if (!(token.mailbox instanceof SharedArrayBuffer))
+    throw new IpamError(
+      "invalid",
+      "a token is sent as it is, by workerData or postMessage, to a thread of the same process",
+      token,
+    );
   const boxes = boxesOf(token.mailbox);
   const tag = threadTag();
   if (Atomics.load(new Int32Array(token.mailbox), CLOSED) === 1)

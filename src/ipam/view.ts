@@ -23,11 +23,11 @@ import { type HistoryEvent, readEvents } from "./history.ts";
 import { halves, IpamPool, type PoolFacts, type PoolHome, takePool } from "./ipampool.ts";
 import {
   type Allocation,
+  type FindBy,
   type IpamExplanation,
   type IpamStats,
   KINDS,
   type OwnerKind,
-  type OwnerOf,
   type Reservation,
 } from "./words.ts";
 
@@ -77,14 +77,14 @@ export abstract class IpamView implements PoolHome {
   protected abstract ask<T>(work: (core: Core) => T): T;
 
   /** The allocation of an owner, at an address, or the newest of a name; undefined: none. */
-  find(by: OwnerOf | { address: string } | { name: string }): Allocation | undefined {
+  find(by: FindBy): Allocation | undefined {
     return this.ask((core) => {
       const found = this.#find(core, by);
       return found && allocationOf(core, found);
     });
   }
 
-  #find(core: Core, by: OwnerOf | { address: string } | { name: string }): Found | undefined {
+  #find(core: Core, by: FindBy): Found | undefined {
     let head = 0;
     needObject(by, "what to find");
     if ("owner" in by) {

@@ -43,6 +43,17 @@ export interface OwnerOf {
   interface?: string;
 }
 
+/** What `find` looks for: an owner, the holder of an address, the newest of a name. */
+export type FindBy = OwnerOf | { address: string } | { name: string };
+
+/** What `release` is told beside the owner's text. */
+export interface ReleaseOptions extends Omit<OwnerOf, "owner"> {
+  /** Seconds for which the addresses are kept for the name (Infinity: for ever). */
+  reserveFor?: number;
+  /** The name, if the allocation has none. */
+  name?: string;
+}
+
 /** What `allocate` is asked for. */
 export interface AllocateRequest extends OwnerOf {
   /** A name to find it by (1 to 512 bytes); what is reserved for it comes back. */

@@ -30,6 +30,8 @@ class ServiceIp implements Player {
   #cidr: string;
   #pool: ServicePool | undefined;
   #strangers = 0;
+  // What the pool before a restore had counted beyond what the snapshot brings: totals run on.
+  readonly #before = { allocations: 0, releases: 0, failures: 0 };
   readonly #snapshots = new Map<string, Snapshot>();
 
   constructor(cidr: string, isBitmap: boolean) {
@@ -96,6 +98,9 @@ class ServiceIp implements Player {
     if (masked(into) !== masked(snapshot.cidr))
       throw new IpamError("conflict", `the snapshot is of ${snapshot.cidr}, not ${into}`, into);
     const restored = ServicePool.fromBytes(snapshot.bytes);
+    const [was, is] = [this.#open().stats()[0]!, restored.stats()[0]!];
+    for (const total of ["allocations", "releases", "failures"] as const)
+      this.#before[total] += was[total] - is[total];
     this.#pool?.close();
     this.#pool = restored;
     this.#cidr = snapshot.cidr;
@@ -117,8 +122,11 @@ class ServiceIp implements Player {
   }
 
   #stats(): Answer {
-    const { used, allocations, releases, failures } = this.#open().stats()[0]!;
-    const errors = failures + this.#strangers;
+    const now = this.#open().stats()[0]!;
+    const { used } = now;
+    const allocations = now.allocations + this.#before.allocations;
+    const releases = now.releases + this.#before.releases;
+    const errors = now.failures + this.#before.failures + this.#strangers;
     const totals = { allocations, allocated: allocations, releases, errors };
     return { used, free: this.#free(), ...totals };
   }

@@ -1,7 +1,7 @@
 // The package as its users get it: packed, installed into an empty project with install scripts
 // off, imported as ESM, type-checked, bundled into one file.
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -17,6 +17,20 @@ const given: string = pool.allocate();
 const node: string[] = nodes.allocate({ owner: "node-1" });
 try { pool.allocate("10.0.0.0"); } catch (e) { if (e instanceof IpamError) console.log(e.code); }
 console.log(given, node.join(" "));
+`;
+/** What a program in TypeScript can rely on: answers that narrow, and a name for each type. */
+const typed = `import { type FindBy, type IpamCode, type IpamCopy, readIpam } from "berth-ipam";
+import type { Ipam, OccupyReport, ReleaseOptions } from "berth-ipam";
+const done = nodes.occupy("10.244.0.0/24", "node-2");
+export const why: string = done.status === "conflict" ? done.why : done.status;
+export const codes = (report: OccupyReport): IpamCode[] => report.invalid.map((bad) => bad.code);
+export const copy = (path: string): IpamCopy => readIpam(path);
+export function drop(ipam: Ipam, by: FindBy, options: ReleaseOptions): void {
+  const owner: string | undefined = ipam.find(by)?.owner;
+  if (owner !== undefined) ipam.release(owner, options);
+  nodes.occupyAll([{ prefix: "10.244.9.0/24", owner }]);
+}
+export const bytes: Uint8Array = pool.toBytes();
 `;
 const printed = "excluded\n10.0.0.1 10.244.0.0/24 fd00::/64\n";
 
@@ -60,15 +74,27 @@ describe("the package", () => {
   it.each(projects)("has types that a strict project accepts: %s, %s", (module, lib) => {
     const console = "declare const console: { log(...texts: string[]): void };\n";
     const wrong = "// @ts-expect-error a number is no address\npool.allocate(7);\n";
-    writeFileSync(join(project, "use.ts"), `${use}${console}${wrong}`);
+    writeFileSync(join(project, "use.ts"), `${use}${typed}${console}${wrong}`);
     const tsc = join(root, "node_modules/typescript/bin/tsc");
-    const flags = `--noEmit --strict --target es2023 --lib ${lib} --module ${module}`.split(" ");
+    const flags =
+      `--noEmit --strict --exactOptionalPropertyTypes --target es2023 --lib ${lib} --module ${module}`.split(
+        " ",
+      );
     const done = spawnSync(process.execPath, [tsc, ...flags, "--types", "", "use.ts"], {
       cwd: project,
       encoding: "utf8",
     });
     expect(done.stdout).toBe("");
     expect(done.status).toBe(0);
+  });
+
+  it("has types without what TypeScript 5.2 can't read: a parameter of Uint8Array", () => {
+    const types = join(project, "node_modules/berth-ipam/build/js/src");
+    const files = readdirSync(types, { recursive: true, encoding: "utf8" });
+    const declared = files.filter((name) => name.endsWith(".d.ts"));
+    expect(declared.length).toBeGreaterThan(30);
+    for (const name of declared)
+      expect(readFileSync(join(types, name), "utf8"), name).not.toContain("Uint8Array<");
   });
 
   it("bundles with esbuild into one file that runs where there is no package", async () => {

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
+  attachIpam,
   createPool,
   createPrefixPool,
   createServicePool,
@@ -20,6 +21,7 @@ import {
   ServicePool,
   shareIpam,
 } from "../../src/index.ts";
+import { codes } from "./ipamspace.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: this is what the test is about.
 type Wrong = any;
@@ -119,6 +121,15 @@ describe("a wrong type", () => {
     again.close();
   });
 
+  it("a token that has lost its memory on the way, in JSON for example, is invalid", () => {
+    const lost = (token: object) => JSON.parse(JSON.stringify(token));
+    const pools = { ...lost(pool.share()), heap: { id: "x" } };
+    for (const token of [pools, { berth: "pool" }, lost(pool.share()), null] as Wrong[])
+      expect(codes(() => Pool.attach(token))).toEqual(["invalid", token]);
+    for (const token of [lost(shareIpam(ipam)), { berth: "ipam" }, null] as Wrong[])
+      expect(codes(() => attachIpam(token))).toEqual(["invalid", token]);
+  });
+
   it("whole pairs are a text as any other", () => {
     ipam.allocate({ ...wish, owner: "\u{1f41f}" });
     expect(ipam.find({ owner: "\u{1f41f}" })?.owner).toBe("\u{1f41f}");
@@ -131,7 +142,12 @@ describe("a wrong type", () => {
   });
 });
 
-it("an allocation began at one moment, however often it is asked for", async () => {
+it("an allocation began at one moment, whoever tells it and however often", async () => {
+  const made = ipam.allocate({ ...wish, owner: "moment" });
+  expect(ipam.find({ owner: "moment" })).toEqual(made);
+  await ipam.flush();
+  using copy = readIpam(ipam.path);
+  expect(copy.find({ owner: "moment" })).toEqual(made);
   const moments = new Set<number>();
   for (let n = 0; n < 200; n++) {
     moments.add(ipam.find({ owner: "base" })!.since.getTime());
