@@ -29,7 +29,7 @@ import {
   type SnapshotOptions,
   snapshotOptions,
 } from "./pooloptions.ts";
-import { attachHeap, type HeapToken, shareHeap } from "./share.ts";
+import { attachHeap, type HeapToken, isHeapToken, lostToken, shareHeap } from "./share.ts";
 import { type ExistingCell, type SlotArray, type Slots, TICK } from "./slots.ts";
 import { makeSlots } from "./slotwidths.ts";
 import { readPool, writePool } from "./snapshot.ts";
@@ -399,6 +399,7 @@ export class Pool<S extends number | bigint = number> implements Disposable {
   static attach<S extends number | bigint = number>(token: PoolToken): Pool<S> {
     if (token?.berth !== "pool")
       throw new IpamError("invalid", "this is not what Pool.share gave", token);
+    if (!isHeapToken(token.heap)) throw lostToken(token);
     const { cell, number, epoch } = token;
     const existing = { heap: attachHeap(token.heap), cell, number, epoch };
     return new Pool<S>(parsePrefix(token.prefix), token.options, existing);

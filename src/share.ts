@@ -74,18 +74,23 @@ function clearDesks(heap: {
   }
 }
 
-/**
- * This thread's view of a heap that another thread has shared. Throws "invalid" (a token that went
- * through JSON, or to another process, has lost its memory), "noSpace" at 64 threads.
- */
-export function attachHeap(token: HeapToken): Heap {
+/** The error for a token that went through JSON, or to another process: its memory is lost. */
+export function lostToken(token: unknown): IpamError {
+  return new IpamError(
+    "invalid",
+    "a token is sent as it is, by workerData or postMessage, to a thread of the same process",
+    token,
+  );
+}
+
+/** Has the token still what messages between threads carry? */
+export function isHeapToken(token: HeapToken): boolean {
   const { Memory, Module } = WebAssembly;
-  if (!(token?.memory instanceof Memory && token.module instanceof Module))
-    throw new IpamError(
-      "invalid",
-      "a token is sent as it is, by workerData or postMessage, to a thread of the same process",
-      token,
-    );
+  return token?.memory instanceof Memory && token.module instanceof Module;
+}
+
+/** This thread's view of a heap that another thread has shared. Throws "noSpace" at 64 threads. */
+export function attachHeap(token: HeapToken): Heap {
   const known = attached.get(token.id);
   if (known) return known;
   const exports = coreInstance(token.memory, token.module);

@@ -12,7 +12,7 @@
 // half-done call and no lock to free. The box of a thread that is gone is given to the next one.
 // Cost: 20 to 60 us a call, beside the 100 to 200 of an fdatasync.
 import { IpamError, shown } from "../errors.ts";
-import { threadLives, threadTag } from "../share.ts";
+import { lostToken, threadLives, threadTag } from "../share.ts";
 import type { Ipam } from "./ipam.ts";
 import type {
   AllocateRequest,
@@ -350,12 +350,7 @@ export class AttachedIpam implements Disposable {
 export function attachIpam(token: IpamToken): AttachedIpam {
   if (token?.berth !== "ipam")
     throw new IpamError("invalid", "this is not what shareIpam gave", token);
-  if (!(token.mailbox instanceof SharedArrayBuffer))
-    throw new IpamError(
-      "invalid",
-      "a token is sent as it is, by workerData or postMessage, to a thread of the same process",
-      token,
-    );
+  if (!(token.mailbox instanceof SharedArrayBuffer)) throw lostToken(token);
   const boxes = boxesOf(token.mailbox);
   const tag = threadTag();
   if (Atomics.load(new Int32Array(token.mailbox), CLOSED) === 1)
