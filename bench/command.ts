@@ -31,10 +31,13 @@ import { experiments } from "./experiments.ts";
 import { HELP } from "./help.ts";
 import { toolchain, writeBaseline } from "./instructions/baseline.ts";
 import { suite as counted } from "./instructions/instructions.ts";
+import { judged } from "./method/aim.ts";
 import { compareFiles } from "./method/compare.ts";
 import type { Context, Experiment } from "./method/experiment.ts";
 import { machine, warnings } from "./method/machine.ts";
+import { mergePasses } from "./method/passes.ts";
 import { type Row, sameWork } from "./method/row.ts";
+import { FULL, QUICK, sweeps } from "./method/sweeps.ts";
 import { tablesText } from "./method/table.ts";
 import { closePlugin } from "./plugin/plugin.ts";
 import { readResult, resultPath, resultText, writePage } from "./report/page.ts";
@@ -86,6 +89,7 @@ function read(argv: string[]) {
     install: values.peers ?? (!values.quick && !values["no-peers"]),
     operations: whole("operations", values.operations, 0),
     turn: whole("turn", values.turn, 1),
+    pass: 0,
   };
   return { ...values, positionals, context };
 }
@@ -113,31 +117,38 @@ function progress(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
 }
 
-/** What is measured inside a process gets one of its own. */
+/** One pass. What is measured inside a process gets one of its own. */
 function runOne(one: Experiment, context: Context): Row[] | Promise<Row[]> {
-  const inside = one.suite === "core" || one.suite === "churn";
+  const inside = ["core", "churn", "store"].includes(one.suite);
   return inside ? runAlone(one, context) : one.run(context);
 }
 
-/** Runs them all, and shows each suite's tables when it is done. */
+/** Runs them all in sweeps, merges the passes of each, and shows every table. */
 async function runAll(list: readonly Experiment[], context: Context): Promise<Row[]> {
-  const rows: Row[] = [];
+  const begun = performance.now();
+  const now = () => (performance.now() - begun) / 1000;
+  const measure = (one: Experiment, pass: number) => {
+    progress(`sweep ${pass + 1}, ${Math.round(now())} s: ${one.suite} ${one.name}`);
+    return runOne(one, { ...context, pass });
+  };
+  const swept = async (sweep: number, taken: number) => {
+    // The next sweep has new copies of all programs, new directories, new states.
+    await closePlugin();
+    progress("");
+    if (!context.quick && taken > 0)
+      console.log(`sweep ${sweep + 1}: ${taken} experiments, until ${Math.round(now())} s`);
+  };
+  const limits = context.quick ? QUICK : FULL;
   try {
-    for (const suite of new Set(list.map((one) => one.suite))) {
-      const own: Row[] = [];
-      for (const one of list.filter((other) => other.suite === suite)) {
-        progress(`${suite}: ${one.name}`);
-        own.push(...(await runOne(one, context)));
-      }
-      progress("");
-      console.log(tablesText(own));
-      rows.push(...own);
-    }
+    const passes = await sweeps(list, { limits, measure, swept, now });
+    const merged = passes.map((own, at) => (list[at]!.counted ? own.flat() : mergePasses(own)));
+    const rows = judged(merged.flat());
+    console.log(tablesText(rows));
+    return rows;
   } finally {
     progress("");
     await closePlugin();
   }
-  return rows;
 }
 
 function say(written: readonly string[]): void {
@@ -165,10 +176,10 @@ async function bench(argv: string[]): Promise<number> {
   console.log(`seed ${context.seed}  size ${size}  load ${load.toFixed(2)}`);
   const rows = await runAll(list, context);
   const noise = warnings(rows, load, where.clockStep);
-  const judged = rows.filter((row) => row.met !== undefined);
-  const met = judged.filter((row) => row.met).length;
+  const targets = rows.filter((row) => row.met !== undefined);
+  const met = targets.filter((row) => row.met).length;
   const seconds = Math.round((performance.now() - begun) / 1000);
-  console.log(`\n${seconds} s; targets: ${met} met, ${judged.length - met} missed`);
+  console.log(`\n${seconds} s; targets: ${met} met, ${targets.length - met} missed`);
   for (const line of noise) console.log(`warning: ${line}`);
   sameWork(rows);
   if (baseline) {

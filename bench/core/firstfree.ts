@@ -18,6 +18,8 @@ const SAMPLE_MS_MAX = { full: 800, quick: 20 };
 const SCAN_MAX = { full: 100_000, quick: 1000 };
 /** Fewer addresses than these drown in what garbage collection leaves behind. */
 const COUNTED_MIN = 10_000;
+/** A pass has few rounds, but V8 has to be warm all the same (milliseconds of each task). */
+const WARM_MS = 130;
 /** Releases of one sample. */
 export const PAIRS = 1000;
 
@@ -95,7 +97,7 @@ function attempt(
 /** Rows of one situation, Berth's first. */
 async function measure(one: Situation, found: readonly Found[], context: Context): Promise<Row[]> {
   const { table, what, work } = one;
-  const { seed, quick } = context;
+  const { seed, quick, pass } = context;
   const head = (who: string) => ({ suite, table, what, who });
   const rows = new Map<string, Row>();
   const tasks: (Exercise & { samples: number })[] = [];
@@ -110,7 +112,8 @@ async function measure(one: Situation, found: readonly Found[], context: Context
     tasks.push(Object.assign(tried.task, { samples }));
   }
   try {
-    const all = takeTurns(tasks, { rounds: quick ? 3 : 11, samples: 1, seed });
+    const turns = quick ? { rounds: 3 } : { rounds: 3, warm: WARM_MS };
+    const all = takeTurns(tasks, { ...turns, samples: 1, seed: seed + pass });
     for (const [at, m] of all.entries()) {
       const task = tasks[at]!;
       rows.set(m.name, {
@@ -133,7 +136,7 @@ async function measure(one: Situation, found: readonly Found[], context: Context
 }
 
 function rowOf(head: Pick<Row, "suite" | "table" | "what" | "who">, m: Measured, own: Measured) {
-  const row: Row = { ...head, unit: "ns", figures: m.figures };
+  const row: Row = { ...head, unit: "ns", figures: m.figures, samples: m.samples };
   if (m !== own) Object.assign(row, { ratio: ratioOf(own, m), beside: "Berth" });
   if (m.coarse) row.note = "clock too coarse";
   return row;

@@ -3,19 +3,18 @@
 // number of its slots is checked.
 import { type Context, leftOut } from "../method/experiment.ts";
 import { ratioOf, type Task, takeTurns } from "../method/measure.ts";
-import { figuresOf, medianOf, type Row } from "../method/row.ts";
-import { type GoPeer, type GoRow, goPeers, runGo } from "../peers/go.ts";
+import { medianOf, type Row, timed } from "../method/row.ts";
+import { type GoPeer, type GoRow, goPeers, runGo, TookTooLong } from "../peers/go.ts";
 import { expectedHash, ROWS } from "../peers/sequence.ts";
 
 type Head = Pick<Row, "suite" | "table" | "what">;
 type Found = Extract<GoPeer, { version: string }>;
 
-/** Turns of a peer in a full run, and the time that one of its turns should take. */
-const TURNS = 7;
+/** Turns of a peer in a pass of a full run, and the time that one of its turns should take. */
+const TURNS = 3;
 const TURN_MS = 100;
-/** A peer whose rounds take longer has few turns. */
+/** A peer whose rounds take longer has one turn: the one by which that was found out. */
 const SLOW_MS = 500;
-const SLOW_TURNS = 2;
 const RUN_MS_MAX = 30_000;
 /** Releases of a peer in a quick run, if it says that many of them take minutes. */
 const SLOW_QUICK = 4;
@@ -42,10 +41,29 @@ interface Runner {
   missing?: string;
 }
 
-/** One call of the program; checks what it gave. */
-async function turn(one: Runner, peer: string, seed: number): Promise<number[]> {
+/** Berth's task, and its turn beside a peer's. */
+type Own = Task & { hash(): string };
+
+/** What a peer's turn gave, beside a turn of Berth's right after it. */
+function note(one: Runner, ns: readonly number[], own: Own, seed: number): void {
+  const mine = takeTurns([own], { rounds: 3, samples: 1, seed })[0]!;
+  one.ns.push(...ns);
+  one.ratios.push(ratioOf({ rounds: [medianOf(mine.rounds)] }, { rounds: [medianOf(ns)] }));
+}
+
+/** One call of the program, whose time may be over; checks what it gave. */
+async function turn(one: Runner, peer: string, seed: number): Promise<number[] | undefined> {
   const { can, operations, rounds } = one;
-  const run = await runGo(peer, can.row, seed, rounds, operations, { ms: RUN_MS_MAX });
+  const run = await runGo(peer, can.row, seed, rounds, operations, { ms: RUN_MS_MAX }).catch(
+    (error: Error) => {
+      if (error instanceof TookTooLong) return error;
+      throw error;
+    },
+  );
+  if (run instanceof Error) {
+    Object.assign(one, { missing: `a turn ${run.message}`, turns: 0 });
+    return undefined;
+  }
   const row = ROWS.find(({ name }) => name === can.row)!;
   const hash = expectedHash(row, seed, operations, can.common);
   if (run.hash !== hash)
@@ -59,19 +77,22 @@ async function start(
   found: Found,
   can: GoRow,
   pairs: number,
+  own: Own,
   { seed, quick }: Context,
 ): Promise<Runner> {
   const who = `${found.peer} ${found.version}`;
   const slow = quick ? SLOW_QUICK : (can.operationsMax ?? pairs);
   const operations = Math.min(pairs, can.operationsMax === undefined ? pairs : slow);
   const none = { ns: [], ratios: [], bytes: 0 };
-  const one: Runner = { who, operations, rounds: 1, turns: 1, can, ...none };
-  const [ns = 0] = await turn(one, found.peer, seed);
+  const one: Runner = { who, operations, rounds: 1, turns: 0, can, ...none };
+  const tried = await turn(one, found.peer, seed);
+  if (!tried) return one;
   const row = ROWS.find(({ name }) => name === can.row)!;
   const calls = 2 * (row.percent === 0 ? row.last - row.first + 1 : operations);
-  const ms = (ns * calls) / 1e6;
-  if (!quick) one.turns = ms > SLOW_MS ? SLOW_TURNS : TURNS;
-  one.rounds = quick ? 1 : Math.max(1, Math.min(50, Math.floor(TURN_MS / ms)));
+  const ms = ((tried[0] ?? 0) * calls) / 1e6;
+  if (quick || ms > SLOW_MS) note(one, tried, own, seed);
+  else one.turns = TURNS;
+  one.rounds = Math.max(1, Math.min(50, Math.floor(TURN_MS / ms)));
   return one;
 }
 
@@ -85,7 +106,7 @@ function rowOf(head: Head, one: Runner, pairs: number): Row {
     ...head,
     who,
     unit: "ns",
-    figures: figuresOf(ns),
+    ...timed(ns),
     ratio: medianOf(ratios),
     beside: "Berth",
     ...(head.table.includes("fill") && { bytesPerAddress: bytes }),
@@ -100,12 +121,12 @@ function rowOf(head: Head, one: Runner, pairs: number): Row {
 export async function goRows(
   head: Head,
   row: string,
-  own: Task & { hash(): string },
+  own: Own,
   pairs: number,
   context: Context,
 ): Promise<Row[]> {
   if (!context.peers) return [];
-  const { seed } = context;
+  const { seed, pass } = context;
   const rows: Row[] = [];
   const runners: [peer: string, one: Runner][] = [];
   for (const peer of await peersOf(context)) {
@@ -114,19 +135,21 @@ export async function goRows(
       continue;
     }
     const can = peer.rows.find((one) => one.row === row);
-    if (can) runners.push([peer.peer, await start(peer, can, pairs, context)]);
+    if (can) runners.push([peer.peer, await start(peer, can, pairs, own, context)]);
     const left = peer.left.find((one) => one.row === row);
     if (left) rows.push(leftOut({ ...head, who: `${peer.peer} ${peer.version}` }, left.reason));
   }
   for (let at = 0; at < TURNS; at++)
     for (const [peer, one] of runners) {
       if (at >= one.turns) continue;
-      const mine = takeTurns([own], { rounds: 3, samples: 1, seed: seed + at })[0]!;
       const ns = await turn(one, peer, seed);
-      one.ns.push(...ns);
-      one.ratios.push(ratioOf({ rounds: [medianOf(mine.rounds)] }, { rounds: [medianOf(ns)] }));
+      if (ns) note(one, ns, own, seed + pass * TURNS + at);
     }
   for (const [, one] of runners) {
+    if (one.missing !== undefined) {
+      rows.push(leftOut({ ...head, who: one.who }, one.missing));
+      continue;
+    }
     const hash = one.can.common && one.operations === pairs ? { hash: own.hash() } : {};
     rows.push({ ...rowOf(head, one, pairs), ...hash });
   }

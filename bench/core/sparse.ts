@@ -1,9 +1,10 @@
 // IPv6: a /64 with dense and with scattered addresses, by the radix set; and what they take.
 import { heapBytes } from "../../src/heap.ts";
 import { createPool } from "../../src/index.ts";
+import type { Aim } from "../method/aim.ts";
 import type { Context, Experiment } from "../method/experiment.ts";
-import { digits, type Task, takeTurns } from "../method/measure.ts";
-import type { Row } from "../method/row.ts";
+import { type Task, takeTurns } from "../method/measure.ts";
+import { type Row, timed } from "../method/row.ts";
 import { takeAndGive } from "./hot.ts";
 
 const MANY = 8192;
@@ -40,31 +41,34 @@ function fill(
   what: string,
   work: (pool: ReturnType<typeof createPool<bigint>>) => void,
   limit: number,
-) {
+): Row[] {
   const before = heapBytes();
   using pool = createPool<bigint>("fd00::/64");
   const begin = process.hrtime.bigint();
   work(pool);
   const ns = Number(process.hrtime.bigint() - begin) / pool.used;
   const bytes = heapBytes() - before;
-  const row: Row = {
+  const row: Omit<Row, "unit"> = {
     suite,
     table: "IPv6 /64 (radix): memory",
     what: `${pool.used.toLocaleString("en-US")} ${what} addresses`,
     who: "Berth",
-    unit: "MB",
-    value: bytes / 1e6,
-    bytesPerAddress: bytes / pool.used,
-    note: `${digits(ns)} ns each to take`,
   };
-  return limit > 0 ? { ...row, target: `< ${limit / 1e6} MB`, met: bytes < limit } : row;
+  const megabytes = limit / 1e6;
+  const aim: Aim = { text: `< ${megabytes} MB`, of: "value", below: megabytes };
+  const memory = { value: bytes / 1e6, bytesPerAddress: bytes / pool.used };
+  return [
+    { ...row, unit: "MB", ...memory, ...(limit > 0 && { aim }) },
+    { ...row, what: `${row.what}, each to take`, unit: "ns", ...timed([ns]) },
+  ];
 }
 
-function run({ quick, seed }: Context): Row[] {
+function run({ quick, seed, pass }: Context): Row[] {
   using inner = createPool<bigint>("fd00::/64");
   using outer = createPool<bigint>("fd00::/64");
   const tasks = [...inside(inner), ...takeAndGive("from JavaScript, bigint", outer, [])];
-  const all = takeTurns(tasks, { rounds: quick ? 5 : 40, samples: quick ? 5 : 20, seed });
+  const turns = quick ? { rounds: 5, samples: 5 } : { rounds: 20, samples: 20 };
+  const all = takeTurns(tasks, { ...turns, seed: seed + pass });
   const count = quick ? 100_000 : 1_000_000;
   const random = scattered(count);
   const dense = (pool: ReturnType<typeof createPool<bigint>>) =>
@@ -74,12 +78,13 @@ function run({ quick, seed }: Context): Row[] {
   };
   return [
     ...all.map((m, at): Row => {
-      const target = at < 2 ? { target: "< 60 ns", met: m.figures.median < 60 } : {};
-      const { name: what, figures } = m;
-      return { suite, table, what, who: "Berth", unit: "ns", figures, ...target };
+      const { name: what, figures, samples } = m;
+      const row: Row = { suite, table, what, who: "Berth", unit: "ns", figures, samples };
+      const aim: Aim = { text: "< 60 ns", of: "median", below: 60 };
+      return at < 2 ? { ...row, aim } : row;
     }),
-    fill("dense", dense, quick ? 0 : 500_000),
-    fill("scattered", sparse, quick ? 0 : 32_000_000),
+    ...fill("dense", dense, quick ? 0 : 500_000),
+    ...fill("scattered", sparse, quick ? 0 : 32_000_000),
   ];
 }
 

@@ -112,7 +112,7 @@ async function rooms(_: Context): Promise<Row[]> {
 
 function judged(name: string, run: (context: Context) => Promise<Row[]>): Experiment {
   const work = async (context: Context) => judge(await run(context), readBaselines(), toolchain());
-  return { suite, name, run: work };
+  return { suite, name, counted: true, run: work };
 }
 
 export const instructions: Experiment[] = [

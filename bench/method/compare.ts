@@ -1,5 +1,6 @@
 // Compare: two runs' ratios side by side. A ratio is of two things that took turns in one run, so
-// it should come out the same on the next day; what moved by more than a quarter is named.
+// it should come out the same on the next day; what moved by more than a quarter is named, with the
+// error that each run expected of it (passes.ts).
 //
 //     npm run bench -- --compare a.json b.json
 import { readFileSync } from "node:fs";
@@ -11,8 +12,8 @@ export const RATIO_MOVES_MAX = 0.25;
 
 export interface Moved {
   key: string;
-  a: number;
-  b: number;
+  a: Row;
+  b: Row;
 }
 
 /** The rows whose ratio moved, and how many were compared. */
@@ -28,9 +29,16 @@ export function compareRows(a: readonly Row[], b: readonly Row[]) {
     if (row.ratio === undefined || other?.ratio === undefined) continue;
     compared++;
     const move = Math.max(row.ratio / other.ratio, other.ratio / row.ratio) - 1;
-    if (!(move <= RATIO_MOVES_MAX)) moved.push({ key: keyOf(row), a: row.ratio, b: other.ratio });
+    if (!(move <= RATIO_MOVES_MAX)) moved.push({ key: keyOf(row), a: row, b: other });
   }
   return { compared, moved, changed };
+}
+
+/** "12.3 x (+-3 % in 4 passes)". */
+function ratioText({ ratio, error, passes }: Row): string {
+  const text = `${digits(ratio!)} x`;
+  if (error === undefined || !passes) return text;
+  return `${text} (+-${digits(error * 100)} % in ${passes.length} passes)`;
 }
 
 /** Prints what moved; the exit status. */
@@ -42,7 +50,7 @@ export function compareFiles(first: string, second: string, say: (line: string) 
   });
   const { compared, moved, changed } = compareRows(a!, b!);
   for (const { key, a: one, b: two } of moved)
-    say(`${key}: ${digits(one)} x, then ${digits(two)} x`);
+    say(`${key}: ${ratioText(one)}, then ${ratioText(two)}`);
   for (const key of changed) say(`${key}: other addresses were given (another seed?)`);
   const share = `${RATIO_MOVES_MAX * 100} %`;
   say(`${compared} ratios compared, ${moved.length} moved by more than ${share}`);

@@ -13,12 +13,17 @@ export interface Context {
   operations: number;
   /** Calls of one program in a row (plugin). */
   turn: number;
+  /** The how manieth pass this is, from 0: the work is the same, who begins is drawn anew. */
+  pass: number;
 }
 
 export interface Experiment {
   suite: string;
   /** What --filter is compared with, after the suite's name. */
   name: string;
+  /** It counts, no clock runs: one pass says it all. */
+  counted?: boolean;
+  /** One pass (passes.ts): rows with aims that aren't judged yet. */
   run(context: Context): Row[] | Promise<Row[]>;
 }
 

@@ -1,6 +1,7 @@
 // Measuring inside a process, by tinybench: tasks take turns (A B A B, who begins drawn by seed),
 // each turn is a few samples, each sample many operations. A row's figures are over all samples; a
-// ratio is the median of the rounds' ratios, so a slow second of the machine moves both sides.
+// ratio is the median of the rounds' ratios, so a slow second of the machine moves both sides. This
+// is one pass of several (passes.ts).
 import { Bench, type Task as BenchTask } from "tinybench";
 import { type Figures, figuresOf, medianOf } from "./row.ts";
 import { randomOf, shuffled } from "./schedule.ts";
@@ -30,6 +31,8 @@ export interface Turns {
 export interface Measured {
   name: string;
   figures: Figures;
+  /** What the figures are of. */
+  samples: readonly number[];
   /** The median of each round. */
   rounds: number[];
   /** The clock is too coarse for these samples. */
@@ -75,7 +78,7 @@ export function takeTurns(tasks: readonly Task[], turns: Turns): Measured[] {
   return own.map(({ task, all, rounds: list }) => {
     const figures = figuresOf(all);
     const coarse = saturated.has(task.name) || step > COARSE * figures.median * task.operations;
-    return { name: task.name, figures, rounds: list, coarse };
+    return { name: task.name, figures, samples: all, rounds: list, coarse };
   });
 }
 
@@ -139,11 +142,6 @@ export function clockStep(): number {
   }
   step = least;
   return step;
-}
-
-/** Figures of nanoseconds that something else has taken. */
-export function measured(name: string, ns: readonly number[]): Measured {
-  return { name, figures: figuresOf(ns), rounds: [...ns], coarse: false };
 }
 
 /** 8.31, 127, 62.4: three digits that matter. */

@@ -4,11 +4,15 @@
 //                                     "typedfastbitset 0.8.0": together the row's key
 //
 // Figures are in the row's unit. `ratio` is what two runs are compared by (compare.ts): figures of
-// rows that took turns, so that what the machine does to one it does to the other.
+// rows that took turns, so that what the machine does to one it does to the other. A row is measured
+// in several passes (passes.ts), each of which answers a row with this key; they are merged into one.
+
+import type { Aim } from "./aim.ts";
 
 /** What a list of times says. */
 export interface Figures {
   count: number;
+  /** The middle one, or between the two in the middle. */
   median: number;
   /** Nearest rank; the maximum when there are fewer than 100 values. */
   p99: number;
@@ -38,16 +42,26 @@ export interface Row {
   who: string;
   unit: Unit;
   figures?: Figures;
+  /** The values that the figures are of: until the passes are merged, never written down. */
+  samples?: readonly number[];
   /** A figure that isn't a list of times. */
   value?: number;
-  /** This row's median beside another's of the same table, and whose. */
+  /**
+   * This row's median beside another's of the same table, and whose. Of a pass: the median of its
+   * rounds; of a run: the geometric mean of its passes.
+   */
   ratio?: number;
   beside?: string;
+  /** The ratio of each pass, and by what share of itself `ratio` is expected to be off. */
+  passes?: number[];
+  error?: number;
   /** Bytes that one address takes, where that can be told. */
   bytesPerAddress?: number;
   /** What was given, in which order: rows of one situation must agree. */
   hash?: string;
-  /** What the issues ask for, and whether it was reached. */
+  /** What is asked for, until the passes are merged (aim.ts). */
+  aim?: Aim;
+  /** What is asked for in words, and whether it was reached. */
   target?: string;
   met?: boolean;
   /** What the figure doesn't say. */
@@ -66,14 +80,20 @@ export function figuresOf(values: readonly number[]): Figures {
   if (values.length === 0) throw new Error("no values to take figures of");
   const sorted = [...values].sort((a, b) => a - b);
   const rank = (share: number) => sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)]!;
-  const median = rank(0.5);
+  const middle = sorted.length / 2;
+  const median = (sorted[Math.ceil(middle) - 1]! + sorted[Math.floor(middle)]!) / 2;
   const spread = median === 0 ? 0 : (rank(0.75) - rank(0.25)) / median;
   return { count: sorted.length, median, p99: rank(0.99), max: rank(1), spread };
 }
 
-/** The middle of a list (the lower of two). */
+/** The middle of a list, between the two where there is none. */
 export function medianOf(values: readonly number[]): number {
   return figuresOf(values).median;
+}
+
+/** A row's figures with the values that they are of. */
+export function timed(values: readonly number[]): Pick<Row, "figures" | "samples"> {
+  return { figures: figuresOf(values), samples: values };
 }
 
 /**

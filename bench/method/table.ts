@@ -2,7 +2,9 @@
 import { digits } from "./measure.ts";
 import type { Row } from "./row.ts";
 
-const HEAD = ["", "", "median", "p99", "spread", "beside", "target", ""];
+const HEAD = ["", "", "median", "p99", "spread", "beside", "passes", "target", ""];
+/** What stands right of this column isn't aligned. */
+const LAST = HEAD.length - 1;
 
 /** "12.3 x": three digits that matter. */
 export function timesText(ratio: number): string {
@@ -17,6 +19,13 @@ export function withUnit(value: number, unit: string): string {
 /** What the row is compared with: "12.3 x Berth". */
 export function besideText(row: Row): string {
   return row.ratio === undefined ? "" : `${timesText(row.ratio)} ${row.beside ?? ""}`.trim();
+}
+
+/** The least and the greatest ratio of the passes, and how many there were: "11.8 to 12.9, 4". */
+export function passesText({ passes }: Row): string {
+  if (!passes) return "";
+  if (passes.length === 1) return "1";
+  return `${digits(Math.min(...passes))} to ${digits(Math.max(...passes))}, ${passes.length}`;
 }
 
 /** "met", "MISSED" or nothing. */
@@ -41,7 +50,7 @@ function cells(row: Row, first: boolean): string[] {
     ? [withUnit(figures.median, unit), digits(figures.p99), `${Math.round(figures.spread * 100)} %`]
     : [value === undefined ? "" : withUnit(value, unit), "", ""];
   const last = [verdict(row), remarks(row)].filter(Boolean).join("  ");
-  return [...name, ...times, besideText(row), row.target ?? "", last];
+  return [...name, ...times, besideText(row), passesText(row), row.target ?? "", last];
 }
 
 /** The tables of a list of rows, in the order in which they come. */
@@ -67,7 +76,7 @@ function columns(rows: readonly Row[]): string {
     ),
   );
   const pad = (cell: string, at: number) =>
-    at < 2 ? cell.padEnd(widths[at]!) : at < 7 ? cell.padStart(widths[at]!) : cell;
+    at < 2 ? cell.padEnd(widths[at]!) : at < LAST ? cell.padStart(widths[at]!) : cell;
   return lines
     .map((line) => {
       const out = line[2]?.startsWith("left out");

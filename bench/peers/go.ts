@@ -87,7 +87,12 @@ interface Finished {
   stdout: string;
   /** Why it failed; undefined when it didn't. */
   failure?: string;
+  /** Because its time was over. */
+  late?: boolean;
 }
+
+/** A peer was too slow for its row, here and now: it is left out with this reason. */
+export class TookTooLong extends Error {}
 
 /** Runs a program without a shell, never longer than `ms`; doesn't throw. */
 function execute(
@@ -102,7 +107,7 @@ function execute(
       if (!error) resolve({ stdout });
       else if (error.code === "ENOENT") resolve({ stdout, failure: "ENOENT" });
       else if (child.signalCode === "SIGKILL" && error.killed)
-        resolve({ stdout, failure: `took over ${ms / 1000} s` });
+        resolve({ stdout, failure: `took over ${ms / 1000} s`, late: true });
       else resolve({ stdout, failure: lastWords(stderr) || error.message });
     });
     child.stdin?.end();
@@ -211,6 +216,7 @@ export async function runGo(
   for (const [name, value] of Object.entries(numbers)) args.push(`--${name}`, String(value));
   const done = await execute(path, args, { ms: options.ms ?? RUN_MS_MAX });
   if (done.failure === "ENOENT") throw new Error(`${peer}: not built yet`);
+  if (done.late) throw new TookTooLong(done.failure);
   if (done.failure !== undefined) throw new Error(`${peer}, ${row}: ${done.failure}`);
   return JSON.parse(done.stdout) as GoRun;
 }

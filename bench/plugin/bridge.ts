@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { leftOut } from "../method/experiment.ts";
 import { ratioOfLists } from "../method/measure.ts";
-import { figuresOf, type Row } from "../method/row.ts";
+import { type Row, timed } from "../method/row.ts";
 import { interleaved } from "../method/schedule.ts";
 import { type Bench, suite } from "./calls.ts";
 import { addressesIn, Network } from "./network.ts";
@@ -37,6 +37,7 @@ export async function measureBridge(bench: Bench, held: number, calls: number): 
     turnsOf.push(await stepsOf(bench, program, held, number, plugin, spaces[1]!));
   const within = ["ip", "netns", "exec", spaces[0]!];
   await bench.spawner.run("run", turnsOf.flat(), within); // makes the bridges, not measured
+  await bench.workspace.settle();
   const turns = interleaved(
     subjects.map(() => calls),
     bench.random,
@@ -60,7 +61,7 @@ export async function measureBridge(bench: Bench, held: number, calls: number): 
     ...head,
     who: label,
     unit: "ms",
-    figures: figuresOf(adds[at]!),
+    ...timed(adds[at]!),
     ...(role === "peer" && { ratio: ratioOfLists(adds[0]!, adds[at]!), beside: "Berth" }),
   }));
 }

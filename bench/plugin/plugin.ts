@@ -13,7 +13,7 @@ import { measureBridge } from "./bridge.ts";
 import { type Bench, measureCalls, type Plan, type Surroundings, suite } from "./calls.ts";
 import { findPrograms, type Role } from "./programs.ts";
 import { Spawner } from "./spawner.ts";
-import { measureStorms } from "./storm.ts";
+import { measureStorm } from "./storm.ts";
 import { Workspace } from "./workspace.ts";
 
 /** What is measured when the annotations of a pod are on stdin, too. */
@@ -23,12 +23,13 @@ function plan(held: number, faster: number, calls: Plan["calls"]): Plan {
   return { held, faster, calls };
 }
 
+/** Calls of a pass. */
 const FULL: Plan[] = [
-  plan(0, 10, { berth: 300, glibc: 300, node: 20, peer: 300, floor: 300 }),
-  plan(250, 30, { berth: 200, peer: 200 }),
-  plan(1_000, 80, { berth: 200, glibc: 200, node: 20, peer: 80 }),
-  plan(4_000, 300, { berth: 200, peer: 25 }),
-  plan(60_000, 0, { berth: 300, peer: 3 }),
+  plan(0, 10, { berth: 120, glibc: 120, node: 10, peer: 120, floor: 120 }),
+  plan(250, 30, { berth: 80, peer: 80 }),
+  plan(1_000, 80, { berth: 80, glibc: 80, node: 8, peer: 32 }),
+  plan(4_000, 300, { berth: 80, peer: 10 }),
+  plan(60_000, 0, { berth: 160, peer: 2 }),
 ];
 const QUICK: Plan[] = [
   plan(0, 10, { berth: 20, glibc: 20, node: 2, peer: 20, floor: 20 }),
@@ -37,7 +38,7 @@ const QUICK: Plan[] = [
 const STORMS = { full: [110, 250, 500, 1_000], quick: [30] };
 const STORM_SECONDS_MAX = { full: 60, quick: 5 };
 
-/** What all experiments of a run share: made with the first, gone with the process. */
+/** What all experiments of a sweep share: made with the first, gone when it ends. */
 let opened: Promise<Bench & { missing: readonly string[] }> | undefined;
 
 async function open(context: Context): Promise<Bench & { missing: readonly string[] }> {
@@ -46,8 +47,8 @@ async function open(context: Context): Promise<Bench & { missing: readonly strin
   try {
     const spawner = await Spawner.open(workspace, join(root, "bench/plugin"));
     const { programs, missing } = await findPrograms(root, workspace, context);
-    const random = randomOf(context.seed);
-    return { workspace, spawner, programs, random, turn: context.turn, missing };
+    const { seed, turn, pass } = context;
+    return { workspace, spawner, programs, random: randomOf(seed + pass), turn, pass, missing };
   } catch (error) {
     await workspace.close();
     throw error;
@@ -119,19 +120,19 @@ function special(name: string, table: string, helds: Plan[], more: Partial<Surro
 export function plugins(quick: boolean): Experiment[] {
   const plans = quick ? QUICK : FULL;
   const few = (held: number, peer: number): Plan =>
-    plan(held, 0, quick ? { berth: 5, peer: 3 } : { berth: 100, peer });
+    plan(held, 0, quick ? { berth: 5, peer: 3 } : { berth: 60, peer });
   const cold = (held: number): Plan =>
-    plan(held, 0, quick ? { berth: 3, peer: 2 } : { berth: 60, glibc: 60, peer: held ? 30 : 60 });
+    plan(held, 0, quick ? { berth: 3, peer: 2 } : { berth: 36, glibc: 36, peer: held ? 18 : 36 });
   const size = quick ? "quick" : "full";
   return [
     ...plans.map((one, at) => {
       const last = at === plans.length - 1;
-      return single(one, { besideNone: last, memory: at === 0 || last });
+      return single(one, { besideNone: last, memory: at === 0 || last, byBefore: true });
     }),
     special(
       "annotations on stdin",
       `one call with ${ANNOTATION_BYTES / 1000} KB of annotations on stdin`,
-      quick ? [few(0, 3)] : [few(0, 100), few(250, 60)],
+      quick ? [few(0, 3)] : [few(0, 60), few(250, 36)],
       { network: { annotationBytes: ANNOTATION_BYTES } },
     ),
     special(
@@ -140,12 +141,16 @@ export function plugins(quick: boolean): Experiment[] {
       quick ? [cold(0)] : [cold(0), cold(250)],
       { mode: "cold" },
     ),
-    experiment("storm", (bench) => measureStorms(bench, STORMS[size], STORM_SECONDS_MAX[size])),
-    experiment("adoption", (bench) => measureAdoption(bench, quick ? 100 : 2_000, quick ? 2 : 15)),
+    ...STORMS[size].map((count) =>
+      experiment(`storm, ${count.toLocaleString("en-US")} at once`, (bench) =>
+        measureStorm(bench, count, STORM_SECONDS_MAX[size]),
+      ),
+    ),
+    experiment("adoption", (bench) => measureAdoption(bench, quick ? 100 : 2_000, quick ? 2 : 7)),
     experiment("bridge", async (bench) => {
       const rows: Row[] = [];
       for (const held of quick ? [0] : [0, 1_000])
-        rows.push(...(await measureBridge(bench, held, quick ? 2 : 20)));
+        rows.push(...(await measureBridge(bench, held, quick ? 2 : 12)));
       return rows;
     }),
   ];

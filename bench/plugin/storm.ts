@@ -4,75 +4,63 @@
 // host-local reads every file under one lock for each of them, so its storm grows with the square
 // of N; a storm that would take longer than allowed is left out, with what it would have taken.
 
-import { digits } from "../method/measure.ts";
-import { figuresOf, type Row } from "../method/row.ts";
+import { medianOf, type Row, timed } from "../method/row.ts";
 import { shuffled } from "../method/schedule.ts";
 import { type Bench, suite } from "./calls.ts";
 import { addressesIn, addressesOf, Network } from "./network.ts";
 import type { Program } from "./programs.ts";
 import type { Answer } from "./spawner.ts";
 
-/** Storms of a program per size, and the time after which no further one is begun. */
-const REPEATS = 7;
-const REPEAT_SECONDS_MAX = 4;
+/** Storms of a peer in a pass, and the time after which no further one is begun. */
+const REPEATS = 4;
+const REPEAT_SECONDS_MAX = 2;
 
-type Subject = { program: Program; network: Network; storms: number[][] };
+type Subject = { program: Program; network: Network; storms: number[][]; ratios: number[] };
 
-/**
- * Rows of storms by size. The median is of the last answers; a ratio is of those medians. The
- * programs' storms take turns, so that all see the same machine.
- */
-export async function measureStorms(
-  bench: Bench,
-  sizes: readonly number[],
-  secondsMax: number,
-): Promise<Row[]> {
-  const rows: Row[] = [];
-  const programs = bench.programs.filter(({ role }) => role === "berth" || role === "peer");
-  const last = new Map<Program, { size: number; ms: number }>();
-  for (const size of sizes) {
-    const expected = (program: Program) => {
-      const before = last.get(program);
-      return before ? before.ms * (size / before.size) ** 2 : 0;
-    };
-    const taken = programs.filter((program) => expected(program) <= secondsMax * 1000);
-    const subjects = await stormsOf(bench, taken, size);
-    let berthMs = 0;
-    for (const program of programs) {
-      const storms = subjects.find((subject) => subject.program === program)?.storms;
-      const row = rowOf(program, size, storms, berthMs);
-      if (!storms)
-        row.missing = `about ${Math.round(expected(program) / 1000)} s, over ${secondsMax} s`;
-      rows.push(row);
-      const ms = row.figures?.median ?? 0;
-      if (storms) last.set(program, { size, ms });
-      if (program.role === "berth") berthMs = ms;
-    }
-  }
-  return rows;
+/** The longest storm that a program had in the sweep before this one, and how many were in it. */
+const known = new Map<string, { size: number; ms: number }>();
+
+/** How long a storm of so many will take; 0 if nothing is known yet. */
+function expected({ label }: Program, size: number): number {
+  const before = known.get(label);
+  return before ? before.ms * (size / before.size) ** 2 : 0;
 }
 
-function rowOf(
-  program: Program,
-  size: number,
-  storms: number[][] | undefined,
-  berthMs: number,
-): Row {
-  const row: Row = {
-    suite,
-    table: "storm: N ADDs started at once, N held; ms until all are answered",
-    what: `${size.toLocaleString("en-US")} at once`,
-    who: program.label,
-    unit: "ms",
-  };
-  if (!storms) return row;
-  // One value a storm: its last answer. The pods' own waits are in the note.
-  row.figures = figuresOf(storms.map((storm) => Math.max(...storm) / 1e6));
-  const waits = figuresOf(storms.flat().map((ns) => ns / 1e6));
-  row.note = `a pod waits ${digits(waits.median)} ms, p99 ${digits(waits.p99)}`;
-  if (program.role === "peer" && berthMs > 0)
-    Object.assign(row, { ratio: row.figures.median / berthMs, beside: "Berth" });
-  return row;
+/**
+ * Rows of one size. Each storm of a peer has one of Berth before and one after it: its ratio is
+ * that of the last answers, beside the mean of those two.
+ */
+export async function measureStorm(bench: Bench, size: number, secondsMax: number): Promise<Row[]> {
+  const programs = bench.programs.filter(({ role }) => role === "berth" || role === "peer");
+  const taken = programs.filter((program) => expected(program, size) <= secondsMax * 1000);
+  const subjects = await stormsOf(bench, taken, size);
+  return programs.flatMap((program): Row[] => {
+    const subject = subjects.find((one) => one.program === program);
+    const what = `${size.toLocaleString("en-US")} at once`;
+    const head = { suite, what, who: program.label, unit: "ms" } as const;
+    const all = {
+      ...head,
+      table: "storm: N ADDs started at once, N held; ms until all are answered",
+    };
+    if (!subject) {
+      const seconds = Math.round(expected(program, size) / 1000);
+      return [{ ...all, missing: `about ${seconds} s, over ${secondsMax} s` }];
+    }
+    const { storms, ratios } = subject;
+    const lasts = storms.map(lastOf);
+    known.set(program.label, { size, ms: medianOf(lasts) });
+    const ratio = ratios.length > 0 && { ratio: medianOf(ratios), beside: "Berth" };
+    const waits = storms.flat().map((ns) => ns / 1e6);
+    return [
+      { ...all, ...timed(lasts), ...ratio },
+      { ...head, table: "storm: what each of its pods waits", ...timed(waits) },
+    ];
+  });
+}
+
+/** When the last one is answered (milliseconds). */
+function lastOf(storm: readonly number[]): number {
+  return storm.reduce((last, ns) => Math.max(last, ns), 0) / 1e6;
 }
 
 /** The times of each storm, after the answers have been found right. */
@@ -80,20 +68,35 @@ async function stormsOf(bench: Bench, programs: Program[], size: number): Promis
   const subjects: Subject[] = [];
   for (const program of programs) {
     const network = await Network.open(program, size, bench.workspace, bench.spawner);
-    subjects.push({ program, network, storms: [] });
+    subjects.push({ program, network, storms: [], ratios: [] });
   }
-  const pods = Array.from({ length: size }, (_, k) => `storm-${k}`);
+  await bench.workspace.settle();
+  const own = subjects.find(({ program }) => program.role === "berth")!;
+  const peers = subjects.filter((subject) => subject !== own);
+  let before = await stormOf(bench, own, size);
   for (let repeat = 0; repeat < REPEATS; repeat++)
-    for (const { program, network, storms } of shuffled(subjects, bench.random)) {
-      const spent = storms.reduce((ns, storm) => ns + Math.max(...storm), 0);
-      if (spent > REPEAT_SECONDS_MAX * 1e9) continue;
-      const adds = pods.map((id) => network.step("ADD", id));
-      const answers = await bench.spawner.run("storm", adds);
-      verify(answers, program, size, repeat);
-      storms.push(answers.map((answer) => answer.ns));
-      await network.forget(bench.spawner, pods, answers);
+    for (const peer of shuffled(peers, bench.random)) {
+      const spent = peer.storms.reduce((ms, storm) => ms + lastOf(storm), 0);
+      if (spent > REPEAT_SECONDS_MAX * 1000) continue;
+      const ms = await stormOf(bench, peer, size);
+      const after = await stormOf(bench, own, size);
+      peer.ratios.push(ms / Math.sqrt(before * after));
+      before = after;
     }
   return subjects;
+}
+
+/** One storm, checked and let go of; until its last answer (milliseconds). */
+async function stormOf(bench: Bench, subject: Subject, size: number): Promise<number> {
+  const { program, network, storms } = subject;
+  const pods = Array.from({ length: size }, (_, k) => `storm-${k}`);
+  const adds = pods.map((id) => network.step("ADD", id));
+  const answers = await bench.spawner.run("storm", adds);
+  verify(answers, program, size, storms.length);
+  storms.push(answers.map((answer) => answer.ns));
+  await network.forget(bench.spawner, pods, answers);
+  await bench.workspace.settle();
+  return lastOf(storms.at(-1)!);
 }
 
 /** All answered, and together they got exactly the next addresses of each family. */

@@ -7,8 +7,9 @@ import { join } from "node:path";
 import { packageRoot } from "../../src/wasm.ts";
 import type { Machine } from "../method/machine.ts";
 import { digits } from "../method/measure.ts";
+import { ERROR_MAX } from "../method/passes.ts";
 import type { Row } from "../method/row.ts";
-import { besideText, remarks, verdict, withUnit } from "../method/table.ts";
+import { besideText, passesText, remarks, verdict, withUnit } from "../method/table.ts";
 import { type Plot, svg } from "./plot.ts";
 import { heldPlot, sizePlot } from "./plots.ts";
 import { reasonOf } from "./reasons.ts";
@@ -25,24 +26,52 @@ export interface Result {
   rows: Row[];
 }
 
+const COLUMNS = `\
+A row says what one program took in one situation; less is better, but for the two tables that
+compare speeds ("of plain bytes' speed", "the speed of one"). **median**, **p99** (nearest rank)
+and **spread** (distance of the quartiles as a share of the median) are of all values measured.
+**beside** is the comparison: "12 x Berth" means that the row takes 12 times as long as Berth in
+the same situation, 0.5 x that it takes half as long. **target** is what we asked for before we
+measured, and the last column says whether it was met. Rows of one situation whose **hash** is the
+same have given and released the same addresses in the same order. Compare within a situation and
+by "beside": a median moves with the machine, and with what else ran in between.`;
+
+const PASSES = `\
+Everything is measured in passes, minutes apart, each by new processes, on new copies of the
+programs and new states: many rounds of one process would all have its luck with memory, disk and
+the moment. A pass's ratio is the median of its rounds; the row's is the geometric mean of its
+passes, and **passes** shows the least and the greatest of them and their number. A row goes on,
+two passes at least, until the standard error of that mean is under 4 %, or the row's two minutes
+or the run's twelve are over; what takes over a minute, as the storm of 1,000 does, may have a
+single pass. Targets are judged by the merged figures.`;
+
 const METHOD = `\
 Inside a process tinybench measures samples of many operations each. All that is compared takes
-turns (A B A B, who begins is drawn by the seed); a figure is the median of all samples, p99 by
-nearest rank, spread the distance of the quartiles as a share of the median. "Beside" is how many
-times the row's time is of the other's: the median of the ratios of the rounds, so a slow second
-moves both sides. Whole processes are spawned by a C program (posix_spawn, wait4), since Node's own
-spawn costs more than what is measured; each ADD is followed by the DEL of the same pod. Programs
-are copied into the run's directory first, each in one piece, so that the page cache holds all of
-them alike.
+turns (A B A B, who begins is drawn by the seed), and a ratio is taken of turns that lie together,
+so a slow second moves both sides. Whole processes are spawned by a C program (posix_spawn,
+wait4), since Node's own spawn costs more than what is measured; each ADD is followed by the DEL
+of the same pod. Programs are copied into the run's directory first, each in one piece, so that
+the page cache holds all of them alike, and the disk has written what the making of a state left
+to write before anything is measured on it.
+
+A slow peer makes fewer calls, so with 4,000 and 60,000 held most of Berth's calls come after a
+small program, which leaves the caches warm, and its median is lower than with 250. The table "by
+what ran right before it" has both apart, which is what to look at for the cost over held
+addresses.
 
 Rows of one situation do the same work from the same seed, and a hash over every address given and
-released shows it: a peer that gives something else fails the run. Rows that say "own policy" give
-other free addresses than the first, by design; of those the number is checked.
+released shows it: a peer that gives something else fails the run, as does a pass that gives
+something else than the first. Rows that say "own policy" give other free addresses than the
+first, by design; of those the number is checked. What can't be measured here is named with the
+reason.
 
 "Cold" means that the program and its state were synced and dropped from the page cache by
 \`posix_fadvise\` before each call. Dropping everything (\`drop_caches\`) would measure the whole
 machine's misfortune; inodes and directory entries stay in memory. Instructions are counted by
-\`valgrind --tool=callgrind\`, which noise can't touch.`;
+\`valgrind --tool=callgrind\`, which noise can't touch.
+
+To check it: \`npm run bench -- --json a.json\` twice, then \`npm run bench -- --compare a.json
+b.json\` names every ratio that moved by more than 25 %, and each one whose addresses changed.`;
 
 const SUITES: Record<string, string> = {
   core: "Core: bitmap, radix, pools",
@@ -58,24 +87,27 @@ function cell(text: string): string {
 
 function tableOf(rows: readonly Row[]): string {
   const lines = [
-    "| situation | who | median | p99 | spread | beside | target | |",
-    "|---|---|---|---|---|---|---|---|",
+    "| situation | who | median | p99 | spread | beside | passes | target | notes |",
+    "|---|---|---|---|---|---|---|---|---|",
   ];
   for (const [at, row] of rows.entries()) {
-    const what = at > 0 && rows[at - 1]!.what === row.what ? "" : row.what;
-    const name = `| ${cell(what)} | ${cell(row.who)} |`;
+    const situation = rows.filter(({ what }) => what === row.what);
+    const name = `| ${cell(situation[0] === row ? row.what : "")} | ${cell(row.who)} |`;
     if (row.missing) {
-      lines.push(`${name} left out: ${cell(row.missing)} | | | | | |`);
+      lines.push(`${name} left out: ${cell(row.missing)} | | | | | | |`);
       continue;
     }
+    const same = situation.some((one) => one.hash === row.hash && rows.indexOf(one) < at);
     const { figures, value, unit } = row;
     const median = figures?.median ?? value ?? 0;
     const p99 = figures ? digits(figures.p99) : "";
     const spread = figures ? `${Math.round(figures.spread * 100)} %` : "";
-    const last = [verdict(row), remarks(row)].filter(Boolean).join("; ");
+    const { hash, ...unhashed } = row;
+    const words = [remarks(same ? unhashed : row), ...(same && hash ? ["same hash"] : [])];
+    const last = [verdict(row), ...words].filter(Boolean).join("; ");
     lines.push(
       `${name} ${withUnit(median, unit)} | ${p99} | ${spread} | ${cell(besideText(row))} | ` +
-        `${cell(row.target ?? "")} | ${cell(last)} |`,
+        `${passesText(row)} | ${cell(row.target ?? "")} | ${cell(last)} |`,
     );
   }
   return lines.join("\n");
@@ -104,6 +136,43 @@ function shortfalls(rows: readonly Row[]): string {
     .join("\n");
 }
 
+/** Programs that allocate nothing, or not durably: nobody could be faster than some of them. */
+const NO_PEER = /^(empty program|bare log|plain bytes|reading the bytes|closed properly|berth )/;
+
+/** Who takes less time than Berth, and where: what a page like this is apt to hide. */
+function faster(rows: readonly Row[]): string {
+  const found = new Map<string, Row[]>();
+  for (const row of rows) {
+    if (row.beside !== "Berth" || !(row.ratio! < 1) || NO_PEER.test(row.who)) continue;
+    const key = `${row.who}, ${row.table}`;
+    found.set(key, [...(found.get(key) ?? []), row]);
+  }
+  if (found.size === 0) return "No peer was faster than Berth in any row.";
+  return [...found]
+    .map(([key, own]) => {
+      const places = own.map((row) => `${row.what} (${besideText(row).replace(/ Berth$/, "")})`);
+      return `- ${key}: ${places.join("; ")}`;
+    })
+    .join("\n");
+}
+
+/** How sure the run is of its ratios. */
+function certainty(rows: readonly Row[]): string[] {
+  const known = rows.filter(({ error }) => error !== undefined);
+  if (known.length === 0) return [];
+  const settled = known.filter(({ error }) => error! <= ERROR_MAX).length;
+  const worst = known.reduce((a, b) => (a.error! > b.error! ? a : b));
+  const share = (error: number) => `${(error * 100).toFixed(1)} %`;
+  const single = rows.filter(({ passes }) => passes?.length === 1).length;
+  return [
+    `In this run ${settled} of ${known.length} ratios of several passes are settled to a ` +
+      `standard error of ${ERROR_MAX * 100} %. The least sure one is ${worst.what}, ` +
+      `${worst.who}: ${besideText(worst)}, standard error ${share(worst.error!)} in ` +
+      `${worst.passes!.length} passes.` +
+      (single > 0 ? ` ${single} ratios are of one pass only.` : ""),
+  ];
+}
+
 function picture(name: string, text: string): string {
   return [
     "<picture>",
@@ -111,6 +180,10 @@ function picture(name: string, text: string): string {
     `  <img alt="${text}" src="plots/${name}-light.svg">`,
     "</picture>",
   ].join("\n");
+}
+
+function turnText(turn: number): string {
+  return turn === 1 ? "one call of a plugin in a row" : `${turn} calls of one plugin in a row`;
 }
 
 /** The whole page. */
@@ -121,15 +194,20 @@ export function pageOf(result: Result): string {
     "Made by `npm run bench -- --publish`; in an installed package `npx berth bench` measures too.",
     `Berth ${m.berth} (${m.commit}), Node ${m.node} (V8 ${m.v8}), ${m.system}, ${m.processor}, ` +
       `${m.cores} cores, ${m.compiler}. Seed ${result.seed}, load before ` +
-      `${result.load.toFixed(2)}, ${result.seconds} s, ` +
-      `${result.turn} call(s) of one plugin in a row.`,
+      `${result.load.toFixed(2)}; the run took ${result.seconds} s, with ${turnText(result.turn)}.`,
     ...(result.size === "full" ? [] : ["**A quick run: figures not to be quoted.**"]),
     ...result.warnings.map((line) => `**Warning:** ${line}.`),
     picture("held", "Time of an ADD over the pods that a node holds, beside host-local"),
     picture("size", "Time of an allocation over the size of the pool, beside other allocators"),
     "## What falls short",
     shortfalls(rows),
+    "## Where a peer is faster",
+    faster(rows),
+    "## How to read the tables",
+    COLUMNS,
     "## How it is measured",
+    ...(rows.some(({ passes }) => passes !== undefined) ? [PASSES] : []),
+    ...certainty(rows),
     METHOD,
   ];
   for (const suite of new Set(rows.map((row) => row.suite))) {

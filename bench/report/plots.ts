@@ -2,6 +2,7 @@
 // an allocation costs over the size of a pool, beside every peer that has at least one point.
 import { digits } from "../method/measure.ts";
 import type { Row } from "../method/row.ts";
+import { BEFORE_TABLE } from "../plugin/calls.ts";
 import type { Plot, Series } from "./plot.ts";
 
 const OWN = "Berth";
@@ -46,14 +47,22 @@ export function heldPlot(rows: readonly Row[]): Plot {
     (row) => row.suite === "plugin" && row.table.startsWith("one call, dual stack"),
   );
   const wanted = calls.filter(({ who }) => !who.startsWith("empty") && !who.includes("on Node"));
-  const nameOf = ({ who }: Row) => (/^berth v?\d/.test(who) ? OWN : who);
-  const series = seriesOf(wanted, heldOf, nameOf);
+  // With many held the peers make few calls, and Berth's own median is of warm caches: this one's
+  // caches are as cold everywhere.
+  const after = rows.filter(
+    ({ table, who }) => table === BEFORE_TABLE && who.startsWith("after host"),
+  );
+  const nameOf = ({ who, table }: Row) => {
+    if (table === BEFORE_TABLE) return "Berth right after one of them";
+    return /^berth v?\d/.test(who) ? OWN : who;
+  };
+  const series = seriesOf([...wanted, ...after], heldOf, nameOf);
   const held = [...new Set(series.flatMap((one) => one.points.map(([x]) => x)))].sort(
     (a, b) => a - b,
   );
   return {
     title: "One ADD, both families, whole process",
-    xLabel: "pods held on the node",
+    xLabel: "pods held on the node (logarithmic; 0 stands apart)",
     yLabel: "median",
     xTicks: held.map((x) => [x, x === NONE_AT ? "0" : x.toLocaleString("en-US")]),
     yText: (ms) => `${digits(ms)} ms`,
@@ -78,7 +87,7 @@ export function sizePlot(rows: readonly Row[]): Plot {
     ns >= 1e6 ? `${ns / 1e6} ms` : ns >= 1000 ? `${ns / 1000} us` : `${ns} ns`;
   return {
     title: "One call, first free address, pool 99 % full",
-    xLabel: "addresses of the pool",
+    xLabel: "size of the pool (logarithmic, as the times are)",
     yLabel: "median",
     xTicks: sizes.map((x) => [x, `/${32 - Math.log2(x)}`]),
     yText: unit,

@@ -11,8 +11,9 @@ import { hashOf, random } from "../../bench/peers/sequence.ts";
 describe("figures", () => {
   it("takes the median, the 99th percentile by nearest rank and the quartiles' distance", () => {
     const values = Array.from({ length: 200 }, (_, i) => i + 1);
-    const figures = { count: 200, median: 100, p99: 198, max: 200, spread: 1 };
+    const figures = { count: 200, median: 100.5, p99: 198, max: 200, spread: 100 / 100.5 };
     expect(figuresOf(values.reverse())).toEqual(figures);
+    expect(figuresOf([3, 1, 2]).median).toBe(2);
     expect(() => figuresOf([])).toThrow("no values");
   });
 
