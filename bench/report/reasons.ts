@@ -10,9 +10,9 @@ const REASONS: readonly Reason[] = [
   {
     applies: ({ suite, target }) => suite === "plugin" && target?.startsWith(">=") === true,
     text:
-      "In alternation a call of Berth right after a large process finds cold caches (the table by " +
-      "what ran right before it has those apart): exec and exit, each system call and each page " +
-      "fault take half as long again. " +
+      "In alternation a call of Berth right after a large process finds cold caches (the table " +
+      "by what ran right before it has those apart): exec and exit, each system call and each " +
+      "page fault take half as long again. " +
       "With `--turn 5` (five calls of one program in a row) the aims are met. Where the peer " +
       "takes 1.5 ms, a tenth of it leaves 0.05 ms above a program that does nothing.",
   },

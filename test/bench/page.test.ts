@@ -67,6 +67,43 @@ describe("the page", () => {
     expect(pageOf({ ...result, rows: result.rows.slice(0, 3) })).toContain("Every target was met.");
   });
 
+  it("says where a peer is faster, how far the passes lay apart, and how sure the run is", () => {
+    const beside = { beside: "Berth", passes: [0.4, 0.6], error: 0.07 };
+    const peer: Row = { ...size("/24", "quick set", 5), ...beside, ratio: 0.5 };
+    const floor: Row = { ...add("0", "empty program, musl", 0.1), ...beside, ratio: 0.6 };
+    const page = pageOf({ ...result, rows: [...result.rows, peer, floor] });
+    expect(page).toContain(
+      "## Where a peer is faster\n\n" +
+        "- quick set, first free: release one, allocate one: /24, 99 % full (0.5 x)\n\n## ",
+    );
+    expect(page).toMatch(/\| quick set \| 5 ns .* \| 0\.5 x Berth \| 0\.4 to 0\.6, 2 \|/);
+    expect(page).toMatch(/Everything is measured in passes/);
+    expect(page).toContain("0 of 2 ratios of several passes are settled");
+    const before = pageOf(result);
+    expect(before).toContain("No peer was faster than Berth in any row.");
+    expect(before).not.toContain("Everything is measured in passes");
+  });
+
+  it("shows a situation's hash once, and that the others' is the same", () => {
+    const rows = ["a", "b", "c"].map((who) => ({ ...size("/8", who, 1), hash: "f00d" }));
+    const lines = pageOf({ ...result, rows }).split("\n");
+    const last = (who: string) =>
+      lines
+        .find((line) => line.includes(`| ${who} |`))
+        ?.split("|")
+        .at(-2);
+    expect(["a", "b", "c"].map(last)).toEqual([" hash f00d ", " same hash ", " same hash "]);
+  });
+
+  it("draws Berth's calls right after a large process as a line of their own", () => {
+    const table = "one ADD of Berth, by what ran right before it";
+    const held = (count: string) => ({ ...add(count, "after host-local or Node", 0.3), table });
+    const rows = [...result.rows, held("0"), held("1,000"), held("60,000")];
+    const drawn = filesOf({ ...result, rows }).get("docs/plots/held-light.svg")!;
+    expect(drawn).toContain(">Berth right after one of them</text>");
+    expect(drawn.match(/<circle/g)).toHaveLength(6);
+  });
+
   it("draws a line for each allocator, in light and dark, with every name escaped", () => {
     const files = filesOf(result);
     expect([...files.keys()]).toEqual([

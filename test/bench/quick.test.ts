@@ -32,6 +32,10 @@ describe("bench", () => {
       const shown = [row.figures, row.value, row.missing].filter((one) => one !== undefined);
       expect({ row, shown: shown.length }).toEqual({ row, shown: 1 });
     }
+    for (const row of rows.filter((one) => one.ratio !== undefined && one.suite !== "instructions"))
+      expect({ row, passes: row.passes?.length }).toEqual({ row, passes: 1 });
+    expect(rows.filter((row) => "samples" in row || "aim" in row)).toEqual([]);
+    expect(rows.some((row) => row.met !== undefined)).toBe(true);
     for (const who of ["naive Set", "typedfastbitset", "roaring-wasm", "ip-address", "SQLite"])
       expect(rows.some((row) => row.who.startsWith(who))).toBe(true);
     const unnamed = rows.filter((row) => row.missing === "");
