@@ -73,8 +73,9 @@ function inC(program: string, fill: number, rounds: number): { ns: number[]; has
 }
 
 /**
- * Each turn has a new memory on both sides: in a nearly full pool the ways through the bitmap depend
- * on which pages of the processor's cache it got, and one memory's luck would be all of a row.
+ * Each turn has a new memory on both sides: in a nearly full pool the ways through the bitmap
+ * depend on which pages of the processor's cache it got, and one memory's luck would be all of a
+ * row.
  */
 async function run({ quick, pass }: Context): Promise<Row[]> {
   const rounds = quick ? 20 : 40;

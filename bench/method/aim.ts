@@ -1,5 +1,5 @@
-// Aims: what the issues ask of a row. They are judged when all passes are merged, since a pass alone
-// says too little.
+// Aims: what the issues ask of a row. They are judged when all passes are merged, since a pass
+// alone says too little.
 import type { Row } from "./row.ts";
 
 /** A bound of one figure, in a form that goes through JSON: experiments run in other processes. */

@@ -11,13 +11,13 @@
 // is the one or the other by chance.
 import { figuresOf, keyOf, medianOf, type Row } from "./row.ts";
 
-/** A row whose error is above this isn't settled: two runs would differ by over a quarter at times. */
+/** A row with a greater error isn't settled: two runs would differ by over a quarter at times. */
 export const ERROR_MAX = 0.04;
 
 /**
  * What is thought of a row before its passes say otherwise: that they spread by this, as certainly
- * as so many passes more would tell. So it takes three that agree to settle a row: where half of all
- * processes are slow, two agree by chance too often.
+ * as so many passes more would tell. So it takes three that agree to settle a row: where half of
+ * all processes are slow, two agree by chance too often.
  */
 const EXPECTED_SPREAD = 0.08;
 const EXPECTED_WEIGHT = 2;
@@ -56,7 +56,8 @@ function merged(rows: readonly Row[]): Row {
   const other = there.find(({ hash }) => hash !== first.hash);
   if (other)
     throw new Error(
-      `${keyOf(first)}: one pass gave other slots (hash ${other.hash}) than the first (${first.hash})`,
+      `${keyOf(first)}: one pass gave other slots (hash ${other.hash}) than the first ` +
+        `(${first.hash})`,
     );
   const values = there.flatMap(({ value }) => value ?? []);
   const samples = there.flatMap((row) => row.samples ?? []);

@@ -4,8 +4,8 @@
 //                                     "typedfastbitset 0.8.0": together the row's key
 //
 // Figures are in the row's unit. `ratio` is what two runs are compared by (compare.ts): figures of
-// rows that took turns, so that what the machine does to one it does to the other. A row is measured
-// in several passes (passes.ts), each of which answers a row with this key; they are merged into one.
+// rows that took turns, so that what the machine does to one it does to the other. A row is
+// measured in several passes (passes.ts); each answers a row with this key, merged into one.
 
 import type { Aim } from "./aim.ts";
 

@@ -192,9 +192,9 @@ function rowsOf(
 }
 
 /**
- * Berth's ADDs by what ran before them: a large process leaves cold caches, a small one doesn't. The
- * fewer calls a slow peer makes, the more of Berth's come after a small one, so only these rows can
- * be compared from one situation to the next.
+ * Berth's ADDs by what ran before them: a large process leaves cold caches, a small one doesn't.
+ * The fewer calls a slow peer makes, the more of Berth's come after a small one, so only these rows
+ * can be compared from one situation to the next.
  */
 function beforeRows(
   plan: Plan,

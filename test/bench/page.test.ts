@@ -59,7 +59,7 @@ describe("the page", () => {
   it("names each missed target with its reason, what is left out, and the run's warnings", () => {
     const page = pageOf(result);
     expect(page).toMatch(
-      /## What falls short\n\n- ADD, 1,000 held, host-local 1\.9\.1: 2?0 ms, 8 x Berth; asked for: >= 10 x\. In alternation/,
+      /## What falls short\n\n- ADD, 1,000 held, host-local 1\.9\.1: 20 ms, 8 x Berth; asked for: >= 10 x\. In alt/,
     );
     expect(page).toContain("**Warning:** other work was running.");
     expect(page).toContain("| w | absent | left out: no \\| compiler |");
