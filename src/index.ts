@@ -65,8 +65,9 @@ export type {
   Reservation,
   ReserveRequest,
 } from "./ipam/words.ts";
-export { createPool, type Explanation, Pool, type PoolToken } from "./pool.ts";
+export { createPool, Pool } from "./pool.ts";
 export type { PoolOptions } from "./pooloptions.ts";
+export type { Explanation, PoolToken } from "./pooltypes.ts";
 // What if: a history against another subnet, policy or cool-down.
 export { type ReplayOptions, type ReplayReport, replayHistory } from "./replay.ts";
 export type { Policy, SlotArray } from "./slots.ts";

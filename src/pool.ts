@@ -17,6 +17,7 @@ import {
   parsePrefix,
   widthOf,
 } from "./address.ts";
+import { seconds } from "./clock.ts";
 import type { Bytes } from "./embedded.ts";
 import { IpamError } from "./errors.ts";
 import { FREE } from "./heap.ts";
@@ -29,41 +30,14 @@ import {
   type SnapshotOptions,
   snapshotOptions,
 } from "./pooloptions.ts";
-import { attachHeap, type HeapToken, isHeapToken, lostToken, shareHeap } from "./share.ts";
+import type { Explanation, PoolToken } from "./pooltypes.ts";
+import { attachHeap, isHeapToken, lostToken, shareHeap } from "./share.ts";
 import { type ExistingCell, type SlotArray, type Slots, TICK } from "./slots.ts";
 import { makeSlots } from "./slotwidths.ts";
 import { readPool, writePool } from "./snapshot.ts";
 
-export { checkOptions, type PoolOptions };
-
-/** What `explain` answers. */
-export interface Explanation {
-  state: "free" | "allocated" | "held" | "cooling" | "excluded" | "outside";
-  /** Seconds of the pool's clock: when a hold lapses or a cool-down ends. */
-  until?: number;
-  /** The same in words. */
-  why: string;
-}
-
-/** A shared pool, as it is sent to another thread. */
-export interface PoolToken {
-  berth: "pool";
-  heap: HeapToken;
-  cell: number;
-  number: number;
-  epoch: number;
-  prefix: string;
-  options: PoolOptions;
-}
-
 /** First of ::ffff:0:0/96. */
 const MAPPED = 0xffffn << 32n;
-
-/** Seconds that only grow, the same for all threads of a process. */
-export function seconds(): number {
-  const hrtime = globalThis.process?.hrtime;
-  return hrtime ? Number(hrtime.bigint()) / 1e9 : performance.now() / 1000;
-}
 
 function randomSeed(): bigint {
   const word = new BigUint64Array(1);
@@ -215,11 +189,12 @@ export class Pool<S extends number | bigint = number> implements Disposable {
     );
   }
 
+  // Says why a slot that was asked for can't be had.
   #refuse(key: bigint, value: unknown): never {
     const { state, why } = this.#state(key);
-    if (state === "outside" || state === "free")
-      throw new IpamError("notAllocated", `${why}: nothing to release`, value);
-    throw new IpamError(state === "allocated" ? "taken" : state, why, value);
+    // Free: another thread had it, and has given it back since.
+    if (state === "allocated" || state === "free") throw new IpamError("taken", why, value);
+    throw new IpamError(state, why, value);
   }
 
   /** Takes an address back. Throws "notAllocated" (also for a second time), "outside" ... */

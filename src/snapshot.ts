@@ -10,7 +10,7 @@ import { formatPrefix, type Prefix, parsePrefix } from "./address.ts";
 import type { Bytes } from "./embedded.ts";
 import { IpamError } from "./errors.ts";
 import { BUSY, type Heap, heap, TRANSFER_BYTES } from "./heap.ts";
-import type { PoolOptions } from "./pool.ts";
+import type { PoolOptions } from "./pooloptions.ts";
 import { type Slots, TICK } from "./slots.ts";
 
 const MAGIC = "BERTHPOL";

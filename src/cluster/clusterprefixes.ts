@@ -47,6 +47,12 @@ export function prefixOrAddress(text: string): Prefix {
   return { family, base: value, length: widthOf(family) };
 }
 
+/** A sub-prefix that was taken, and from which cluster prefix. */
+export interface Given {
+  range: ClusterRange;
+  prefix: Prefix;
+}
+
 /** What a pool gives from. */
 export class ClusterPrefixes {
   readonly #rules: Rules;
@@ -68,10 +74,14 @@ export class ClusterPrefixes {
     return [...this.#families];
   }
 
-  /** The only one, if it gives one length. */
-  get sole(): SlotRange | undefined {
-    const all = this.all();
-    return all.length === 1 && all[0] instanceof SlotRange ? all[0] : undefined;
+  /** The only one, whose sub-prefixes have numbers. Throws "invalid": several, or mixed lengths. */
+  numbered(): SlotRange {
+    const [sole, ...others] = this.all();
+    if (sole instanceof SlotRange && others.length === 0) return sole;
+    throw new IpamError(
+      "invalid",
+      "slots are for pools of one cluster prefix and one length: use allocate and release",
+    );
   }
 
   // How many of the family begin at or before an address: they are apart, so their order is clear.
@@ -151,8 +161,23 @@ export class ClusterPrefixes {
     range.close();
   }
 
-  /** Which cluster prefix gives which length for a request, one for each family. */
-  plan({ owner, length, family }: PrefixRequest): { range: ClusterRange; length: number }[] {
+  /** Takes one sub-prefix of each family, or none of any. Errors as PrefixPool.allocate. */
+  take(request: PrefixRequest): Given[] {
+    const taken: Given[] = [];
+    try {
+      for (const { range, length } of this.#plan(request)) {
+        const prefix = range.take(length) ?? exhausted([range], length);
+        taken.push({ range, prefix });
+      }
+    } catch (error) {
+      for (const { range, prefix } of taken) range.give(prefix);
+      throw error;
+    }
+    return taken;
+  }
+
+  // Which cluster prefix gives which length for a request, one for each family.
+  #plan({ owner, length, family }: PrefixRequest): { range: ClusterRange; length: number }[] {
     checkOwner(owner);
     if (family !== undefined && !this.#families.has(family))
       throw new IpamError("family", `no cluster prefix is of family ${shown(family)}`, family);

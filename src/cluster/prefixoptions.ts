@@ -8,8 +8,8 @@ import {
   parsePrefix,
   widthOf,
 } from "../address.ts";
+import { seconds } from "../clock.ts";
 import { IpamError, shown } from "../errors.ts";
-import { seconds } from "../pool.ts";
 import { POLICIES, type Policy } from "../slots.ts";
 
 /** One number for both families, or one for each. */

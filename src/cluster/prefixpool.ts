@@ -11,11 +11,17 @@ import { IpamError, shown } from "../errors.ts";
 import { Hold } from "../hold.ts";
 import { type HoldOptions, Holds, ttlOf } from "../holds.ts";
 import type { SlotArray } from "../slots.ts";
-import { ClusterPrefixes, checkOwner, exhausted, prefixOrAddress } from "./clusterprefixes.ts";
+import {
+  ClusterPrefixes,
+  checkOwner,
+  exhausted,
+  type Given,
+  prefixOrAddress,
+} from "./clusterprefixes.ts";
 import { Owners } from "./owners.ts";
+import { occupied } from "./prefixoccupy.ts";
 import { checkExclude, type PrefixPoolOptions, type Rules, rulesOf } from "./prefixoptions.ts";
 import {
-  conflicted,
   explained,
   type FamilyStats,
   type OccupyReport,
@@ -24,7 +30,7 @@ import {
 } from "./prefixreport.ts";
 import { readPrefixPool, writePrefixPool } from "./prefixsnapshot.ts";
 import type { Occupied, PrefixExplanation, PrefixRequest } from "./prefixtypes.ts";
-import { type ClusterRange, SlotRange } from "./ranges.ts";
+import type { ClusterRange, SlotRange } from "./ranges.ts";
 
 /**
  * Sub-prefixes of one or several cluster prefixes. `S`: the type of a slot, for pools of one
@@ -105,20 +111,11 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
     this.#give(this.#prefixes.around(p)!, p);
   }
 
-  #take(request: PrefixRequest): { range: ClusterRange; prefix: Prefix }[] {
+  #take(request: PrefixRequest): readonly Given[] {
     this.#open();
     if (typeof request !== "object" || request === null)
       throw new IpamError("invalid", `request ${shown(request)} is not an object`, request);
-    const taken: { range: ClusterRange; prefix: Prefix }[] = [];
-    try {
-      for (const { range, length } of this.#prefixes.plan(request)) {
-        const prefix = range.take(length) ?? exhausted([range], length);
-        taken.push({ range, prefix });
-      }
-    } catch (error) {
-      for (const { range, prefix } of taken) range.give(prefix);
-      throw error;
-    }
+    const taken = this.#prefixes.take(request);
     for (const { range, prefix } of taken) {
       range.allocations++;
       if (request.owner !== undefined) this.#owners.set(formatPrefix(prefix), request.owner);
@@ -187,12 +184,14 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
     for (const range of this.#prefixes.touching(p)) {
       const part = p.length < range.prefix.length ? range.prefix : p;
       const plain = this.#owners.size === 0 && this.#holds.size === 0;
-      const fits = part.length <= range.length;
-      const quick = plain && fits && range instanceof SlotRange ? range.clear(part) : undefined;
-      if (quick !== undefined) range.releases += quick;
-      const inside = quick === undefined ? [...range.heldIn(part)] : [];
+      const cleared = plain ? range.clear(part) : undefined;
+      if (cleared !== undefined) {
+        range.releases += cleared;
+        count += cleared;
+        continue;
+      }
+      const inside = [...range.heldIn(part)];
       for (const held of inside) if (held.length >= p.length && this.#give(range, held)) count++;
-      count += quick ?? 0;
     }
     return count;
   }
@@ -207,31 +206,7 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
    */
   occupy(prefix: string, owner?: string): Occupied {
     this.#open();
-    checkOwner(owner);
-    return this.#occupy(parsePrefix(prefix), prefix, owner);
-  }
-
-  #occupy(p: Prefix, text: string, owner: string | undefined): Occupied {
-    const isMine = (held: Prefix) => {
-      return (this.#owners.size > 0 ? this.#owners.of(formatPrefix(held)) : undefined) === owner;
-    };
-    const free: [ClusterRange, Prefix][] = [];
-    let inside = false;
-    for (const range of this.#prefixes.touching(p)) {
-      inside = true;
-      const part = range.clip(p);
-      range.checkWidth(part, owner !== undefined);
-      const fit = range.fit(part, isMine);
-      if (fit.status === "conflict") return conflicted(text, fit.held, this.#owners);
-      if (fit.status === "free") free.push([range, part]);
-    }
-    if (!inside) throw this.#prefixes.outside(text);
-    for (const [range, part] of free)
-      range.allocations += range.occupy(
-        part,
-        owner === undefined ? undefined : (each) => this.#owners.set(formatPrefix(each), owner),
-      );
-    return { status: free.length > 0 ? "added" : "same", owner };
+    return occupied(this.#prefixes, this.#owners, prefix, owner);
   }
 
   /**
@@ -241,10 +216,7 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
    */
   occupyAll(list: Iterable<{ prefix: string; owner?: string | undefined }>): OccupyReport {
     this.#open();
-    return reportOf(list, (prefix, owner) => {
-      checkOwner(owner);
-      return this.#occupy(parsePrefix(prefix), prefix, owner);
-    });
+    return reportOf(list, (prefix, owner) => occupied(this.#prefixes, this.#owners, prefix, owner));
   }
 
   /** Is exactly this sub-prefix held? Throws "invalid", "hostBits". */
@@ -311,13 +283,9 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
   #numbered(): SlotRange {
     if (this.#sole) return this.#sole;
     this.#open();
-    const { sole } = this.#prefixes;
+    const sole = this.#prefixes.numbered();
     if (this.#holds.size === 0) this.#sole = sole;
-    if (sole) return sole;
-    throw new IpamError(
-      "invalid",
-      "slots are for pools of one cluster prefix and one length: use allocate and release",
-    );
+    return sole;
   }
 
   /** Takes a slot by the policy. Throws "exhausted", "invalid" (no such pool), "tooLarge". */
@@ -376,11 +344,7 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
     const p = parsePrefix(prefix);
     if (p.family !== range.prefix.family || !holdsPrefix(range.prefix, p))
       throw this.#prefixes.outside(prefix);
-    if (p.length !== range.length)
-      throw new IpamError("invalid", `${prefix} isn't a /${range.length}`, prefix);
-    const { bits } = range.slots;
-    if (bits > 64) range.slots.check(0n);
-    return (bits <= 53 ? Number(range.keyOf(p)) : range.keyOf(p)) as S;
+    return range.slotOf(p, prefix) as S;
   }
 
   /** Sub-prefix of a slot. Throws "invalid", "tooLarge". */

@@ -74,6 +74,10 @@ export abstract class ClusterRange {
   abstract occupy(p: Prefix, took?: (p: Prefix) => void): number;
   /** Gives exactly this one back: was it held? Throws "noSpace". */
   abstract give(p: Prefix): boolean;
+  /** Gives everything back that is held in `p`. How many; undefined: one by one is quicker. */
+  clear(_p: Prefix): number | undefined {
+    return undefined;
+  }
   abstract stateOf(p: Prefix): RangeState;
   /** Held sub-prefixes that begin in `p`, in order. */
   abstract heldIn(p: Prefix): IterableIterator<Prefix>;
@@ -126,6 +130,14 @@ export class SlotRange extends ClusterRange {
   /** Index of the sub-prefix that `p` is, lies in, or begins with. */
   keyOf(p: Prefix): bigint {
     return (p.base - this.prefix.base) >> this.#shift;
+  }
+
+  /** The same of exactly a sub-prefix, for users. Throws "invalid", "tooLarge". */
+  slotOf(p: Prefix, text: string): number | bigint {
+    if (p.length !== this.length)
+      throw new IpamError("invalid", `${text} isn't a /${this.length}`, text);
+    if (this.slots.bits > 64) this.slots.check(0n);
+    return this.slots.bits <= 53 ? Number(this.keyOf(p)) : this.keyOf(p);
   }
 
   #lastKey(p: Prefix): bigint {
@@ -198,9 +210,9 @@ export class SlotRange extends ClusterRange {
     return taken.length;
   }
 
-  /** Gives everything back that is held in `p`. How many; undefined: one by one is quicker. */
-  clear(p: Prefix): number | undefined {
-    if (this.slots.bits > 30) return undefined;
+  // In a bitmap whole words at once; what is narrower than a sub-prefix holds none.
+  override clear(p: Prefix): number | undefined {
+    if (this.slots.bits > 30 || p.length > this.length) return undefined;
     return this.slots.fill(this.keyOf(p), this.#lastKey(p), false);
   }
 

@@ -10,12 +10,13 @@
 //
 // Cost: of the pools, and two entries of a Map for each service. toBytes: O(services).
 import { formatAddress, parseAddress } from "../address.ts";
+import { seconds } from "../clock.ts";
 import type { Bytes } from "../embedded.ts";
 import { IpamError, shown } from "../errors.ts";
 import { Hold } from "../hold.ts";
 import { type HoldOptions, Holds, ttlOf } from "../holds.ts";
-import { checkOptions, type Explanation, type PoolOptions, seconds } from "../pool.ts";
-import { snapshotOptions } from "../pooloptions.ts";
+import { checkOptions, type PoolOptions, snapshotOptions } from "../pooloptions.ts";
+import type { Explanation } from "../pooltypes.ts";
 import type { IpFamily, SavedRange, ServiceRangeStats, Usable } from "./servicerange.ts";
 import { ServiceRanges } from "./serviceranges.ts";
 import { readServices, writeServices } from "./servicesnapshot.ts";

@@ -20,7 +20,9 @@ import {
   widthOf,
 } from "../address.ts";
 import { IpamError, shown } from "../errors.ts";
-import { createPool, type Explanation, Pool, type PoolOptions } from "../pool.ts";
+import { createPool, Pool } from "../pool.ts";
+import type { PoolOptions } from "../pooloptions.ts";
+import type { Explanation } from "../pooltypes.ts";
 
 /** Bounds of the static band, and the share of the range that it is. */
 const BAND_MIN = 16;

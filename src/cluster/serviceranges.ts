@@ -2,7 +2,7 @@
 // can't be given. Who has it is service.ts's.
 import { type Family, formatAddress, parseAddress, parseInterval } from "../address.ts";
 import { type IpamCode, IpamError, shown } from "../errors.ts";
-import type { Explanation } from "../pool.ts";
+import type { Explanation } from "../pooltypes.ts";
 import {
   type IpFamily,
   ipFamilyOf,

@@ -1,0 +1,41 @@
+// Occupying: notes that somebody has a prefix, wherever it comes from. Kubernetes' rule where a pool
+// has one length, as it is where lengths are mixed: each cluster prefix knows (ranges.ts). Either
+// all parts of the prefix that lie in cluster prefixes fit, or nothing changes; but where the heap
+// is full in between ("noSpace"), the parts before stay occupied.
+import { formatPrefix, type Prefix, parsePrefix } from "../address.ts";
+import { type ClusterPrefixes, checkOwner } from "./clusterprefixes.ts";
+import type { Owners } from "./owners.ts";
+import { conflicted } from "./prefixreport.ts";
+import type { Occupied } from "./prefixtypes.ts";
+import type { ClusterRange } from "./ranges.ts";
+
+/** PrefixPool.occupy, which says what it throws. */
+export function occupied(
+  prefixes: ClusterPrefixes,
+  owners: Owners,
+  text: string,
+  owner: string | undefined,
+): Occupied {
+  checkOwner(owner);
+  const p = parsePrefix(text);
+  const isMine = (held: Prefix) => {
+    return (owners.size > 0 ? owners.of(formatPrefix(held)) : undefined) === owner;
+  };
+  const free: [ClusterRange, Prefix][] = [];
+  let inside = false;
+  for (const range of prefixes.touching(p)) {
+    inside = true;
+    const part = range.clip(p);
+    range.checkWidth(part, owner !== undefined);
+    const fit = range.fit(part, isMine);
+    if (fit.status === "conflict") return conflicted(text, fit.held, owners);
+    if (fit.status === "free") free.push([range, part]);
+  }
+  if (!inside) throw prefixes.outside(text);
+  for (const [range, part] of free)
+    range.allocations += range.occupy(
+      part,
+      owner === undefined ? undefined : (each) => owners.set(formatPrefix(each), owner),
+    );
+  return { status: free.length > 0 ? "added" : "same", owner };
+}
