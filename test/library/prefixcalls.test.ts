@@ -1,143 +1,11 @@
-// Laws of createPrefixPool one by one: refusals, both or none, lists, holds, slots.
+// Laws of createPrefixPool one by one: both or none, lists, holds, slots. What it refuses:
+// prefixrefusals.test.ts.
 import { describe, expect, it } from "vitest";
-import { createPrefixPool, type PrefixPool } from "../../src/cluster/prefixpool.ts";
-import { IpamError } from "../../src/errors.ts";
+import { createPrefixPool } from "../../src/cluster/prefixpool.ts";
 import { heapBytes } from "../../src/heap.ts";
+import { refusal } from "../support/services.ts";
 
-/** The code of the IpamError that a call throws, with the value that it names. */
-function refusal(call: () => unknown): [code: string, value: unknown] {
-  try {
-    return ["nothing", call()];
-  } catch (error) {
-    if (error instanceof IpamError) return [error.code, error.value];
-    throw error;
-  }
-}
-
-const codeOf = (call: () => unknown) => refusal(call)[0];
-const hexOf = (pool: PrefixPool) => Buffer.from(pool.toBytes()).toString("hex");
-
-/** A dual-stack pool with something in it. */
-function sample(): PrefixPool {
-  const pool = createPrefixPool(["10.0.0.0/20", "fd00::/60"], { exclude: ["10.0.15.0/24"] });
-  pool.allocate({ owner: "a" });
-  pool.allocate({ owner: "b" });
-  pool.occupy("10.0.4.0/24", "c");
-  return pool;
-}
-
-describe("prefix pools refuse", () => {
-  const bad = (value: unknown) => value as never;
-
-  it("wrong input, each with a stable code and the value, and change nothing", () => {
-    const pool = sample();
-    const before = hexOf(pool);
-    const calls: [code: string, value: unknown, call: () => unknown][] = [
-      ["invalid", "10.0.0.0", () => pool.release("10.0.0.0")],
-      ["invalid", "010.0.0.0/24", () => pool.release("010.0.0.0/24")],
-      ["invalid", undefined, () => pool.release(bad(undefined))],
-      ["hostBits", "10.0.0.1/24", () => pool.release("10.0.0.1/24")],
-      ["outside", "10.9.0.0/24", () => pool.release("10.9.0.0/24")],
-      ["notAllocated", "10.0.9.0/24", () => pool.release("10.0.9.0/24")],
-      ["notAllocated", "10.0.0.0/25", () => pool.release("10.0.0.0/25")],
-      ["notAllocated", "10.0.0.0/23", () => pool.release("10.0.0.0/23")],
-      ["notAllocated", "10.0.15.0/24", () => pool.release("10.0.15.0/24")],
-      ["invalid", 7, () => pool.releaseOwner(bad(7))],
-      ["hostBits", "10.0.0.1/8", () => pool.releaseWithin("10.0.0.1/8")],
-      ["outside", "10.9.0.0/24", () => pool.occupy("10.9.0.0/24", "x")],
-      ["outside", "fe80::/64", () => pool.occupy("fe80::/64")],
-      ["hostBits", "fd00::1/64", () => pool.occupy("fd00::1/64")],
-      ["invalid", "", () => pool.occupy("10.0.8.0/24", "")],
-      ["invalid", null, () => pool.occupy("10.0.8.0/24", bad(null))],
-      ["invalid", Number.NaN, () => pool.allocate({ owner: bad(Number.NaN) })],
-      ["invalid", null, () => pool.allocate(bad(null))],
-      ["family", 5, () => pool.allocate({ family: bad(5) })],
-      ["invalid", 26, () => pool.allocate({ length: 26 })],
-      ["invalid", 33, () => pool.allocate({ length: 33 })],
-      ["invalid", "x", () => pool.allocate({ length: bad("x") })],
-      ["invalid", Number.NaN, () => pool.allocate({ length: { 4: Number.NaN } })],
-      ["overlap", "10.0.8.0/21", () => pool.add("10.0.8.0/21")],
-      ["overlap", "fd00::/32", () => pool.add("fd00::/32")],
-      ["tooSmall", "10.9.0.0/25", () => pool.add("10.9.0.0/25")],
-      ["invalid", "10.9/16", () => pool.add("10.9/16")],
-      ["hostBits", "10.9.0.1/16", () => pool.add("10.9.0.1/16")],
-      ["notFound", "10.0.0.0/24", () => pool.drain("10.0.0.0/24")],
-      ["notFound", "10.0.0.0/21", () => pool.remove("10.0.0.0/21")],
-      ["taken", "10.0.0.0/20", () => pool.remove("10.0.0.0/20")],
-      ["invalid", undefined, () => pool.take()],
-      ["invalid", undefined, () => pool.slotOf("10.0.0.0/24")],
-      ["invalid", 9, () => pool.occupyAll(bad(9))],
-      ["invalid", "10.0.0.0/24", () => pool.occupyAll(bad("10.0.0.0/24"))],
-      ["invalid", "there", () => pool.explain("there")],
-      ["invalid", -1, () => pool.hold({}, { ttl: -1 })],
-      ["invalid", Number.NaN, () => pool.hold({}, { ttl: Number.NaN })],
-    ];
-    for (const [code, value, call] of calls) {
-      expect([call.toString(), ...refusal(call)]).toEqual([call.toString(), code, value]);
-      expect(hexOf(pool)).toBe(before);
-    }
-    pool.close();
-  });
-
-  it("wrong options and cluster prefixes, and leave no memory behind", () => {
-    const make = (prefixes: unknown, options: object | null = {}) =>
-      codeOf(() => createPrefixPool(bad(prefixes), bad(options)));
-    const fill = () => {
-      for (let i = 0; i < 40; i++) make(["10.0.0.0/16", "fd00::/32", "10.0.128.0/17"]);
-      for (let i = 0; i < 40; i++)
-        make(["10.0.0.0/16", "fd00::/32", "10.0.0.0/8"], { mixed: true, head: 3 });
-    };
-    fill();
-    const before = heapBytes();
-    fill();
-    expect(make(undefined)).toBe("invalid");
-    expect(make(["10.0.0.0/16", 7])).toBe("invalid");
-    expect(make(["10.0.0.0/16", "10.0.128.0/17"])).toBe("overlap");
-    expect(make(["10.0.0.0/16", "10.1.0.0/25"])).toBe("tooSmall");
-    expect(make("10.0.0.1/16")).toBe("hostBits");
-    expect(make("10.0.0.0/16", null)).toBe("invalid");
-    expect(make("10.0.0.0/16", { length: 33 })).toBe("invalid");
-    expect(make("10.0.0.0/16", { length: 129 })).toBe("invalid");
-    expect(make("10.0.0.0/16", { length: { 4: "24" } })).toBe("invalid");
-    expect(make("10.0.0.0/16", { length: { 6: 200 } })).toBe("invalid");
-    expect(make("10.0.0.0/16", { length: 12 })).toBe("tooSmall");
-    expect(make("10.0.0.0/16", { head: -1 })).toBe("invalid");
-    expect(make("10.0.0.0/16", { tail: 0.5 })).toBe("invalid");
-    expect(make("10.0.0.0/16", { head: 200, tail: 56 })).toBe("tooLarge");
-    expect(make("10.0.0.0/16", { policy: "last" })).toBe("invalid");
-    expect(make("10.0.0.0/16", { mixed: 1 })).toBe("invalid");
-    expect(make("10.0.0.0/16", { mixed: true, policy: "next" })).toBe("invalid");
-    expect(make("10.0.0.0/16", { exclude: "10.0.0.0/24" })).toBe("invalid");
-    expect(make("10.0.0.0/16", { exclude: ["10.0.0.0/240"] })).toBe("invalid");
-    expect(make("10.0.0.0/16", { exclude: ["10.0.0.0-fd00::"] })).toBe("family");
-    expect(make("10.0.0.0/16", { seed: 1 })).toBe("invalid");
-    expect(make("10.0.0.0/16", { clock: 1 })).toBe("invalid");
-    expect(heapBytes()).toBe(before);
-  });
-
-  it("everything but close after close", () => {
-    const pool = sample();
-    pool.close();
-    pool.close();
-    const calls: (() => unknown)[] = [
-      () => pool.allocate(),
-      () => pool.release("10.0.0.0/24"),
-      () => pool.occupy("10.0.0.0/24"),
-      () => pool.occupyAll([]),
-      () => pool.add("10.7.0.0/16"),
-      () => pool.take(),
-      () => pool.give(0),
-      () => pool.stats(),
-      () => pool.explain("10.0.0.0"),
-      () => pool.toBytes(),
-      () => [...pool],
-      () => pool.prefixes,
-      () => pool.hold(),
-    ];
-    for (const call of calls)
-      expect([call.toString(), codeOf(call)]).toEqual([call.toString(), "closed"]);
-  });
-});
+const hexOf = (pool: { toBytes(): Uint8Array }) => Buffer.from(pool.toBytes()).toString("hex");
 
 describe("prefix pools", () => {
   it("give both families or none: where one is exhausted the other changes nothing", () => {
@@ -149,8 +17,8 @@ describe("prefix pools", () => {
       const first = pool.allocate();
       expect(first).toEqual(order.map((text) => (text.includes(":") ? "fd00::/64" : text)));
       const before = hexOf(pool);
-      expect(codeOf(() => pool.allocate())).toBe("exhausted");
-      expect(codeOf(() => pool.hold())).toBe("exhausted");
+      expect(refusal(() => pool.allocate())).toBe("exhausted");
+      expect(refusal(() => pool.hold())).toBe("exhausted");
       expect(hexOf(pool)).toBe(before);
       expect(pool.allocate({ family: 6 })).toEqual(["fd00:0:0:1::/64"]);
       pool.close();
@@ -165,12 +33,12 @@ describe("prefix pools", () => {
     pool.release("10.0.0.0/24");
     pool.drain("10.0.0.0/23");
     expect(four()).toBe("10.1.1.0/24");
-    expect(codeOf(four)).toBe("exhausted");
+    expect(refusal(four)).toBe("exhausted");
     expect(pool.occupy("10.0.0.0/24", "late").status).toBe("added");
     expect(pool.explain("10.0.1.9").owner).toBe("n");
     pool.release("10.0.0.0/24");
     expect(pool.explain("10.0.0.0/24").why).toContain("draining");
-    expect(codeOf(() => pool.remove("10.0.0.0/23"))).toBe("taken");
+    expect(refusal(() => pool.remove("10.0.0.0/23"))).toBe("taken");
     pool.release("10.0.1.0/24");
     pool.remove("10.0.0.0/23");
     pool.add("10.2.0.0/23");
@@ -188,9 +56,9 @@ describe("prefix pools", () => {
     expect(pool.occupy(`${last}:ffff/128`, "z").status).toBe("conflict");
     expect(pool.occupy("2001:db8::/112", "wide").status).toBe("added");
     expect(pool.ownerOf("2001:db8::abcd")).toBe("wide");
-    expect(codeOf(() => pool.occupy("2001:db9::/64"))).toBe("tooLarge");
+    expect(refusal(() => pool.occupy("2001:db9::/64"))).toBe("tooLarge");
     expect(pool.stats()[0]).toMatchObject({ size: 2 ** 128, held: 65_539, excluded: 2 });
-    expect(codeOf(() => pool.take())).toBe("tooLarge");
+    expect(refusal(() => pool.take())).toBe("tooLarge");
     expect(pool.releaseWithin("2001:db8::/32")).toBe(65_536);
     expect([...pool]).toEqual(["::1/128", "::2/128", `${last}:fffe/128`]);
     expect(pool.prefixesOf("wide")).toEqual([]);
@@ -212,7 +80,7 @@ describe("prefix pools", () => {
     expect(pool.allocate()[0]).toBe(text(0, 0, 24));
     for (const i of order) expect(pool.occupy(text(i, 3, 24), `n${i}`).status).toBe("added");
     for (const i of order) expect(pool.ownerOf(text(i, 3, 26))).toBe(`n${i}`);
-    expect(codeOf(() => pool.add("10.3.0.0/16"))).toBe("overlap");
+    expect(refusal(() => pool.add("10.3.0.0/16"))).toBe("overlap");
     expect(pool.releaseWithin("10.0.0.0/12")).toBe(1001);
     for (const i of order.slice(1)) pool.remove(text(i));
     expect(pool.prefixes).toEqual([text(0)]);
@@ -224,7 +92,7 @@ describe("prefix pools", () => {
     const all = (seed: bigint) => {
       const pool = createPrefixPool("10.0.0.0/18", { policy: "random", seed });
       const given = Array.from({ length: 64 }, () => pool.allocate()[0]);
-      expect(codeOf(() => pool.allocate())).toBe("exhausted");
+      expect(refusal(() => pool.allocate())).toBe("exhausted");
       pool.close();
       return given;
     };
@@ -247,8 +115,8 @@ describe("prefix pools", () => {
       [32, true],
     ]);
     expect(pool.allocate({ length: { 4: 16, 6: 32 } })).toEqual(["10.0.0.0/16", "fd00::/32"]);
-    expect(codeOf(() => pool.allocate({ family: 4, length: 32 }))).toBe("exhausted");
-    expect(codeOf(() => pool.allocate({ family: 4, length: 15 }))).toBe("tooLarge");
+    expect(refusal(() => pool.allocate({ family: 4, length: 32 }))).toBe("exhausted");
+    expect(refusal(() => pool.allocate({ family: 4, length: 15 }))).toBe("tooLarge");
     pool.close();
   });
 
@@ -355,13 +223,13 @@ describe("holds of prefix pools", () => {
     expect(kept.address).toEqual(["10.0.0.0/24", "fd00::/64"]);
     expect(pool.explain("10.0.0.7")).toMatchObject({ state: "held", owner: "a" });
     expect(kept.confirm()).toEqual(["10.0.0.0/24", "fd00::/64"]);
-    expect(codeOf(() => kept.confirm())).toBe("lapsed");
+    expect(refusal(() => kept.confirm())).toBe("lapsed");
     kept.abort();
     expect(pool.explain("10.0.0.7").state).toBe("allocated");
     const gone = pool.hold({ owner: "b" });
     gone.abort();
     gone.abort();
-    expect([codeOf(() => gone.confirm()), [...pool]]).toEqual([
+    expect([refusal(() => gone.confirm()), [...pool]]).toEqual([
       "lapsed",
       ["10.0.0.0/24", "fd00::/64"],
     ]);
@@ -383,11 +251,11 @@ describe("holds of prefix pools", () => {
     expect([held.lapsed, pool.stats()[1]!.used]).toEqual([false, 1]);
     now = 130;
     expect([pool.stats().map(({ used }) => used), pool.prefixesOf("a")]).toEqual([[0, 0], []]);
-    expect([held.lapsed, codeOf(() => held.confirm())]).toEqual([true, "lapsed"]);
+    expect([held.lapsed, refusal(() => held.confirm())]).toEqual([true, "lapsed"]);
     held.abort();
     const other = pool.hold({}, { ttl: 30 });
     pool.release(other.address[0]!);
-    expect([other.lapsed, codeOf(() => other.confirm())]).toEqual([true, "lapsed"]);
+    expect([other.lapsed, refusal(() => other.confirm())]).toEqual([true, "lapsed"]);
     pool.close();
     other.abort();
   });
@@ -398,13 +266,13 @@ describe("slots of prefix pools", () => {
     const pool = createPrefixPool("fd00::/48");
     const slots = new Uint32Array(70_000);
     expect(pool.takeMany(slots)).toBe(65_536);
-    expect(codeOf(() => pool.take())).toBe("exhausted");
+    expect(refusal(() => pool.take())).toBe("exhausted");
     expect([pool.prefixAt(65_535), pool.slotOf("fd00:0:0:ffff::/64")]).toEqual([
       "fd00:0:0:ffff::/64",
       65_535,
     ]);
     pool.give(77);
-    expect(codeOf(() => pool.give(77))).toBe("notAllocated");
+    expect(refusal(() => pool.give(77))).toBe("notAllocated");
     expect([pool.take(), pool.stats()[0]!.free]).toEqual([77, 0]);
     expect(pool.giveMany(slots.subarray(0, 65_536))).toBe(65_536);
     expect(pool.giveMany(slots.subarray(0, 3))).toBe(0);
@@ -420,20 +288,20 @@ describe("slots of prefix pools", () => {
     expect(pool.giveMany(Uint32Array.of(pool.slotOf(two), 200))).toBe(1);
     expect(pool.prefixesOf("a")).toEqual([]);
     for (const slot of [-1, 256, 1.5, Number.NaN, "3", 3n, undefined])
-      expect([slot, codeOf(() => pool.give(slot as number))]).toEqual([slot, "invalid"]);
-    expect(codeOf(() => pool.giveMany(Uint32Array.of(256)))).toBe("invalid");
-    expect(codeOf(() => pool.takeMany(new Uint8Array(4) as never))).toBe("invalid");
-    expect(codeOf(() => pool.slotOf("10.0.0.0/25"))).toBe("invalid");
-    expect(codeOf(() => pool.slotOf("10.9.0.0/24"))).toBe("outside");
+      expect([slot, refusal(() => pool.give(slot as number))]).toEqual([slot, "invalid"]);
+    expect(refusal(() => pool.giveMany(Uint32Array.of(256)))).toBe("invalid");
+    expect(refusal(() => pool.takeMany(new Uint8Array(4) as never))).toBe("invalid");
+    expect(refusal(() => pool.slotOf("10.0.0.0/25"))).toBe("invalid");
+    expect(refusal(() => pool.slotOf("10.9.0.0/24"))).toBe("outside");
     pool.drain("10.0.0.0/16");
-    expect([codeOf(() => pool.take()), pool.takeMany(new Uint32Array(4))]).toEqual([
+    expect([refusal(() => pool.take()), pool.takeMany(new Uint32Array(4))]).toEqual([
       "exhausted",
       0,
     ]);
     pool.drain("10.0.0.0/16", false);
     expect(pool.take()).toBe(2);
     pool.add("10.1.0.0/16");
-    expect(codeOf(() => pool.take())).toBe("invalid");
+    expect(refusal(() => pool.take())).toBe("invalid");
     pool.remove("10.1.0.0/16");
     expect(pool.take()).toBe(3);
     pool.close();
