@@ -8,9 +8,7 @@ export {
   parsedMapped,
   parsePrefix,
 } from "./address";
-export { faultText } from "./fault";
 export {
-  arenaAttach,
   arenaFormat,
   arenaFree,
   arenaLive,
@@ -50,16 +48,13 @@ export {
   slotsGiveF,
   slotsGiveMany,
   slotsHeldF,
-  slotsList,
   slotsMake,
   slotsNext,
   slotsState,
-  slotsStateF,
   slotsSweep,
   slotsTake,
   slotsTake32,
   slotsTakeAt,
-  slotsTakeAtF,
   slotsTakeF,
   slotsTakeMany,
   slotsUntil,
@@ -88,7 +83,7 @@ export {
   snapshotWords,
   yieldsSet,
 } from "./library/snapshot";
-export { scratchAssign, scratchAssignAll, scratchTake } from "./scratch";
+export { scratchAssignAll } from "./scratch";
 export {
   bitmapBytes,
   bitmapCheck,

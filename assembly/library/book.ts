@@ -12,14 +12,7 @@
 import * as host from "../host";
 import { arenaFirstFree, arenaRoom } from "../image/arena";
 import { appliedNumber, H_KEEP } from "../image/header";
-import {
-  imageLength,
-  journalClear,
-  journalCount,
-  journalUndo,
-  putWord,
-  word,
-} from "../image/image";
+import { journalClear, journalCount, journalUndo, putWord, word } from "../image/image";
 import { allocatorReserve } from "../pool/allocator";
 import { checkReserve } from "../pool/faultlist";
 import { Manner, RESERVE_REMEMBERED } from "../pool/leave";
@@ -271,9 +264,4 @@ export function clearOwnNote(kind: u32, id: usize, bytes: u32, ifname: usize, if
   }
   const status = noteRemove(d0, d1, synced);
   return status < 0 ? status : ready();
-}
-
-/** Bytes of the image. */
-export function bookBytes(): u32 {
-  return imageLength();
 }

@@ -3,8 +3,7 @@
 //
 //   block   | numbers in | numbers out | owner or path | interface | name |
 
-/** Words of 64 bits in, and where among them pools (one word) and addresses (three) begin. */
-export const IN_WORDS = 4096;
+/** Words of 64 bits in: where pools (one word each) and addresses (three) begin. */
 export const IN_POOLS = 0;
 export const IN_WANTED = 64;
 /** Where the words out begin (bytes), and how many there are. */
@@ -28,7 +27,6 @@ export const BOOK_NOT_FOUND = 10;
 export const BOOK_NO_NAME = 11;
 export const BOOK_RESERVED = 12;
 export const BOOK_NO_POOL = 13;
-export const BOOK_NOTE = 14;
 export const POOL_FOUND = 20;
 export const POOL_CONFLICT = 21;
 export const POOL_OVERLAP = 22;

@@ -134,11 +134,6 @@ export function slotsTakeAt(cell: u32, hi: u64, lo: u64, now: u32): i32 {
   return status;
 }
 
-/** The same with a number of up to 2^53. */
-export function slotsTakeAtF(cell: u32, slot: f64, now: u32): i32 {
-  return slotsTakeAt(cell, 0, <u64>slot, now);
-}
-
 /** Gives a held slot back. */
 export function slotsGive(cell: u32, hi: u64, lo: u64, now: u32): i32 {
   if (plainGiveWide(cell, hi, lo)) return OK;
@@ -168,11 +163,6 @@ export function slotsState(cell: u32, hi: u64, lo: u64): i32 {
   const state = poolState(cell, hi, lo);
   leave();
   return state;
-}
-
-/** The same with a number of up to 2^53. */
-export function slotsStateF(cell: u32, slot: f64): i32 {
-  return slotsState(cell, 0, <u64>slot);
 }
 
 /**
@@ -326,25 +316,6 @@ export function slotsNext(cell: u32, hi: u64, lo: u64): i32 {
   const found = poolNext(cell, hi, lo);
   leave();
   return found ? OK : FREE;
-}
-
-/**
- * The next at most `n` held slots from `from` on (below 2^64), into memory as u64. How many, -2 =
- * busy; the first that isn't told is where the next call begins.
- */
-export function slotsList(cell: u32, from: u64, at: usize, n: u32): u32 {
-  let lo = from;
-  let done: u32 = 0;
-  if (!enter()) return BUSY_32;
-  while (done < n && poolNext(cell, 0, lo)) {
-    if (slotHi != 0) break;
-    store<u64>(at + ((<usize>done) << 3), slotLo);
-    done++;
-    lo = slotLo + 1;
-    if (lo == 0) break;
-  }
-  leave();
-  return done;
 }
 
 /** Slots that are held, cool, are excluded, or had to yield (`what` 0 to 3). */

@@ -2,7 +2,7 @@
 // equally long, so they become due in the order in which they came: a queue; a radix set answers
 // whether a slot is in it.
 //
-//   at      | queue: first block u32, last block u32 | root of the set, 16 B |     COOLING_BYTES
+//   at      | queue: first block u32, last block u32 | root of the set, 16 B |      24 B
 //   block   | next u32 | - | from u32 | to u32 | 22 x (hi u64, lo u64, due u32, -) |   544 of 552 B
 //
 // O(1) and one radix step. Where memory for a new block is missing the slot doesn't cool: a release
@@ -11,7 +11,6 @@ import { arenaFree, arenaTake } from "../image/arena";
 import { half, imageBase, putHalf, putWord, word } from "../image/image";
 import { RADIX_OK, radixCount, radixGive, radixHas, radixTake } from "../sets/radix";
 
-export const COOLING_BYTES: u32 = 24;
 const BLOCK: u32 = 552;
 const HEAD: u32 = 16;
 const ENTRY: u32 = 24;

@@ -49,7 +49,6 @@ export const EVENT_ADOPTED: u32 = 8;
  * them left a reservation; E_ENDED reservations were over by then.
  */
 export const EVENT_REBOOT: u32 = 9;
-export const EVENT_LAST: u32 = 9;
 
 /**
  * Who let go: the container's DEL, its DEL note, GC, an operator; host-local, whose file went;

@@ -1,7 +1,7 @@
 // The radix set: which keys of a large space are taken. Keys have 128 bits (hi, lo); IPv4 addresses
 // are keys with hi = 0. A sparse, path-compressed, 64-ary tree (radixnode.ts draws its parts):
 //
-//   root     | entry | count |               RADIX_ROOT_BYTES; zero = empty set
+//   root     | entry | count |               16 B, where its owner wants it; zero = empty set
 //     entry -> node (shift 60) -> node (shift 54) -> list of 2 to 32 keys
 //                              -> lone key        -> leaf: the bits of 4,096 keys
 //
@@ -79,9 +79,6 @@ export {
   radixNextFree,
   radixNextTaken,
 };
-
-/** Bytes of a set's root, which its owner places anywhere in the image. All zero = empty set. */
-export const RADIX_ROOT_BYTES: u32 = 16;
 
 /** Puts a key into the set: RADIX_OK, RADIX_SAME (it was there) or RADIX_NO_SPACE. */
 export function radixTake(root: u32, hi: u64, lo: u64): i32 {

@@ -4,7 +4,7 @@
 
 import { owner as ownerNumber } from "../support/world.ts";
 import { CALICO, OURS } from "./fixed.ts";
-import { type Model, rangeOf, type Wanted } from "./model.ts";
+import type { Model, Wanted } from "./model.ts";
 import { rangeName, subnetOf, text, type Variant } from "./network.ts";
 
 /** A file operation at which the process is killed or gets an error, or a lock that isn't given. */
@@ -305,9 +305,4 @@ export function wantedOf(ips: readonly [source: string, ip: string][]): string[]
   const order = ["CNI_ARGS", "args", "runtime"];
   const sorted = order.flatMap((source) => ips.filter(([s]) => s === source).map(([, ip]) => ip));
   return [...new Set(sorted)];
-}
-
-/** Is the address inside any range set of the config? */
-export function inRanges(config: Variant, { family, value }: Wanted): boolean {
-  return config.sets.some((set) => set.family === family && rangeOf(set, value));
 }

@@ -159,10 +159,3 @@ export async function copyNetwork(dir: string): Promise<Copy | null> {
 export async function checkNetwork(dir: string): Promise<string[]> {
   return (await copyNetwork(dir))?.faults() ?? [];
 }
-
-/**
- * The addresses that a network's allocations hold, IPv4 first, in order. [] if there is no state.
- */
-export async function heldAddresses(dir: string): Promise<string[]> {
-  return ((await copyNetwork(dir))?.held() ?? []).map((held) => held.address);
-}
