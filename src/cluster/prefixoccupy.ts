@@ -1,7 +1,7 @@
-// Occupying: notes that somebody has a prefix, wherever it comes from. Kubernetes' rule where a pool
-// has one length, as it is where lengths are mixed: each cluster prefix knows (ranges.ts). Either
-// all parts of the prefix that lie in cluster prefixes fit, or nothing changes; but where the heap
-// is full in between ("noSpace"), the parts before stay occupied.
+// Occupying: notes that somebody has a prefix, wherever it comes from. Kubernetes' rule where a
+// pool has one length, as it is where lengths are mixed: each cluster prefix knows (ranges.ts).
+// Either all parts of the prefix that lie in cluster prefixes fit, or nothing changes; but where
+// the heap is full in between ("noSpace"), the parts before stay occupied.
 import { formatPrefix, type Prefix, parsePrefix } from "../address.ts";
 import { type ClusterPrefixes, checkOwner } from "./clusterprefixes.ts";
 import type { Owners } from "./owners.ts";
