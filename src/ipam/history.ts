@@ -1,5 +1,5 @@
 // What the flight recorder keeps, as objects: the last 1,024 events of a state, oldest first. The
-// words are those of `berth history`. assembly/records/event.ts draws what lies in the image.
+// words are those of `berth history`. assembly/records/eventcell.ts draws what lies in the image.
 import { formatAddress } from "../address.ts";
 import type { Core } from "./core.ts";
 
