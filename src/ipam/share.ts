@@ -247,7 +247,8 @@ export class AttachedIpam implements Disposable {
   #request(method: Method, args: unknown[]): Box {
     const box = this.#box;
     if (!box || Atomics.load(box.words, CLOSED) === 1) throw this.#closed();
-    if (box.state === REQUEST)
+    // A flush whose answer is there, but hasn't been read, isn't done either.
+    if (box.state !== IDLE)
       throw new IpamError("locked", "a flush of this thread isn't done yet: await it", method);
     box.put(pack({ method, args }));
     box.state = REQUEST!;

@@ -94,4 +94,23 @@ describe("the mailbox of a shared Ipam", () => {
     await expect(flush).rejects.toThrow(/is closed/);
     expect(() => attachIpam(open)).not.toThrow();
   });
+
+  it("refuses a call while a flush isn't done, also when its answer is there already", async () => {
+    const open = token();
+    const words = new Int32Array(open.mailbox);
+    const ipam = attachIpam(open);
+    const flush = ipam.flush();
+    await Promise.resolve();
+    await Promise.resolve();
+    expect(words[16]).toBe(1);
+    // The opener answers "null", and this thread hasn't seen it yet.
+    new Uint8Array(open.mailbox, 64 + 16).set([110, 117, 108, 108]);
+    words[18] = 4;
+    Atomics.store(words, 16, 2);
+    vi.spyOn(Atomics, "wait").mockReturnValue("timed-out");
+    expect(() => ipam.stats()).toThrow(/await it/);
+    Atomics.notify(words, 16);
+    await flush;
+    expect(words[16]).toBe(0);
+  });
 });
