@@ -13,6 +13,8 @@ import { damaged } from "../fault";
 import { half, imageBase, imageLength, putHalf, putWord, word } from "./image";
 
 export const CLASSES: u32 = 9;
+/** Bytes of the arena's own header. */
+export const ARENA_BYTES: u32 = 8 + 9 * 16;
 const CHUNK: u32 = 4096;
 
 let root: u32 = 0;
