@@ -3,6 +3,7 @@ import { textNumber, textString } from "./text";
 
 export const EPERM: i32 = 1;
 export const ENOENT: i32 = 2;
+export const ESRCH: i32 = 3;
 export const EIO: i32 = 5;
 export const EAGAIN: i32 = 11;
 export const EACCES: i32 = 13;
@@ -15,6 +16,20 @@ export const EROFS: i32 = 30;
 export const EPIPE: i32 = 32;
 export const ENAMETOOLONG: i32 = 36;
 export const ELOOP: i32 = 40;
+
+/**
+ * Does -errno say that nothing is there (any more)? Every other one says that nobody knows, be it
+ * that the kernel has no memory or no room in its table of files.
+ */
+export function isAbsent(status: i64): bool {
+  return (
+    status == -ENOENT ||
+    status == -ESRCH ||
+    status == -ENOTDIR ||
+    status == -ENAMETOOLONG ||
+    status == -ELOOP
+  );
+}
 
 // Go's text, "" where we don't carry it.
 function known(errno: i32): string {

@@ -9,11 +9,12 @@
 //   seen   inode u32, open addressing, a power of two of slots, half of them used at most: network
 //          namespaces, and the mount namespaces that were read (all kinds share one numbering)
 //
-// What can't be read is a reason to believe nothing: `aliveGather` answers false and tells what. A
-// file that goes while we look was a process that ended. Cost: one stat for each thread.
+// What can't be read is a reason to believe nothing, whatever the error: `aliveGather` answers false
+// and tells what. Only what isn't there says nothing: a process that ended while we looked, a
+// directory that nobody made. Cost: one stat for each thread.
 
 import { inode, listAt, slurp } from "../host";
-import { EACCES, EPERM } from "../protocol/errno";
+import { EINVAL, isAbsent } from "../protocol/errno";
 import { Text, textBytes, textClear, textString, textTake, textTo } from "../protocol/text";
 import { scratchMark, scratchRewind, scratchTake } from "../scratch";
 
@@ -69,8 +70,9 @@ function path(head: string): void {
   textString(head);
 }
 
-function isRefusal(errno: i64): bool {
-  return errno == -EACCES || errno == -EPERM;
+// Is it unknown whether something is there?
+function isUnknown(status: i64): bool {
+  return status < 0 && !isAbsent(status);
 }
 
 function isNumber(at: usize, bytes: i32): bool {
@@ -96,7 +98,7 @@ function gatherThreads(pid: usize, pidBytes: i32): bool {
   textBytes(pid, pidBytes);
   textString("/task");
   const got = listAt(aliveWhere.at, aliveWhere.length, names, THREADS_BYTES);
-  if (isRefusal(got)) return fail(got);
+  if (isUnknown(got)) return fail(got);
   if (got > THREADS_BYTES) return fail(0);
   const end = names + max(got, 0);
   for (let at = names; at < end; ) {
@@ -107,7 +109,7 @@ function gatherThreads(pid: usize, pidBytes: i32): bool {
     textBytes(at, bytes);
     textString("/ns/net");
     const found = inode(aliveWhere.at, aliveWhere.length);
-    if (isRefusal(found)) return fail(<i32>found);
+    if (isUnknown(found)) return fail(<i32>found);
     if (found > 0 && !remember(found)) return false;
     at += bytes + 1;
   }
@@ -121,7 +123,7 @@ function gatherMountsOf(pid: usize, pidBytes: i32): bool {
   textBytes(pid, pidBytes);
   textString("/ns/mnt");
   const found = inode(aliveWhere.at, aliveWhere.length);
-  if (isRefusal(found)) return fail(<i32>found);
+  if (isUnknown(found)) return fail(<i32>found);
   if (found <= 0 || aliveHas(<u32>found)) return true;
   if (!remember(found)) return false;
   path("/proc/");
@@ -135,7 +137,7 @@ function gatherProcesses(): bool {
   const names = scratchTake(<usize>NAMES_BYTES);
   path("/proc");
   const got = listAt(aliveWhere.at, aliveWhere.length, names, NAMES_BYTES);
-  if (got <= 0 || got > NAMES_BYTES) return fail(got);
+  if (got <= 0 || got > NAMES_BYTES) return fail(min(got, 0));
   for (let at = names; at < names + got; ) {
     const bytes = nameLength(at, names + got);
     if (isNumber(at, bytes)) {
@@ -148,16 +150,17 @@ function gatherProcesses(): bool {
 }
 
 // The number behind each ` net:[` of the mountinfo whose path is in `aliveWhere`. Where `isOwn`, it
-// must be there; else its process may have ended, and with the last one its mounts.
+// must be there; else its process may have ended (then opening it is EINVAL, too), and with the last
+// one its mounts.
 function gatherMounts(isOwn: bool): bool {
   const mark = scratchMark();
   const text = scratchTake(<usize>MOUNTS_BYTES + 8);
   const got = slurp(aliveWhere.at, aliveWhere.length, text, MOUNTS_BYTES);
-  if (got <= 0 && !isOwn && !isRefusal(got)) {
+  if (!isOwn && (got == 0 || got == -EINVAL || (got < 0 && isAbsent(got)))) {
     scratchRewind(mark);
     return true;
   }
-  if (got <= 0 || got > MOUNTS_BYTES) return fail(got);
+  if (got <= 0 || got > MOUNTS_BYTES) return fail(min(got, 0));
   store<u64>(text + got, 0);
   for (let i = 0; i + 6 < got; i++) {
     // " net:[" as little-endian words
@@ -185,14 +188,14 @@ function gatherNames(directory: string): bool {
   const names = scratchTake(<usize>NAMES_BYTES);
   path(directory);
   const got = listAt(aliveWhere.at, aliveWhere.length, names, NAMES_BYTES);
-  if (isRefusal(got) || got > NAMES_BYTES) return fail(got);
+  if (isUnknown(got) || got > NAMES_BYTES) return fail(min(got, 0));
   for (let at = names; at < names + max(got, 0); ) {
     const bytes = nameLength(at, names + got);
     path(directory);
     textString("/");
     textBytes(at, bytes);
     const found = inode(aliveWhere.at, aliveWhere.length);
-    if (isRefusal(found)) return fail(<i32>found);
+    if (isUnknown(found)) return fail(<i32>found);
     if (found > 0 && !remember(found)) return false;
     at += bytes + 1;
   }

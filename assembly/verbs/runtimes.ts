@@ -9,7 +9,7 @@
 // A directory that can't be looked into counts as one that has it. Cost: some ten stats.
 
 import { inode, listAt } from "../host";
-import { EACCES, EPERM } from "../protocol/errno";
+import { isAbsent } from "../protocol/errno";
 import { Text, textBytes, textClear, textString, textTake, textTo } from "../protocol/text";
 import { scratchTake } from "../scratch";
 
@@ -35,13 +35,13 @@ export function runtimesLook(): void {
   textTo(path);
   textString(TASKS);
   const got = listAt(path.at, path.length, names, NAMES_BYTES);
-  isBlind = got == -EACCES || got == -EPERM || got > NAMES_BYTES;
+  isBlind = got > NAMES_BYTES || (got < 0 && !isAbsent(got));
   namesBytes = isBlind ? 0 : max(got, 0);
 }
 
 function isThere(): bool {
   const found = inode(path.at, path.length);
-  return found > 0 || found == -EACCES || found == -EPERM;
+  return found >= 0 || !isAbsent(found);
 }
 
 function has(directory: string, id: usize, bytes: i32): bool {

@@ -24,6 +24,8 @@ export class Machine {
   directories = new Set<string>();
   pidNamespace = 4026531836;
   denied: (path: string) => boolean = () => false;
+  /** What is answered then. */
+  refusal = EACCES;
 
   #process(path: string): [Process, string] | undefined {
     const [, pid, rest] = /^\/proc\/(\d+|self)\/(.*)$/.exec(path) ?? [];
@@ -32,7 +34,7 @@ export class Machine {
   }
 
   inode(path: string): number {
-    if (this.denied(path)) return EACCES;
+    if (this.denied(path)) return this.refusal;
     if (path === "/proc/self/ns/pid") return this.pidNamespace;
     const [process, rest = ""] = this.#process(path) ?? [];
     if (process && rest === "ns/mnt") return process.mnt;
@@ -45,7 +47,7 @@ export class Machine {
   }
 
   list(path: string): string[] | number {
-    if (this.denied(path)) return EACCES;
+    if (this.denied(path)) return this.refusal;
     if (path === "/proc") return ["self", "uptime", ...[...this.processes.keys()].map(String)];
     const [process, rest = ""] = this.#process(path) ?? [];
     if (process && rest === "task")
@@ -59,7 +61,7 @@ export class Machine {
   }
 
   text(path: string): string | number {
-    if (this.denied(path)) return EACCES;
+    if (this.denied(path)) return this.refusal;
     const [process, rest] = this.#process(path) ?? [];
     if (!process || rest !== "mountinfo") return ENOENT;
     const lines = (this.mounts.get(process.mnt) ?? []).map(

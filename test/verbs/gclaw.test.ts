@@ -145,22 +145,41 @@ describe("berth gc", () => {
     }
   }
 
-  test("frees nothing where something can't be read, and says what", () => {
-    for (const [what, denied] of Object.entries(DENIED)) {
-      for (const when of ["first", "second"]) {
-        const disk = nodeWith(true);
-        const blind = machineWith("nothing");
-        blind.denied = denied;
-        const looks = [machineWith("nothing"), machineWith("nothing")];
-        looks[when === "first" ? 0 : 1] = blind;
-        const one = gc(disk, looks[0]!);
-        disk.now += GRACE;
-        const two = gc(disk, looks[1]!);
-        const refused = when === "first" ? one : two;
-        expect([what, refused.status]).toEqual([what, 1]);
-        expect(refused.json.networks[0].error.msg).toMatch(/^nothing is freed: .*\/(proc|run)/);
-        expect([what, holds(disk)]).toEqual([what, true]);
+  // EACCES, EIO, ENOMEM, ENFILE: whatever says neither that a thing is there nor that it isn't.
+  test.each([-13, -5, -12, -23])(
+    "frees nothing where a look ends with %i, and says it",
+    (errno) => {
+      for (const [what, denied] of Object.entries(DENIED)) {
+        for (const when of ["first", "second"]) {
+          const disk = nodeWith(true);
+          const blind = machineWith("nothing");
+          blind.denied = denied;
+          blind.refusal = errno;
+          const looks = [machineWith("nothing"), machineWith("nothing")];
+          looks[when === "first" ? 0 : 1] = blind;
+          const one = gc(disk, looks[0]!);
+          disk.now += GRACE;
+          const two = gc(disk, looks[1]!);
+          const refused = when === "first" ? one : two;
+          expect([what, refused.status]).toEqual([what, 1]);
+          expect(refused.json.networks[0].error.msg).toMatch(/^nothing is freed: .*\/(proc|run)/);
+          expect([what, holds(disk)]).toEqual([what, true]);
+        }
       }
+    },
+  );
+
+  test.each([-13, -5, -12, -23])("frees nothing where a runtime can't be asked: %i", (errno) => {
+    for (const part of ["runtime.v2.task", "cri/sandboxes", "overlay-containers", "docker/cont"]) {
+      const disk = nodeWith(true);
+      const blind = machineWith("nothing");
+      blind.denied = (path) => path.includes(part);
+      blind.refusal = errno;
+      for (let n = 0; n < 3; n++) {
+        expect(gc(disk, blind).status).toBe(0);
+        disk.now += GRACE;
+      }
+      expect([part, holds(disk)]).toEqual([part, true]);
     }
   });
 
