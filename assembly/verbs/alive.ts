@@ -9,8 +9,8 @@
 //   seen   inode u32, open addressing, a power of two of slots, half of them used at most: network
 //          namespaces, and the mount namespaces that were read (all kinds share one numbering)
 //
-// What can't be read is a reason to believe nothing, whatever the error: `aliveGather` answers false
-// and tells what. Only what isn't there says nothing: a process that ended while we looked, a
+// What can't be read is a reason to believe nothing, whatever the error: `aliveGather` answers
+// false and tells what. Only what isn't there says nothing: a process that ended while we looked, a
 // directory that nobody made. Cost: one stat for each thread.
 
 import { inode, listAt, slurp } from "../host";
@@ -150,8 +150,8 @@ function gatherProcesses(): bool {
 }
 
 // The number behind each ` net:[` of the mountinfo whose path is in `aliveWhere`. Where `isOwn`, it
-// must be there; else its process may have ended (then opening it is EINVAL, too), and with the last
-// one its mounts.
+// must be there; else its process may have ended (then opening it is EINVAL, too), and with the
+// last one its mounts.
 function gatherMounts(isOwn: bool): bool {
   const mark = scratchMark();
   const text = scratchTake(<usize>MOUNTS_BYTES + 8);
