@@ -48,6 +48,20 @@ describe("tidy", () => {
     expect({ long, wide }).toEqual({ long: [], wide: [] });
   });
 
+  it("keeps functions of assembly/, native/, bench/ and scripts/ within 70 lines", () => {
+    const long = files
+      .filter((name) => /^(assembly|native|bench|scripts)\//.test(name))
+      .flatMap((name) => {
+        const lines = read(name).split("\n");
+        return lines.flatMap((line, from) => {
+          if (!/^\w.*\(.*[{(,]$/.test(line)) return [];
+          const length = lines.slice(from).findIndex((other) => /^\}/.test(other));
+          return length >= 70 ? [`${name}:${from + 1}`] : [];
+        });
+      });
+    expect(long).toEqual([]);
+  });
+
   it("opens each file with a comment that says what it owns", () => {
     const bare = files.filter((name) => !/^(#!.*\n)?(\/\/|\/\*)/.test(read(name)));
     expect(bare.filter((name) => !/^test\/|\/(cni|core|book)\.ts$|\.d\.mts$/.test(name))).toEqual(
