@@ -1,11 +1,9 @@
 // The core as a module of its own (`berth-ipam/wasm`): for a browser, a worker, or whoever wants
-// the exports by themselves. Nothing of Node is imported here.
-//
-//   memory   16,896 pages of 64 KiB, shared, never grows: address space until it is touched
-//            | nothing 64 KiB | window: image or heap, up to 1 GiB | static data, scratch 32 MiB |
+// the exports by themselves. Nothing of Node is imported here. Its memory, 16,896 pages of
+// 64 KiB, is shared (memory.ts draws it).
 import { base64 } from "#core";
-import { SCRATCH_BYTES, WINDOW_END } from "../assembly/numbers.ts";
 import { type Bytes, bytesOf } from "./embedded.ts";
+import { MEMORY_PAGES } from "./memory.ts";
 
 declare global {
   // For projects without TypeScript's library "dom"; with it they are the same interfaces.
@@ -15,9 +13,7 @@ declare global {
   }
 }
 
-const PAGE_BYTES = 65536;
-/** Pages of the memory that the core works on. */
-export const MEMORY_PAGES = (WINDOW_END + SCRATCH_BYTES) / PAGE_BYTES;
+export { MEMORY_PAGES };
 
 /** core.wasm's exports as functions by name: numbers, and bigint for 64 bits. */
 // biome-ignore lint/suspicious/noExplicitAny: each caller knows the signatures that it uses.

@@ -10,11 +10,9 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { instantiateSync } from "@assemblyscript/loader";
-import { SCRATCH_BYTES, WINDOW_END } from "../assembly/numbers.ts";
+import { MEMORY_PAGES } from "./memory.ts";
 
-const PAGE_BYTES = 65536;
-/** Pages of every module's memory: window, static data and scratch. */
-export const MEMORY_PAGES = (WINDOW_END + SCRATCH_BYTES) / PAGE_BYTES;
+export { MEMORY_PAGES };
 
 /** What cni.wasm exports; the flow is in assembly/host.ts and src/cli/plugin.ts. */
 export interface CniExports {

@@ -17,7 +17,7 @@ import {
 import { bytesOf } from "../embedded.ts";
 import { IpamError } from "../errors.ts";
 import { type Host, makeHost } from "../host.ts";
-import { MEMORY_PAGES } from "../module.ts";
+import { MEMORY_PAGES } from "../memory.ts";
 import type { Exports } from "../wasm.ts";
 import { bootSeconds } from "./clock.ts";
 
