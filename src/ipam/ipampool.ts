@@ -15,6 +15,7 @@ import {
   lastOf,
   type Prefix,
   parseAddress,
+  parsePrefix,
 } from "../address.ts";
 import { IpamError, shown } from "../errors.ts";
 import { excludedOf } from "../pooloptions.ts";
@@ -30,6 +31,16 @@ const MASK = (1n << 64n) - 1n;
 /** High and low half of an address. */
 export function halves(value: bigint): [bigint, bigint] {
   return [value >> 64n, value & MASK];
+}
+
+/** The prefix that a text is; undefined: it isn't one. Throws "hostBits". */
+export function prefixOf(text: string): Prefix | undefined {
+  try {
+    return parsePrefix(text);
+  } catch (error) {
+    if (error instanceof IpamError && error.code === "invalid") return undefined;
+    throw error;
+  }
 }
 
 /** What a pool asks its Ipam. */
@@ -102,6 +113,9 @@ export function putPool(core: Core, range: Prefix, o: IpamPoolOptions): [number,
   const { words } = core;
   const policy = POLICIES.indexOf(o.policy ?? "next");
   if (policy < 0) refuse(`policy ${shown(o.policy)} is none of next, first, random`, o.policy);
+  // Requests call a pool by prefix or name: one must not be taken for the other.
+  if (o.name !== undefined && prefixOf(o.name))
+    refuse(`name ${shown(o.name)} is a prefix: another pool may have that`, o.name);
   const { cooldown = 0 } = o;
   if (!Number.isInteger(cooldown) || cooldown < 0 || cooldown > COOLDOWN_MAX)
     refuse(`cooldown ${shown(cooldown)} is not whole seconds from 0 to ${COOLDOWN_MAX}`, cooldown);

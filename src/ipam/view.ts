@@ -9,18 +9,11 @@ import {
   IS_COOLING,
   IS_RESERVED,
 } from "../../assembly/library/booknumbers.ts";
-import {
-  type Family,
-  formatAddress,
-  formatPrefix,
-  lastOf,
-  parseAddress,
-  parsePrefix,
-} from "../address.ts";
+import { type Family, formatAddress, formatPrefix, lastOf, parseAddress } from "../address.ts";
 import { IpamError, needObject, shown } from "../errors.ts";
 import type { Core } from "./core.ts";
 import { type HistoryEvent, readEvents } from "./history.ts";
-import { halves, IpamPool, type PoolFacts, type PoolHome, takePool } from "./ipampool.ts";
+import { halves, IpamPool, type PoolFacts, type PoolHome, prefixOf, takePool } from "./ipampool.ts";
 import {
   type Allocation,
   type FindBy,
@@ -297,8 +290,8 @@ export abstract class IpamView implements PoolHome {
   #search(core: Core, text: string): IpamPool {
     const cell: number = core.exports.bookPoolByName!(core.putName(text, 512));
     if (cell !== 0) return this.#poolAt(core, cell);
-    if (text.includes("/")) {
-      const range = parsePrefix(text);
+    const range = prefixOf(text);
+    if (range) {
       const at: number = core.exports.bookPoolFrom!(range.family, ...halves(lastOf(range)));
       const pool = at === 0 ? undefined : this.#poolAt(core, at);
       if (pool?.prefix === formatPrefix(range)) {

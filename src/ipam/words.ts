@@ -21,7 +21,7 @@ export interface IpamOptions {
 
 /** What a durable pool is. What isn't given is next, nothing excluded, no gateway, 0, no name. */
 export interface IpamPoolOptions {
-  /** A name by which requests can call the pool (1 to 80 bytes). */
+  /** A name by which requests can call the pool (1 to 80 bytes; not a prefix). */
   name?: string;
   /** Which address comes next: round robin (default), the lowest free, a random one. */
   policy?: "next" | "first" | "random";

@@ -7,6 +7,24 @@ import { codes, refusal, removeSpaces, space, used } from "./ipamspace.ts";
 afterAll(removeSpaces);
 
 describe("pools of an Ipam", () => {
+  it("have no name that is a prefix: it would be asked for in another pool's place", () => {
+    used(space(), (ipam) => {
+      ipam.pool("10.1.0.0/24");
+      for (const name of ["10.1.0.0/24", "10.3.0.0/24", "fd00:0::/64"])
+        expect(refusal(() => ipam.pool("10.2.0.0/24", { name })).code).toBe("invalid");
+      expect(ipam.allocate({ owner: "a", pools: ["10.1.0.0/24"] }).addresses).toEqual(["10.1.0.0"]);
+    });
+  });
+
+  it("may have names with a slash; one that nobody has is notFound", () => {
+    used(space(), (ipam) => {
+      const ask = () => ipam.allocate({ owner: "a", pools: ["team/pods"] }).addresses;
+      expect(refusal(ask).code).toBe("notFound");
+      ipam.pool("10.1.0.0/24", { name: "team/pods" });
+      expect(ask()).toEqual(["10.1.0.0"]);
+    });
+  });
+
   it("are found again as they were defined, with their cursors, under prefix and name", () => {
     const path = space();
     const exclude = ["10.1.0.0", "10.1.0.128/25", "10.1.0.20-10.1.0.30"];
