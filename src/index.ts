@@ -2,24 +2,21 @@
 // what each is for.
 /// <reference lib="esnext.disposable" preserve="true" />
 
-// Addresses of a prefix.
-export type { Family } from "./address.ts";
-// Planning a cluster.
-export {
-  type ClusterNeeds,
-  type ClusterPlan,
-  type FamilyPlan,
-  planCluster,
-  prefixLengthFor,
-  type ServicePlan,
-} from "./cluster/plan.ts";
-export type { PlanWarning } from "./cluster/planwarnings.ts";
+// Addresses of a prefix, in memory.
+
+export { createPool, Pool } from "./pool.ts";
+export type { PoolOptions } from "./pooloptions.ts";
+export type { Explanation, PoolToken } from "./pooltypes.ts";
+
 // Sub-prefixes for nodes and blocks.
+
 export type { PerFamily, PrefixPoolOptions } from "./cluster/prefixoptions.ts";
 export { createPrefixPool, PrefixPool } from "./cluster/prefixpool.ts";
 export type { ClusterPrefixStats, FamilyStats, OccupyReport } from "./cluster/prefixreport.ts";
 export type { Occupied, PrefixExplanation, PrefixRequest } from "./cluster/prefixtypes.ts";
+
 // Services and load balancers.
+
 export {
   createServicePool,
   type ServiceExplanation,
@@ -40,12 +37,9 @@ export type {
   ServiceSpec,
   ServiceType,
 } from "./cluster/servicespec.ts";
-// What all have in common.
-export { type IpamCode, IpamError } from "./errors.ts";
-export { heapBytes } from "./heap.ts";
-export { Hold } from "./hold.ts";
-export type { HoldOptions } from "./holds.ts";
-// Durable state.
+
+// Owners, names and reservations, on disk.
+
 export type { HistoryEvent, HistoryWord } from "./ipam/history.ts";
 export { type Ipam, openIpam } from "./ipam/ipam.ts";
 export type { IpamPool } from "./ipam/ipampool.ts";
@@ -65,9 +59,28 @@ export type {
   Reservation,
   ReserveRequest,
 } from "./ipam/words.ts";
-export { createPool, Pool } from "./pool.ts";
-export type { PoolOptions } from "./pooloptions.ts";
-export type { Explanation, PoolToken } from "./pooltypes.ts";
+
 // What if: a history against another subnet, policy or cool-down.
+
 export { type ReplayOptions, type ReplayReport, replayHistory } from "./replay.ts";
+
+// Planning a cluster.
+
+export {
+  type ClusterNeeds,
+  type ClusterPlan,
+  type FamilyPlan,
+  planCluster,
+  prefixLengthFor,
+  type ServicePlan,
+} from "./cluster/plan.ts";
+export type { PlanWarning } from "./cluster/planwarnings.ts";
+
+// What they have in common.
+
+export type { Family } from "./address.ts";
+export { type IpamCode, IpamError } from "./errors.ts";
+export { heapBytes } from "./heap.ts";
+export { Hold } from "./hold.ts";
+export type { HoldOptions } from "./holds.ts";
 export type { Policy, SlotArray } from "./slots.ts";
