@@ -64,6 +64,11 @@ export class ClusterPrefixes {
     this.#rules = rules;
   }
 
+  /** May each request say its length? */
+  get mixed(): boolean {
+    return this.#rules.mixed;
+  }
+
   /** All of them. */
   all(): ClusterRange[] {
     return [...this.#families.values()].flat();

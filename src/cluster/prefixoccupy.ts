@@ -1,7 +1,9 @@
 // Occupying: notes that somebody has a prefix, wherever it comes from. Kubernetes' rule where a
 // pool has one length, as it is where lengths are mixed: each cluster prefix knows (ranges.ts).
 // Either all parts of the prefix that lie in cluster prefixes fit, or nothing changes; but where
-// the heap is full in between ("noSpace"), the parts before stay occupied.
+// the heap is full in between ("noSpace"), the parts before stay occupied. With one length what is
+// kept back stays what it is, whatever cluster prefix it lies in: that is a conflict only where
+// there is nothing else.
 import { formatPrefix, type Prefix, parsePrefix } from "../address.ts";
 import { type ClusterPrefixes, checkOwner } from "./clusterprefixes.ts";
 import type { Owners } from "./owners.ts";
@@ -22,16 +24,21 @@ export function occupied(
     return (owners.size > 0 ? owners.of(formatPrefix(held)) : undefined) === owner;
   };
   const free: [ClusterRange, Prefix][] = [];
-  let inside = false;
+  let [same, kept] = [false, false];
   for (const range of prefixes.touching(p)) {
-    inside = true;
     const part = range.clip(p);
     range.checkWidth(part, owner !== undefined);
     const fit = range.fit(part, isMine);
-    if (fit.status === "conflict") return conflicted(text, fit.held, owners);
+    if (fit.status === "conflict" && (fit.held || prefixes.mixed))
+      return conflicted(text, fit.held, owners);
     if (fit.status === "free") free.push([range, part]);
+    else if (fit.status === "same") same = true;
+    else kept = true;
   }
-  if (!inside) throw prefixes.outside(text);
+  if (free.length === 0 && !same) {
+    if (kept) return conflicted(text, undefined, owners);
+    throw prefixes.outside(text);
+  }
   for (const [range, part] of free)
     range.allocations += range.occupy(
       part,

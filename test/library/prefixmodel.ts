@@ -194,11 +194,11 @@ export class PrefixModel {
         ? here.find((each) => each.owner !== owner || !holdsPrefix(each, parts[0]!))
         : here.find((each) => each.owner !== owner);
       if (wrong) return { status: "conflict", owner: wrong.owner, prefix: formatPrefix(wrong) };
-      const kept = this.options.mixed
-        ? here.length === 0 && this.isKept(parts[0]!)
-        : parts.every((each) => this.isKept(each));
-      if (kept) return { status: "conflict" };
+      if (this.options.mixed && here.length === 0 && this.isKept(parts[0]!))
+        return { status: "conflict" };
     }
+    if (!this.options.mixed && wanted.every((each) => this.isKept(each)))
+      return { status: "conflict" };
     if (foreign) throw new Error("the model contradicts itself");
     const fresh = wanted.filter((each) => this.isFree(each));
     for (const each of fresh) this.held.push({ ...each, owner });

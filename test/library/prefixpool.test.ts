@@ -200,4 +200,17 @@ describe("prefix pools against the model", () => {
             play(options, [["remove", "10.0.0.0/27"], ["add", "10.0.1.0/28"], ...setup, one, two]);
       }
   });
+
+  it("a wide prefix occupies beside a cluster prefix of which everything is kept back", () => {
+    using pool = createPrefixPool(["10.0.0.0/24", "10.0.1.0/24"], {
+      length: 25,
+      tail: 1,
+      exclude: ["10.0.0.9"],
+    });
+    expect(pool.occupy("10.0.0.0/24").status).toBe("conflict");
+    expect(pool.occupy("10.0.0.0/23", "a").status).toBe("added");
+    expect(pool.occupy("10.0.0.0/23", "a").status).toBe("same");
+    expect(pool.occupy("10.0.0.0/23", "b")).toMatchObject({ status: "conflict", owner: "a" });
+    expect([...pool.entries()]).toEqual([["10.0.1.0/25", "a"]]);
+  });
 });
