@@ -1,5 +1,6 @@
 // readIpam: a copy of a directory's state, read without its lock, to be asked and never changed.
-// Owns the tries: a writer that checkpoints while the copy is made makes it begin again.
+// Owns the tries: a writer that checkpoints while the copy is made makes it begin again; and the
+// core of the last closed copy, which the next one reads into.
 import { constants } from "node:os";
 import { MODE_READER } from "../../assembly/library/booknumbers.ts";
 import { IpamError } from "../errors.ts";
@@ -13,20 +14,32 @@ const STORE_AGAIN = 3;
 const TRIES = 20;
 const PAUSE_MS = 5;
 
+// A memory goes back when the garbage collector looks, and nothing tells that how large it is: who
+// reads every second would hold an image for each time. Weak: what nobody reads into is freed.
+let spare: WeakRef<Core> | undefined;
+
 /** A copy of the state as it was when it was read. */
 export class IpamCopy extends IpamView {
   #core: Core | undefined;
+  // May the next copy have the core? Not after a trap, and not on a test's clock.
+  #isWhole: boolean;
 
   /** Use readIpam. */
   constructor(path: string, around: Around) {
     super(path);
-    const core = new Core(around);
+    this.#isWhole = Object.keys(around).length === 0;
+    const last = this.#isWhole ? spare?.deref() : undefined;
+    if (last) spare = undefined;
+    const core = last ?? new Core(around);
     try {
+      this.#core = core;
       this.#read(core);
+    } catch (error) {
+      this.close();
+      throw error;
     } finally {
       core.host.closeAll();
     }
-    this.#core = core;
   }
 
   #read(core: Core): void {
@@ -46,7 +59,8 @@ export class IpamCopy extends IpamView {
         throw systemError(this.path, status);
       } catch (error) {
         // What a writer was just changing can look like damage: it doesn't a moment later.
-        if (!(error instanceof IpamError) || error.code !== "damaged") throw error;
+        if (!isDamage(error)) throw error;
+        this.#isWhole = false;
         last = error;
       }
     }
@@ -60,7 +74,12 @@ export class IpamCopy extends IpamView {
   protected ask<T>(work: (core: Core) => T): T {
     const core = this.#core;
     if (!core) throw new IpamError("closed", `the copy of ${this.path} is closed`, this.path);
-    return core.run(work);
+    try {
+      return core.run(work);
+    } catch (error) {
+      if (isDamage(error)) this.#isWhole = false;
+      throw error;
+    }
   }
 
   protected collect(core: Core): number {
@@ -69,6 +88,7 @@ export class IpamCopy extends IpamView {
 
   /** Gives the memory back. */
   close(): void {
+    if (this.#core && this.#isWhole) spare = new WeakRef(this.#core);
     this.#core = undefined;
     this.forgetPools();
   }
@@ -76,6 +96,10 @@ export class IpamCopy extends IpamView {
   [Symbol.dispose](): void {
     this.close();
   }
+}
+
+function isDamage(error: unknown): boolean {
+  return error instanceof IpamError && error.code === "damaged";
 }
 
 /**
