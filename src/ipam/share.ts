@@ -76,6 +76,16 @@ function pack(value: unknown): string {
   });
 }
 
+/** A request as a text. Throws "invalid" for what no message carries: it lies in itself, say. */
+function letter(method: Method, args: unknown[]): string {
+  try {
+    return pack({ method, args });
+  } catch (error) {
+    const why = (error as Error).message.split("\n")[0];
+    throw new IpamError("invalid", `what ${method} is told can't be sent: ${why}`, args);
+  }
+}
+
 function unpack(text: string): unknown {
   return JSON.parse(text, (_, value) => {
     if (value === null || typeof value !== "object") return value;
@@ -250,7 +260,7 @@ export class AttachedIpam implements Disposable {
     // A flush whose answer is there, but hasn't been read, isn't done either.
     if (box.state !== IDLE)
       throw new IpamError("locked", "a flush of this thread isn't done yet: await it", method);
-    box.put(pack({ method, args }));
+    box.put(letter(method, args));
     box.state = REQUEST!;
     box.ring();
     // Closed meanwhile: the opener has looked through the boxes perhaps before this was in one.

@@ -18,6 +18,7 @@ import {
 } from "./answer.ts";
 
 const V6_BITS_MAX = 16;
+const LISTED = 2 ** 20;
 const OPERATIONS = [
   "create",
   "allocateNext",
@@ -66,13 +67,18 @@ class CidrSet implements Player {
     return this.#open().stats()[0]!.used;
   }
 
+  // What is held, to tell whether something is given twice; too much to list counts as nothing.
+  #held(): Set<string> {
+    return this.#used() > LISTED ? new Set() : new Set(this.#open());
+  }
+
   #block(cidr: string): string {
     return masked(cidr.replace(/\/.*/, `/${this.#mask}`));
   }
 
   #many(n: number): Answer {
     const pool = this.#open();
-    const before = new Set(pool);
+    const before = this.#held();
     const given: string[] = [];
     const answer = attempt(() => {
       while (given.length < n) given.push(pool.allocate()[0]!);
@@ -124,7 +130,7 @@ class CidrSet implements Player {
       case "create":
         return {};
       case "allocateNext": {
-        const before = new Set(pool);
+        const before = this.#held();
         const cidr = pool.allocate()[0]!;
         const [index, used] = [pool.slotOf(cidr), this.#used()];
         return { cidr, index, given: [cidr], used, repeats: before.has(cidr) };

@@ -56,8 +56,9 @@ export function playCase(one: Case): string[] {
       try {
         const answer = player.play(operation);
         const wrong = differences(expected, answer);
+        if (wrong.length === 0) continue;
         const came = `expected ${shownAnswer(expected)}, came ${shownAnswer(answer)}`;
-        if (wrong.length > 0) failures.push(`${begin}: ${wrong.join(", ")}: ${came}`);
+        failures.push(`${begin}: ${wrong.join(", ")}: ${came}`);
       } catch (error) {
         const words = wordsOf(error, one, operation);
         failures.push(`${begin}: expected ${shownAnswer(expected)}, came ${words}`);

@@ -85,6 +85,7 @@ describe("a shared Ipam", () => {
           () => ipam.release("b"),
           () => ipam.allocate({ owner: "c", pools: ["10.1.0.0/16"] }),
           () => ipam.allocate({ owner: "x".repeat(70000), pools }),
+          () => { const own = { owner: "d", pools }; own.own = own; ipam.allocate(own); },
         ])
           try { work(); } catch (e) { out.push(e instanceof IpamError, e.code); }
         out.push(ipam.find({ owner: "a" }).addresses.length, ipam.stats().commits > 0n);
@@ -99,7 +100,7 @@ describe("a shared Ipam", () => {
       worker.once("message", resolve);
       worker.once("error", reject);
     });
-    const codes = ["duplicate", "notAllocated", "notFound", "tooLarge"];
+    const codes = ["duplicate", "notAllocated", "notFound", "tooLarge", "invalid"];
     expect(out).toEqual([true, ...codes.flatMap((code) => [true, code]), 1, true, 1]);
   });
 });
