@@ -100,6 +100,27 @@ describe("tidy", () => {
     expect(wrong).toEqual([]);
   });
 
+  it("has no two files of assembly/, src/ or bench/ that import each other, types apart", () => {
+    const imports = new Map<string, string[]>();
+    for (const file of files.filter((name) => /^(assembly|src|bench)\/.*\.ts$/.test(name))) {
+      const lines = read(file).matchAll(
+        /^(?:import|export) (?!type\b)[^;]*?from "(\.[^"]+?)(?:\.ts)?";/gm,
+      );
+      imports.set(
+        file,
+        [...lines].map(([, other]) => join(dirname(file), `${other}.ts`)),
+      );
+    }
+    // Files whose imports are all known to lead to no circle go, until none goes any more.
+    for (let before = -1; before !== imports.size; ) {
+      before = imports.size;
+      for (const [file, others] of imports)
+        if (!others.some((other) => imports.has(other))) imports.delete(file);
+    }
+    // What is left is in a circle, or imports what is.
+    expect([...imports.keys()]).toEqual([]);
+  });
+
   it("has no assembly file that nobody imports", () => {
     const imported = new Set(["assembly/cni.ts", "assembly/core.ts", "assembly/book.ts"]);
     for (const file of [...assembly, ...files.filter((name) => /^(test|src)\//.test(name))])

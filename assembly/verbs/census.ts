@@ -8,10 +8,8 @@
 // What is due counts as free, whether it was collected or not, as in `show`.
 import { H_HELD } from "../image/header";
 import { word } from "../image/image";
-import { configured } from "../pool/configured";
 import { poolReason, REASON_NONE, treeOf } from "../pool/pool";
-import { below, Interval, Range, RangeSet } from "../pool/range";
-import { Settings, settingsTooLarge } from "../pool/settings";
+import { below, Interval, Range } from "../pool/range";
 import { recordByAddress } from "../records/record";
 import { scratchTake } from "../scratch";
 import { foundHi, foundLo, radixNextTaken } from "../sets/radix";
@@ -24,8 +22,8 @@ import {
   IS_HELD,
   IS_RESERVED,
 } from "./holding";
+import { knownCount, knownRead, rangeAt, setAt } from "./known";
 import { isThisBoot } from "./place";
-import { say } from "./print";
 import { bootTime } from "./times";
 import { wideHi, wideLo, wideMinus, widePlus } from "./wide";
 
@@ -44,36 +42,14 @@ export class Census {
   index: i32;
 }
 
-/** The settings that the image keeps; 0 = none. */
-export let settings: usize = 0;
 /** Seconds for which the oldest allocation in the sets that were counted is held. */
 export let oldest: u32 = 0;
 
 /** Reads the settings of the copied image: how many range sets there are. */
 export function censusBegin(): i32 {
-  settings = configured();
   oldest = 0;
-  return settings == 0 ? 0 : changetype<Settings>(settings).setCount;
-}
-
-/** Why there are no range sets to tell. */
-export function sayUnknown(): void {
-  if (settingsTooLarge()) {
-    say("its ranges aren't known: the config of the last ADD has more than 16 KiB of them\n");
-  } else {
-    say("its ranges aren't known yet: the next ADD keeps them in the state\n");
-  }
-}
-
-/** Range set `i` of the settings. */
-export function setAt(i: i32): RangeSet {
-  const sets = changetype<Settings>(settings).sets;
-  return changetype<RangeSet>(sets + <usize>i * offsetof<RangeSet>());
-}
-
-/** Range `i` of a set. */
-export function rangeAt(set: RangeSet, i: i32): Range {
-  return changetype<Range>(set.ranges + <usize>i * offsetof<Range>());
+  knownRead();
+  return knownCount;
 }
 
 /** The intervals that the last `skipsOf` has found. */

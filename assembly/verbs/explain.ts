@@ -3,7 +3,8 @@
 import { word } from "../image/image";
 import { EXIT_ERROR, EXIT_OK } from "../numbers";
 import { POLICY_RANDOM, pickHi, pickLo, poolPick } from "../pool/pool";
-import { Range, RangeSet } from "../pool/range";
+import { Range } from "../pool/range";
+import { settingsTooLarge } from "../pool/settings";
 import {
   close,
   item,
@@ -60,8 +61,6 @@ import {
   knownCount,
   knownPolicy,
   knownRead,
-  sayRange,
-  sayUnknown,
   setAt,
 } from "./known";
 import { pendingTell } from "./pending";
@@ -81,15 +80,29 @@ import { bootTime, sayMoment, saySpan, wallOf } from "./times";
 const EVENTS_SHOWN: i32 = 8;
 const RECORDS_MAX: i32 = 64;
 
+// Prints `first-last`.
+function sayRange(range: usize): void {
+  const r = changetype<Range>(range);
+  sayAddress(r.family, r.startHi, r.startLo);
+  say("-");
+  sayAddress(r.family, r.endHi, r.endLo);
+}
+
+// Says why the range sets aren't known.
+function sayNotKnown(): void {
+  if (settingsTooLarge()) say("The config of the last ADD is too large to be kept in the state.\n");
+  else say("The network's ranges aren't known yet: the next ADD keeps them in the state.\n");
+}
+
 function sayFree(known: bool): void {
   const what = freeWord(known);
   if (!known) {
     say("Nobody holds it. ");
-    sayUnknown();
+    sayNotKnown();
   } else if (inSet < 0) {
     say("It can't be given: it lies in none of the ranges of the last ADD:\n");
     for (let i = 0; i < knownCount; i++) {
-      const set = changetype<RangeSet>(setAt(i));
+      const set = setAt(i);
       for (let n = 0; n < set.count; n++) {
         say("  ");
         sayRange(set.ranges + <usize>n * offsetof<Range>());
@@ -197,7 +210,7 @@ function explainAddress(known: bool): i32 {
     valuePlain(state == IS_FREE ? freeWord(known) : stateWord(state));
     if (inSet >= 0) {
       member("rangeSet");
-      valueNumber(changetype<RangeSet>(setAt(inSet)).index);
+      valueNumber(setAt(inSet).index);
     }
     if (state != IS_FREE) jsonRecord(holdingHead, state);
     jsonEvents();
@@ -211,7 +224,7 @@ function explainAddress(known: bool): i32 {
   else sayRecord(state);
   if (inSet >= 0) {
     say("Range set ");
-    sayNumber(changetype<RangeSet>(setAt(inSet)).index);
+    sayNumber(setAt(inSet).index);
     say(", ");
     sayRange(inRange);
     say("\n");
@@ -299,15 +312,15 @@ function tellNext(known: bool): void {
     say("An ADD of this name would get what is kept for it, if its ranges allow that.\n");
     return;
   } else if (!known) {
-    sayUnknown();
+    sayNotKnown();
     return;
   } else if (knownPolicy == POLICY_RANDOM) {
     say("An ADD of this name would get any free address (policy random).\n");
     return;
   } else say("An ADD of this name would get:\n");
   for (let i = 0; i < knownCount && keptFor == 0 && knownPolicy != POLICY_RANDOM; i++) {
-    const family = changetype<RangeSet>(setAt(i)).family;
-    const found = poolPick(setAt(i), knownPolicy, 0, 0);
+    const family = setAt(i).family;
+    const found = poolPick(changetype<usize>(setAt(i)), knownPolicy, 0, 0);
     if (isJson && found) {
       item();
       sayQuoted(family, pickHi, pickLo);

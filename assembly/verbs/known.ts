@@ -4,30 +4,34 @@ import { configured } from "../pool/configured";
 import { poolReason, REASON_EXCLUDED, REASON_GATEWAY } from "../pool/pool";
 import { Range, RangeSet, setHolds } from "../pool/range";
 import { Settings, settingsTooLarge } from "../pool/settings";
-import { say, sayAddress } from "./print";
+import { say } from "./print";
 import { targetFamily, targetHi, targetLo } from "./target";
 
-// Where the sets lie.
-let knownSets: usize = 0;
+/** The settings that the image keeps; 0 = none. */
+export let settings: usize = 0;
 /** How many sets are known, and the policy by which they give. */
 export let knownCount: i32 = 0;
 export let knownPolicy: i32 = 0;
 
 /** The range sets of the last ADD. false: they aren't known. */
 export function knownRead(): bool {
-  const at = configured();
+  settings = configured();
   knownCount = 0;
-  if (at == 0) return false;
-  const settings = changetype<Settings>(at);
-  knownSets = settings.sets;
-  knownCount = settings.setCount;
-  knownPolicy = settings.policy;
+  if (settings == 0) return false;
+  knownCount = changetype<Settings>(settings).setCount;
+  knownPolicy = changetype<Settings>(settings).policy;
   return true;
 }
 
-/** Where set `i` lies. */
-export function setAt(i: i32): usize {
-  return knownSets + <usize>i * offsetof<RangeSet>();
+/** Range set `i` of the settings. */
+export function setAt(i: i32): RangeSet {
+  const sets = changetype<Settings>(settings).sets;
+  return changetype<RangeSet>(sets + <usize>i * offsetof<RangeSet>());
+}
+
+/** Range `i` of a set. */
+export function rangeAt(set: RangeSet, i: i32): Range {
+  return changetype<Range>(set.ranges + <usize>i * offsetof<Range>());
 }
 
 /** The set and the range that findSet has found. */
@@ -38,18 +42,10 @@ export let inRange: usize = 0;
 export function findSet(): void {
   inSet = -1;
   for (let i = 0; i < knownCount && inSet < 0; i++) {
-    if (changetype<RangeSet>(setAt(i)).family != targetFamily) continue;
-    inRange = setHolds(setAt(i), targetHi, targetLo);
+    if (setAt(i).family != targetFamily) continue;
+    inRange = setHolds(changetype<usize>(setAt(i)), targetHi, targetLo);
     if (inRange != 0) inSet = i;
   }
-}
-
-/** Prints `first-last`. */
-export function sayRange(range: usize): void {
-  const r = changetype<Range>(range);
-  sayAddress(r.family, r.startHi, r.startLo);
-  say("-");
-  sayAddress(r.family, r.endHi, r.endLo);
 }
 
 /** What an address without a record is, and why. */
@@ -61,8 +57,11 @@ export function freeWord(known: bool): string {
   return reason == REASON_EXCLUDED ? "excluded" : "free";
 }
 
-/** Says why the range sets aren't known. */
+/** Why there are no range sets to tell. */
 export function sayUnknown(): void {
-  if (settingsTooLarge()) say("The config of the last ADD is too large to be kept in the state.\n");
-  else say("The network's ranges aren't known yet: the next ADD keeps them in the state.\n");
+  if (settingsTooLarge()) {
+    say("its ranges aren't known: the config of the last ADD has more than 16 KiB of them\n");
+  } else {
+    say("its ranges aren't known yet: the next ADD keeps them in the state\n");
+  }
 }

@@ -3,6 +3,7 @@
 //
 //   terminal   a character is two cells, one above the other (▀ in two colours): 64 x 64 cells
 //   plain      a letter is a cell, a blank between two: 32 x 32 cells
+
 import * as host from "../host";
 import { SETS_MAX } from "../image/header";
 import { EXIT_ERROR, EXIT_OK } from "../numbers";
@@ -12,7 +13,9 @@ import { ERROR_PLUGIN, errorBegin, errorNumber, errorText } from "../protocol/er
 import { textByte } from "../protocol/text";
 import { scratchMark, scratchRewind, scratchTake } from "../scratch";
 import { askApart, askAt, askBad, askBytes, askNumber, askOption } from "./ask";
-import { Census, censusBegin, censusOf, rangeAt, sayUnknown, setAt, settings } from "./census";
+import { sayCensus, sayFrame, sayRange } from "./captions";
+import { Census, censusBegin, censusOf } from "./census";
+import { rangeAt, sayUnknown, setAt, settings } from "./known";
 import { jsonCensus } from "./metrics";
 import {
   pictureBits,
@@ -22,22 +25,11 @@ import {
   pictureLetter,
   pictureLo,
   pictureOf,
-  picturePart,
   pictureReserve,
   pictureRows,
 } from "./picture";
-import {
-  failed,
-  isJson,
-  printRoom,
-  say,
-  sayAddress,
-  sayBytes,
-  sayNumber,
-  sayQuoted,
-} from "./print";
+import { failed, isJson, printRoom, say, sayAddress, sayNumber, sayQuoted } from "./print";
 import { svg } from "./svg";
-import { sayCount, sayWide } from "./wide";
 
 /** Cells of a picture in plain letters, and in colours (log2). */
 const PLAIN_BITS: i32 = 10;
@@ -113,46 +105,6 @@ export function map(): i32 {
   else if (askOption("svg")) svg(only, askOption("whole"));
   else mapText(count);
   return EXIT_OK;
-}
-
-/** "10.77.0.10 to 10.77.0.17", and the range's name. */
-export function sayRange(r: Range): void {
-  sayAddress(r.family, r.startHi, r.startLo);
-  say(" to ");
-  sayAddress(r.family, r.endHi, r.endLo);
-  if (r.nameBytes == 0) return;
-  say(" (");
-  sayBytes(r.name, r.nameBytes);
-  say(")");
-}
-
-/** "14 addresses: 3 held, 1 reserved, 1 cooling, 9 free" */
-export function sayCensus(c: Census): void {
-  sayCount(c.sizeHi, c.sizeLo);
-  say(" addresses: ");
-  sayWide(0, c.held);
-  say(" held, ");
-  sayWide(0, c.reserved);
-  say(" reserved, ");
-  sayWide(0, c.cooling);
-  say(" cooling, ");
-  sayCount(c.freeHi, c.freeLo);
-  say(" free");
-}
-
-/** "10.77.0.0/27, an address a cell" */
-export function sayFrame(r: Range): void {
-  sayAddress(r.family, pictureHi, pictureLo);
-  say("/");
-  sayNumber((r.family == 4 ? 32 : 128) - pictureBits);
-  if (pictureCellBits == 0) say(", an address a cell");
-  else {
-    say(", ");
-    const high: u64 = pictureCellBits >= 64 ? (<u64>1) << (<u64>(pictureCellBits - 64)) : 0;
-    sayCount(high, pictureCellBits >= 64 ? 0 : (<u64>1) << (<u64>pictureCellBits));
-    say(" addresses a cell");
-  }
-  if (picturePart) say("; only this part of the range is in use");
 }
 
 function mapText(count: i32): void {

@@ -5,12 +5,12 @@
 //
 // Cells of one letter are one path, a run of them in a row one piece of it.
 import { Range, RangeSet } from "../pool/range";
-import { Settings } from "../pool/settings";
 import { call } from "../protocol/call";
 import { textByte, textNumber, textString } from "../protocol/text";
 import { scratchMark, scratchRewind, scratchTake } from "../scratch";
-import { Census, censusOf, rangeAt, setAt, settings } from "./census";
-import { sayCensus, sayFrame, sayRange } from "./map";
+import { sayCensus, sayFrame, sayRange } from "./captions";
+import { Census, censusOf } from "./census";
+import { knownCount, rangeAt, setAt } from "./known";
 import { pictureColumns, pictureLetter, pictureOf, pictureRows } from "./picture";
 import { printRoom, say } from "./print";
 
@@ -173,7 +173,7 @@ function entry(place: i32, y: i32, name: string, what: string): void {
 
 // Draws all blocks, or only measures them. Answers the height.
 function blocks(only: i32, whole: bool, drawing: bool): i32 {
-  const count = changetype<Settings>(settings).setCount;
+  const count = knownCount;
   const c = changetype<Census>(scratchTake(offsetof<Census>()));
   let y = MARGIN;
   for (let i = 0; i < count; i++) {
