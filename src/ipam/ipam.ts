@@ -30,6 +30,7 @@ import {
   type Wish,
   wishOf,
 } from "./requests.ts";
+import { SpareCore } from "./spare.ts";
 import { IpamView, kindNumber } from "./view.ts";
 import type {
   AllocateRequest,
@@ -41,6 +42,7 @@ import type {
 } from "./words.ts";
 
 const STORE_FUTURE = 2;
+const spare = new SpareCore();
 const EXCLUSIVE_WAIT_MS = 2000;
 const PER_CALL_WAIT_MS = 60_000;
 const WAIT_MAX_MS = 3_600_000;
@@ -64,6 +66,9 @@ export class Ipam extends IpamView {
   #held: DirectoryLock | undefined;
   #flusher: Flusher | undefined;
   #broken: IpamError | undefined;
+  readonly #around: Around;
+  /** Per call: has the core trapped? */
+  #isDamaged = false;
 
   /** Use openIpam. */
   constructor(path: string, options: IpamOptions, around: Around) {
@@ -78,7 +83,8 @@ export class Ipam extends IpamView {
       throw new IpamError("invalid", `lockTimeout ${shown(wait)} is not milliseconds`, wait);
     this.#timeout = wait;
     this.#patient = this.lock === "per-call" || lockTimeout !== undefined;
-    this.#core = new Core(around);
+    this.#around = around;
+    this.#core = this.lock === "per-call" ? spare.take(around) : new Core(around);
     if (this.lock === "exclusive") this.#openForGood(this.#core);
     else this.ask(() => {});
   }
@@ -150,6 +156,7 @@ export class Ipam extends IpamView {
       return core.run(work);
     } catch (error) {
       core.exports.bookForget!();
+      if (error instanceof IpamError && error.code === "damaged") this.#isDamaged = true;
       throw error;
     } finally {
       core.exports.bookClose!();
@@ -349,6 +356,10 @@ export class Ipam extends IpamView {
     else {
       void flusher?.close(failure);
       core?.host.closeAll();
+    }
+    if (core && this.lock === "per-call" && !this.#isDamaged) {
+      core.exports.bookForget!();
+      spare.leave(core, this.#around);
     }
     this.forgetPools();
   }

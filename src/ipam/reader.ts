@@ -1,11 +1,11 @@
 // readIpam: a copy of a directory's state, read without its lock, to be asked and never changed.
-// Owns the tries: a writer that checkpoints while the copy is made makes it begin again; and the
-// core of the last closed copy, which the next one reads into.
+// Owns the tries: a writer that checkpoints while the copy is made makes it begin again.
 import { constants } from "node:os";
 import { MODE_READER } from "../../assembly/library/booknumbers.ts";
 import { IpamError } from "../errors.ts";
-import { type Around, Core } from "./core.ts";
+import type { Around, Core } from "./core.ts";
 import { systemError } from "./requests.ts";
+import { SpareCore } from "./spare.ts";
 import { IpamView } from "./view.ts";
 
 const STORE_NONE = 1;
@@ -14,23 +14,20 @@ const STORE_AGAIN = 3;
 const TRIES = 20;
 const PAUSE_MS = 5;
 
-// A memory goes back when the garbage collector looks, and nothing tells that how large it is: who
-// reads every second would hold an image for each time. Weak: what nobody reads into is freed.
-let spare: WeakRef<Core> | undefined;
+const spare = new SpareCore();
 
 /** A copy of the state as it was when it was read. */
 export class IpamCopy extends IpamView {
   #core: Core | undefined;
-  // May the next copy have the core? Not after a trap, and not on a test's clock.
-  #isWhole: boolean;
+  readonly #around: Around;
+  /** Has the core trapped? */
+  #isDamaged = false;
 
   /** Use readIpam. */
   constructor(path: string, around: Around) {
     super(path);
-    this.#isWhole = Object.keys(around).length === 0;
-    const last = this.#isWhole ? spare?.deref() : undefined;
-    if (last) spare = undefined;
-    const core = last ?? new Core(around);
+    this.#around = around;
+    const core = spare.take(around);
     try {
       this.#core = core;
       this.#read(core);
@@ -60,7 +57,7 @@ export class IpamCopy extends IpamView {
       } catch (error) {
         // What a writer was just changing can look like damage: it doesn't a moment later.
         if (!isDamage(error)) throw error;
-        this.#isWhole = false;
+        this.#isDamaged = true;
         last = error;
       }
     }
@@ -77,7 +74,7 @@ export class IpamCopy extends IpamView {
     try {
       return core.run(work);
     } catch (error) {
-      if (isDamage(error)) this.#isWhole = false;
+      if (isDamage(error)) this.#isDamaged = true;
       throw error;
     }
   }
@@ -88,7 +85,7 @@ export class IpamCopy extends IpamView {
 
   /** Gives the memory back. */
   close(): void {
-    if (this.#core && this.#isWhole) spare = new WeakRef(this.#core);
+    if (this.#core && !this.#isDamaged) spare.leave(this.#core, this.#around);
     this.#core = undefined;
     this.forgetPools();
   }

@@ -1,9 +1,11 @@
-// readIpam again and again: copies that are read one after another share a memory, and none shows
-// what another one had.
+// readIpam, and openIpam for one call, again and again: those that come one after another share a
+// memory, and none shows what another one had.
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { openIpam } from "../../src/ipam/ipam.ts";
 import { readIpam } from "../../src/ipam/reader.ts";
-import { codes, removeSpaces, space } from "./ipamspace.ts";
+import { codes, removeSpaces, space, used } from "./ipamspace.ts";
 
 afterAll(removeSpaces);
 
@@ -29,23 +31,28 @@ const expected = (count: number, name: string) => [
   [name],
 ];
 
+/** How many memories 50 calls of `work` make. */
+function memories(work: () => void): number {
+  const { Memory } = WebAssembly;
+  let count = 0;
+  WebAssembly.Memory = new Proxy(Memory, {
+    construct: (made, [size]) => {
+      count++;
+      return new made(size);
+    },
+  });
+  try {
+    for (let n = 0; n < 50; n++) work();
+  } finally {
+    WebAssembly.Memory = Memory;
+  }
+  return count;
+}
+
 describe("copies one after another", () => {
   it("take one memory, however many there are", () => {
     const path = made(300, "pods");
-    const { Memory } = WebAssembly;
-    let memories = 0;
-    WebAssembly.Memory = new Proxy(Memory, {
-      construct: (made, [size]) => {
-        memories++;
-        return new made(size);
-      },
-    });
-    try {
-      for (let n = 0; n < 50; n++) expect(seen(path)).toEqual(expected(300, "pods"));
-      expect(memories).toBe(1);
-    } finally {
-      WebAssembly.Memory = Memory;
-    }
+    expect(memories(() => expect(seen(path)).toEqual(expected(300, "pods")))).toBe(1);
   });
 
   it("show each its own directory: a small one after a large one, a changed one, none", () => {
@@ -82,5 +89,36 @@ describe("copies one after another", () => {
     expect(third.find({ owner: "b-2" })).toEqual(second.find({ owner: "b-2" }));
     expect(fourth.find({ owner: "a-2" })?.addresses).toEqual(["10.0.0.2"]);
     expect([third.check(), fourth.check()]).toEqual([[], []]);
+  });
+});
+
+describe("openings for one call, one after another,", () => {
+  it("take one memory, and each sees its own directory as it is", () => {
+    const [large, small] = [made(3000, "large"), made(2, "small")];
+    const lock = "per-call";
+    let n = 2;
+    const work = () => {
+      used(large, (ipam) => expect(ipam.stats().allocations).toBe(3000), { lock });
+      using ipam = openIpam(small, { lock });
+      expect(ipam.stats().allocations).toBe(n);
+      const { addresses } = ipam.allocate({ owner: `small-${n}`, pools: ["small"] });
+      expect(addresses).toEqual([`10.0.0.${n++}`]);
+    };
+    expect(memories(work)).toBe(1);
+    expect(seen(small)).toEqual(expected(52, "small"));
+    expect(seen(large)).toEqual(expected(3000, "large"));
+  });
+
+  it("go on after one that found damage, and beside one that is open", () => {
+    const [whole, broken] = [made(3, "whole"), made(3, "broken")];
+    writeFileSync(join(broken, "berth.state"), "BERTH");
+    const lock = "per-call";
+    using beside = openIpam(whole, { lock });
+    expect(codes(() => openIpam(broken, { lock }))[0]).toBe("damaged");
+    used(whole, (ipam) => expect(ipam.find({ owner: "whole-2" })).toBeDefined(), { lock });
+    expect(codes(() => openIpam(broken, { lock }))[0]).toBe("damaged");
+    expect(beside.find({ owner: "whole-2" })?.addresses).toEqual(["10.0.0.2"]);
+    expect(codes(() => readIpam(broken))[0]).toBe("damaged");
+    expect(seen(whole)).toEqual(expected(3, "whole"));
   });
 });
