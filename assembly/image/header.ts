@@ -16,7 +16,7 @@
 //    768  index of pools by last address, IPv4 | 776 IPv6 | 784 pools by name
 //    792  pools defined   800  reservations
 //    808  ring of events   816  number of the next one     (records/eventcell.ts)
-//    920  counters: yields, refusals 1 to 9                (records/eventcell.ts)
+//    920  counters: yields, refusals 1 to 9 (1016: 10)     (records/eventcell.ts)
 //    904  settings: first cell of the last ADD's   912  their hash (pool/settings.ts)
 //   1000  inode of the PID namespace in which the image was made for this boot; 0 = not known
 //   1008  when the directory's names had last changed as it held no DEL note; 0 = not known

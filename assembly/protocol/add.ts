@@ -39,6 +39,7 @@ import { scratchTake } from "../scratch";
 import { imageGrow } from "../store/files";
 import { logCommit } from "../store/log";
 import { letGo, noteExists, noteRemove, notesQuiet } from "../store/notes";
+import { STORE_OPEN } from "../store/store";
 import { call, POLICY_RANDOM, REBOOT_KEEP } from "./call";
 import {
   COEXIST_FAILED,
@@ -54,6 +55,8 @@ import {
   ERROR_LIMIT,
   ERROR_PLUGIN,
   errorAddress,
+  errorAside,
+  errorBack,
   errorBegin,
   errorBytes,
   errorNumber,
@@ -63,7 +66,7 @@ import {
 } from "./errors";
 import { isFixed, sayBusy, sayTaken } from "./holder";
 import { configKeep } from "./keep";
-import { refusalTell } from "./refusal";
+import { REFUSED_ANNOTATION, refusalTell } from "./refusal";
 import { reserveFor } from "./reserve";
 import { resultPrint } from "./result";
 import { roomOf } from "./seek";
@@ -204,6 +207,23 @@ export function add(): i32 {
   // lost.
   if (logCommit(isSynced(), isDurable()) == 0) coexistFailed(o, changed);
   host.unlock();
+  return errorPrint();
+}
+
+/**
+ * An ADD that an annotation of the pod has refused (the error is pending): tells the recorder, if
+ * there is a state and `lock` says that it is ours, and answers that error whatever comes of it.
+ */
+export function addRefused(lock: i32): i32 {
+  errorAside();
+  const there = lock == 0 && coexistOpen(false) == STORE_OPEN && sessionCatchUp();
+  errorBack();
+  if (there) {
+    if (imageGrow(eventRoom()) >= 0) eventMayBegin();
+    refusalTell(makeOrder(), REFUSED_ANNOTATION);
+    logCommit(isSynced(), isDurable());
+  }
+  if (lock == 0) host.unlock();
   return errorPrint();
 }
 

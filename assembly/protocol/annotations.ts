@@ -40,7 +40,7 @@ import {
   jsonPlain,
 } from "./json";
 import { jsonText, jsonTextAt, jsonTextBytes } from "./jsonvalue";
-import { duration } from "./option";
+import { secondsOf } from "./option";
 import { podPoolSettle } from "./podpool";
 import { sameText } from "./text";
 
@@ -290,17 +290,6 @@ function readFixed(): bool {
 function readPool(): bool {
   if (!readList(POOL, pool, true)) return false;
   return entryCount == 0 || podPoolSettle(POOL, entries, entryCount);
-}
-
-// A length of time as a text: seconds alone, or as `duration` has it. -1: it is none.
-function secondsOf(at: usize, bytes: i32): i64 {
-  let n: i64 = 0;
-  for (let i = 0; i < bytes; i++) {
-    const c = <i64>load<u8>(at + i);
-    if (c < 48 || c > 57 || i == 10) return duration(at, bytes);
-    n = n * 10 + (c - 48);
-  }
-  return n;
 }
 
 function readReserveFor(): bool {

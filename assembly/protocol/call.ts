@@ -109,6 +109,8 @@ export class Call {
   routeCount: i32;
   /** An annotation of the pod names its address (ADD). */
   podFixed: bool;
+  /** An annotation can't be followed (ADD): all that is left to do is to write that down. */
+  refused: bool;
   /** Seconds that annotation berth.dev/reserve-for says (ADD); 0 = it isn't there. */
   podReserveFor: u32;
   /** RESERVE_ ...: is there `reserve` in the config, or can't that be said? */

@@ -12,7 +12,7 @@ import { CMD_CHECK, CMD_DEL, CMD_GC, call, MODE_STATIC, Span, spanSet, spanTake 
 import { argsRead } from "./cniargs";
 import { coexists } from "./coexist";
 import { dnsRead } from "./dns";
-import { errorClear } from "./errors";
+import { ERROR_ANNOTATION, errorBegun, errorClear } from "./errors";
 import { fieldFound, fieldList, fieldObject, fieldText, refuse, wrongType } from "./field";
 import { JSON_OBJECT, jsonKind } from "./json";
 import { jsonRootMember } from "./jsonvalue";
@@ -127,7 +127,11 @@ export function configRead(): bool {
   if (!besideRead(ipam, dataDir, strict)) return false;
   if (strict) {
     if (!modeRead(ipam)) return false;
-    if (!(call.mode == MODE_STATIC ? readStatic(ipam) : readRanges(ipam))) return false;
+    if (!(call.mode == MODE_STATIC ? readStatic(ipam) : readRanges(ipam))) {
+      call.refused = errorBegun() == ERROR_ANNOTATION;
+      if (call.refused) joinDirectory(dataDir); // where that is written down
+      return false;
+    }
   }
   if (!strict) {
     optionsRead(ipam, false);

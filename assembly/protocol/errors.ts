@@ -23,6 +23,7 @@ import {
   textQuote,
   textQuoteRune,
   textString,
+  textTake,
   textTo,
 } from "./text";
 
@@ -59,6 +60,11 @@ let printed: Text = changetype<Text>(0);
 let current: Text = changetype<Text>(0);
 let word: usize = 0;
 
+// An error that waits while others may begin: errorAside, errorBack. Code 0: none does.
+let asideCode: i32 = 0;
+let asideMessage: Text = changetype<Text>(0);
+let asideDetails: Text = changetype<Text>(0);
+
 /** Reserves the buffers, so that an error can be told even when scratch is used up later. */
 export function errorPrepare(): void {
   message = textHead();
@@ -70,6 +76,7 @@ export function errorPrepare(): void {
   textFar(printed, OUTPUT_BYTES);
   current = message;
   code = 0;
+  asideCode = 0;
 }
 
 /** Begins an error; what was begun before is forgotten. */
@@ -163,6 +170,26 @@ export function errorRangeSet(set: usize): void {
 export function errorErrno(negative: i32): void {
   textTo(current);
   textErrno(negative);
+}
+
+/** Puts the pending error aside: what is begun from now on is another one. */
+export function errorAside(): void {
+  asideCode = code;
+  asideMessage = message;
+  asideDetails = details;
+  message = textTake(MESSAGE_BYTES);
+  details = textTake(MESSAGE_BYTES);
+  current = message;
+  code = 0;
+}
+
+/** Takes the error that was put aside back; what was begun since is forgotten. */
+export function errorBack(): void {
+  if (asideCode == 0) return;
+  code = asideCode;
+  message = asideMessage;
+  details = asideDetails;
+  current = message;
 }
 
 /** Was an error begun? */

@@ -39,8 +39,8 @@ export function choice(node: i32, a: string, b: string, c: string): i32 {
   return c.length > 0 && sameText(jsonTextAt, jsonTextBytes, c) ? 2 : -1;
 }
 
-/** Seconds in `<digits><unit>`, -1 if it isn't that. */
-export function duration(at: usize, bytes: i32): i64 {
+// Seconds in `<digits><unit>`, -1 if it isn't that.
+function duration(at: usize, bytes: i32): i64 {
   if (bytes < 2 || bytes > 11) return -1;
   const unit = load<u8>(at + bytes - 1);
   const factor: i64 = unit == 115 ? 1 : unit == 109 ? 60 : unit == 104 ? 3600 : 0;
@@ -52,6 +52,17 @@ export function duration(at: usize, bytes: i32): i64 {
     n = n * 10 + (c - 48);
   }
   return n * factor;
+}
+
+/** Seconds in a text: digits alone (ten at most), or as `duration` has it; -1 if it isn't that. */
+export function secondsOf(at: usize, bytes: i32): i64 {
+  let n: i64 = 0;
+  for (let i = 0; i < bytes; i++) {
+    const c = <i64>load<u8>(at + i);
+    if (c < 48 || c > 57 || i == 10) return duration(at, bytes);
+    n = n * 10 + (c - 48);
+  }
+  return bytes > 0 ? n : -1;
 }
 
 /** The length of time that `optionTime` read (seconds). */

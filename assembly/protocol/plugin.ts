@@ -4,7 +4,8 @@
 //
 //   environment -> stdin, name, version -> body of the config -> resolvConf -> netns -> directory
 //
-// Everything that can be refused without the state is refused before the lock.
+// Everything that can be refused without the state is refused before the lock; what an annotation
+// asks for in vain, which is one pod's, is written down in the state first (add.ts).
 
 import { faultText } from "../fault";
 import { argument, enter, netns, output } from "../host";
@@ -35,6 +36,7 @@ import {
   ERROR_PLUGIN,
   ERROR_TRY_AGAIN,
   ERROR_UNAVAILABLE,
+  errorBack,
   errorBegin,
   errorCode,
   errorPrepare,
@@ -162,7 +164,7 @@ export function begin(): i32 {
 
 // May the call make the network's directory?
 function makes(): bool {
-  return call.command == CMD_ADD || call.shadow;
+  return (call.command == CMD_ADD && !call.refused) || call.shadow;
 }
 
 // From the config's name to the lock.
@@ -170,13 +172,14 @@ function beginBody(): i32 {
   if (!networkRead()) return errorPrint();
   if (!prepare()) {
     if (call.command == CMD_STATUS) errorCode(ERROR_UNAVAILABLE);
-    return errorPrint();
+    if (!call.refused) return errorPrint();
   }
   if (call.command == CMD_GC && !call.attachmentsPresent) return EXIT_OK;
   const directory = call.directory;
   let status = pathFault(directory);
   if (status == 0) status = enter(directory.at, directory.bytes, makes() ? 1 : 0);
-  return status < 0 ? withoutDirectory(status) : NEED_LOCK;
+  if (status < 0) return call.refused ? errorPrint() : withoutDirectory(status);
+  return NEED_LOCK;
 }
 
 /** Does the work. `lock` is 0, -EAGAIN after the time-out, or the -errno of locking. */
@@ -194,6 +197,10 @@ export function fault(): i32 {
 
 function faultAnswer(): i32 {
   if (opened && call.command == CMD_DEL) return delFault();
+  if (opened && call.refused) {
+    errorBack();
+    return errorPrint();
+  }
   if (opened) {
     damageText(faultText);
   } else {

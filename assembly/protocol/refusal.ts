@@ -1,9 +1,11 @@
 // A refused ADD in the recorder: who was refused, with which code, why, and which address was asked
-// for. It goes out in the commit that moves the cursors.
+// for. It goes out in the commit that moves the cursors. Why is a number: the allocator's answer, or
+// one of those below.
 import {
   FAIL_DUPLICATE,
   FAIL_EXHAUSTED,
   FAIL_LEFTOVER,
+  FAIL_TAKEN,
   failHi,
   failLo,
   failSet,
@@ -17,15 +19,27 @@ import {
   refusalName,
   refusalOwner,
 } from "../records/event";
-import { errorBegun } from "./errors";
+import { ERROR_TAKEN, errorBegun } from "./errors";
 
-/** Writes the refusal of an order down; `status` is what the allocator said. */
+/** FAIL_TAKEN of an address that an annotation or mode static fixes: another code (111). */
+export const REFUSED_FIXED: i32 = 9;
+/** An annotation of the pod can't be followed (code 110). */
+export const REFUSED_ANNOTATION: i32 = 10;
+
+// Was an address asked for that can be told?
+function names(status: i32): bool {
+  if (status == FAIL_DUPLICATE || status == FAIL_EXHAUSTED || status == FAIL_LEFTOVER) return false;
+  return status != REFUSED_ANNOTATION && (failHi | failLo) != 0;
+}
+
+/** Writes the refusal of an order down; `status`: the allocator's, or REFUSED_ANNOTATION. */
 export function refusalTell(o: Order, status: i32): void {
-  refusalBegin(<u32>errorBegun(), <u32>status, o.now, o.number);
+  const code = errorBegun();
+  const why = status == FAIL_TAKEN && code == ERROR_TAKEN ? REFUSED_FIXED : status;
+  refusalBegin(<u32>code, <u32>why, o.now, o.number);
   refusalOwner(o.kind, o.id, o.idBytes, o.ifname, o.ifBytes);
   if (o.nameBytes != 0) refusalName(o.name, o.nameBytes);
-  const asked = status != FAIL_DUPLICATE && status != FAIL_EXHAUSTED && status != FAIL_LEFTOVER;
-  if (asked && (failHi | failLo) != 0) {
+  if (names(status)) {
     const set = changetype<RangeSet>(o.sets + <usize>failSet * offsetof<RangeSet>());
     refusalAddress(<u32>set.family, failHi, failLo);
   }

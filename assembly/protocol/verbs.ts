@@ -2,7 +2,7 @@
 
 import { EXIT_OK } from "../numbers";
 import { STORE_NONE } from "../store/store";
-import { add } from "./add";
+import { add, addRefused } from "./add";
 import { CMD_ADD, CMD_CHECK, CMD_DEL, CMD_GC, CMD_STATUS, call } from "./call";
 import { coexistOpen } from "./coexist";
 import { collect } from "./collect";
@@ -28,6 +28,7 @@ function gc(): i32 {
  * Does the call's verb. `lock` is 0, or -errno: why the lock wasn't given. Answers the exit status.
  */
 export function perform(lock: i32): i32 {
+  if (call.refused) return addRefused(lock);
   if (lock != 0) {
     if (call.command == CMD_DEL) return delNote();
     lockError(lock);

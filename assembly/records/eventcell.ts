@@ -23,12 +23,12 @@ import { CELL_BYTES, cellByte, cellIsSound, cellKind, KIND_EVENT } from "./cell"
 /** Where the ring lies (0 = there is none), and the number of the next event. */
 export const H_EVENTS: u32 = 808;
 export const H_EVENT_NEXT: u32 = 816;
-/** Counters that only grow: cool-downs cut short, refusals by the allocator's numbers. */
+/** Counters that only grow: cool-downs cut short, refusals by their numbers (the last elsewhere). */
 export const H_YIELDS: u32 = 920;
-/** ... the first of them. */
-export const H_REFUSALS: u32 = 928;
-/** Refusals are counted under 1 .. REFUSALS. */
-export const REFUSALS: u32 = 9;
+const H_REFUSALS: u32 = 928;
+const H_LAST_REFUSALS: u32 = 1016;
+/** Refusals are counted under 1 .. REFUSALS: the allocator's numbers, protocol/refusal.ts's two. */
+export const REFUSALS: u32 = 10;
 /** Events that are kept. */
 export const EVENTS: u32 = 1024;
 export const EVENT_RING_BYTES: u32 = EVENTS * CELL_BYTES;
@@ -86,9 +86,14 @@ export function eventWall(cell: u32): u32 {
   return half(cell + E_WALL) - min<u32>(late, half(cell + E_WALL));
 }
 
-/** Refusals of one of the allocator's numbers. */
+/** Where the refusals of a number, 1 .. REFUSALS, are counted. */
+export function refusalCountAt(why: u32): u32 {
+  return why == REFUSALS ? H_LAST_REFUSALS : H_REFUSALS + (why - 1) * 8;
+}
+
+/** Refusals of a number. */
 export function refusalCount(why: u32): u64 {
-  return word(H_REFUSALS + (why - 1) * 8);
+  return word(refusalCountAt(why));
 }
 
 /** The cell of event `n`, or 0: it isn't kept any more, or doesn't match its checksum. */

@@ -37,6 +37,7 @@ import {
   EVENT_RING_BYTES,
   H_YIELDS,
   REFUSALS,
+  refusalCountAt,
 } from "../records/eventcell";
 import { recordByAddress } from "../records/record";
 import { scratchTake } from "../scratch";
@@ -124,7 +125,9 @@ function isEvent(cell: usize): bool {
  * `lapsed` containers of the old boot hold nothing any more. Where there is no room they are lost.
  */
 export function eventsCarry(base: usize, bytes: u32, lapsed: u32, number: u64): void {
-  for (let at = H_YIELDS; at <= H_YIELDS + REFUSALS * 8; at += 8) {
+  putWord(H_YIELDS, load<u64>(base + H_YIELDS));
+  for (let why: u32 = 1; why <= REFUSALS; why++) {
+    const at = refusalCountAt(why);
     putWord(at, load<u64>(base + at));
   }
   if (imageRoom(EVENT_RING_BYTES + 4096) < 0) return;

@@ -3,6 +3,7 @@
 
 import { half, imageBase, word } from "../image/image";
 import {
+  FAIL_BUSY,
   FAIL_DUPLICATE,
   FAIL_EXCLUDED,
   FAIL_EXHAUSTED,
@@ -20,7 +21,15 @@ import {
   valuePlain,
   valueText,
 } from "../protocol/document";
-import { ERROR_DISK, ERROR_EXCLUDED, ERROR_PLUGIN, ERROR_TRY_AGAIN } from "../protocol/errors";
+import {
+  ERROR_ANNOTATION,
+  ERROR_DISK,
+  ERROR_EXCLUDED,
+  ERROR_PLUGIN,
+  ERROR_TAKEN,
+  ERROR_TRY_AGAIN,
+} from "../protocol/errors";
+import { REFUSED_ANNOTATION, REFUSED_FIXED } from "../protocol/refusal";
 import { textNumber, textString } from "../protocol/text";
 import { cellByte, cellHasFamily, cellHi, cellLo, cellNumber, nameHash } from "../records/cell";
 import {
@@ -97,11 +106,14 @@ export function refusalWord(why: u32): string {
     case FAIL_EXCLUDED:
       return "the address is excluded";
     case FAIL_TAKEN:
+    case REFUSED_FIXED:
       return "the address wasn't free";
     case FAIL_LEFTOVER:
       return "no range set has the address";
     case FAIL_NO_SPACE:
       return "the state couldn't grow";
+    case REFUSED_ANNOTATION:
+      return "an annotation can't be followed";
     default:
       return "another container of its name holds the address";
   }
@@ -109,9 +121,20 @@ export function refusalWord(why: u32): string {
 
 /** The code of the error that a refusal is. */
 export function refusalCode(why: u32): i32 {
-  if (<i32>why == FAIL_EXCLUDED) return ERROR_EXCLUDED;
-  if (<i32>why == FAIL_NO_SPACE) return ERROR_DISK;
-  return <i32>why > FAIL_NO_SPACE ? ERROR_TRY_AGAIN : ERROR_PLUGIN;
+  switch (<i32>why) {
+    case FAIL_EXCLUDED:
+      return ERROR_EXCLUDED;
+    case FAIL_NO_SPACE:
+      return ERROR_DISK;
+    case FAIL_BUSY:
+      return ERROR_TRY_AGAIN;
+    case REFUSED_FIXED:
+      return ERROR_TAKEN;
+    case REFUSED_ANNOTATION:
+      return ERROR_ANNOTATION;
+    default:
+      return ERROR_PLUGIN;
+  }
 }
 
 function causeWord(cause: u32): string {

@@ -25,7 +25,7 @@ import {
   errorNumber,
   errorText,
 } from "../protocol/errors";
-import { duration } from "../protocol/option";
+import { secondsOf } from "../protocol/option";
 import { diskError, mannerOf, sessionCommit, sessionPart } from "../protocol/session";
 import { textString } from "../protocol/text";
 import {
@@ -114,7 +114,7 @@ export function gcAccepts(): bool {
     return askMissing("--install-timer", "--unit-dir and --program are for its units");
   }
   if (!askOption("grace")) return true;
-  const seconds = duration(askAt, askBytes);
+  const seconds = secondsOf(askAt, askBytes);
   if (seconds < <i64>GRACE_MIN || seconds > <i64>u32.MAX_VALUE) {
     return askBad("grace", askAt, askBytes, "use a time from 60s on, as 90s, 15m or 1h");
   }

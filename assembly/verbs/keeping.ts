@@ -15,7 +15,7 @@ import { Given, RangeSet, setHolds, Wanted } from "../pool/range";
 import { Settings } from "../pool/settings";
 import { close, item, member, open } from "../protocol/document";
 import { ERROR_PLUGIN, errorAddress, errorBegin, errorBytes, errorText } from "../protocol/errors";
-import { duration } from "../protocol/option";
+import { secondsOf } from "../protocol/option";
 import { SEEK_FAILED, seekAllocate } from "../protocol/seek";
 import { diskError, nextNumber, now, sessionCommit } from "../protocol/session";
 import {
@@ -49,12 +49,7 @@ let seconds: i64 = 0;
 // A length of time: seconds alone, or 15m, 24h ... false: it is none, and an error began.
 function readTime(): bool {
   if (!askOption("for")) return askMissing("--for TIME", "how long to keep them, as 15m or 24h");
-  let n: i64 = 0;
-  for (let i = 0; i < askBytes && n >= 0; i++) {
-    const c = <i64>load<u8>(askAt + i);
-    n = c < 48 || c > 57 || i > 9 ? -1 : n * 10 + (c - 48);
-  }
-  seconds = n >= 0 && askBytes > 0 ? n : duration(askAt, askBytes);
+  seconds = secondsOf(askAt, askBytes);
   if (seconds > 0 && seconds < 100 * YEAR) return true;
   return askBad("for", askAt, askBytes, "use a time from 1s to 100 years, as 90s, 15m or 24h");
 }

@@ -238,5 +238,9 @@ describe("berth gc", () => {
       disk.argv = ["gc", "--network", "net", "--grace", grace];
       expect([grace, call(disk, {}, "").status]).toEqual([grace, 2]);
     }
+    for (const grace of ["60", "60s", "3600"]) {
+      disk.argv = ["gc", "--network", "net", "--grace", grace, "--json"];
+      expect([grace, call(disk, {}, "").status]).toEqual([grace, 0]);
+    }
   });
 });

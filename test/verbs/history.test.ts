@@ -9,6 +9,7 @@ import { bare } from "../plugin/support/address.ts";
 import { berths } from "../plugin/support/binaries.ts";
 import { Caller } from "../plugin/support/caller.ts";
 import { faultsOf } from "../plugin/support/faults.ts";
+import { holdLock } from "../plugin/support/lock.ts";
 import { type Plugin, pluginOf } from "../plugin/support/plugin.ts";
 import { folder, homeOf, type Network, network, pair, removeAll } from "../plugin/support/space.ts";
 import { buildClock, clockHosts, type World } from "../support/clock.ts";
@@ -96,6 +97,44 @@ describe.each(berths)("$name: the recorder", (binary) => {
     ]);
   });
 
+  it("tells of ADDs that an annotation has refused, where there is a state; the answer stays", async () => {
+    const asks = (annotations: object) => ({
+      ...n,
+      runtimeConfig: { "io.kubernetes.cri.pod-annotations": annotations },
+    });
+    const wrong = asks({ "berth.dev/addresses": "10.77.0.999" });
+    const msg = expect.stringMatching(/^annotation berth.dev.addresses: "10.77.0.999" is no address/);
+    const add = async (config: Network, id: string) =>
+      (await p.add(config, id, { args: args(id) })).error;
+    expect(await add(wrong, "web-9")).toEqual({ code: 110, msg });
+    expect(fs.existsSync(homeOf(n))).toBe(false); // refused, it makes nothing
+    await p.given(n, "a", { args: args("web-0") });
+    for (let i = 0; i < 3; i++) await add(wrong, "web-9");
+    await add(asks({ "berth.dev/pool": "blue" }), "web-8");
+    expect((await add(asks({ "berth.dev/addresses": "10.77.0.10" }), "web-7")).code).toBe(111);
+    const reason = "an annotation can't be followed";
+    expect(events().slice(1)).toMatchObject([
+      { event: "refused", code: 110, reason, times: 3, name: "shop/web-9", addresses: [] },
+      { event: "refused", code: 110, reason, times: 1, name: "shop/web-8", addresses: [] },
+      { event: "refused", code: 111, reason: "the address wasn't free", name: "shop/web-7" },
+    ]);
+    const refused = told(binary, "metrics", "--data-dir", n.ipam.dataDir)[0]!.refused;
+    expect(refused).toEqual([
+      { code: 111, reason: "the address wasn't free", times: 1 },
+      { code: 110, reason, times: 4 },
+    ]);
+    const letGo = holdLock(path.join(homeOf(n), "berth.lock"));
+    const waits = { env: { BERTH_LOCK_TIMEOUT_MS: "50" } };
+    expect((await p.add(wrong, "late", waits)).error).toEqual({ code: 110, msg });
+    letGo();
+    const file = path.join(homeOf(n), "berth.state");
+    const bytes = fs.readFileSync(file);
+    fs.writeFileSync(file, Buffer.alloc(bytes.length));
+    expect(await add(wrong, "web-9")).toEqual({ code: 110, msg });
+    expect((await p.add(n, "web-9")).error.code).toBe(102);
+    fs.writeFileSync(file, bytes);
+  });
+
   it("tells who let go: GC, a DEL note; and that a cool-down was cut short", async () => {
     const gc = { ...n, cniVersion: "1.1.0", ipam: { ...n.ipam, cooldown: 500 } };
     for (const id of ["a", "b", "c"]) await p.given(gc, id);
@@ -176,6 +215,25 @@ describe.each(clockHosts)("$name: the recorder over a reboot", ({ world }) => {
     expect(await brief("aaaa")).toEqual(["given aaaa", "reboot 1"]);
     expect(await brief("bbbb")).toEqual(["given bbbb", "released bbbb"]);
     expect((await w.verb(["check", "--data-dir", w.dir])).status).toBe(0);
+  });
+
+  it("keeps the counts of refusals, those by annotation too", async () => {
+    const config = {
+      cniVersion: "1.0.0",
+      name: "net",
+      ipam: { type: "berth", subnet: "10.9.0.0/29", dataDir: w.dir },
+      runtimeConfig: { "io.kubernetes.cri.pod-annotations": { "berth.dev/pool": "blue" } },
+    };
+    await w.cni("ADD", "aaaa", { ...config, runtimeConfig: {} });
+    expect((await w.cni("ADD", "bbbb", config)).json.code).toBe(110);
+    expect((await w.cni("ADD", "aaaa", { ...config, runtimeConfig: {} })).json.code).toBe(999);
+    w.reboot(60);
+    expect((await w.cni("ADD", "cccc", config)).json.code).toBe(110);
+    const { json } = await w.verb(["metrics", "--json", "--data-dir", w.dir]);
+    expect(json.networks[0].refused.map((r: Told) => [r.code, r.times])).toEqual([
+      [999, 1],
+      [110, 2],
+    ]);
   });
 
   /** `history WORD` in short, and what `explain WORD` says that it is. */
