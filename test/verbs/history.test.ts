@@ -103,7 +103,9 @@ describe.each(berths)("$name: the recorder", (binary) => {
       runtimeConfig: { "io.kubernetes.cri.pod-annotations": annotations },
     });
     const wrong = asks({ "berth.dev/addresses": "10.77.0.999" });
-    const msg = expect.stringMatching(/^annotation berth.dev.addresses: "10.77.0.999" is no address/);
+    const msg = expect.stringMatching(
+      /^annotation berth.dev.addresses: "10.77.0.999" is no address/,
+    );
     const add = async (config: Network, id: string) =>
       (await p.add(config, id, { args: args(id) })).error;
     expect(await add(wrong, "web-9")).toEqual({ code: 110, msg });
