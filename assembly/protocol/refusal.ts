@@ -1,6 +1,6 @@
 // A refused ADD in the recorder: who was refused, with which code, why, and which address was asked
-// for. It goes out in the commit that moves the cursors. Why is a number: the allocator's answer, or
-// one of those below.
+// for. It goes out in the commit that moves the cursors. Why is a number: the allocator's answer,
+// or one of those below.
 import {
   FAIL_DUPLICATE,
   FAIL_EXHAUSTED,

@@ -23,7 +23,7 @@ import { CELL_BYTES, cellByte, cellIsSound, cellKind, KIND_EVENT } from "./cell"
 /** Where the ring lies (0 = there is none), and the number of the next event. */
 export const H_EVENTS: u32 = 808;
 export const H_EVENT_NEXT: u32 = 816;
-/** Counters that only grow: cool-downs cut short, refusals by their numbers (the last elsewhere). */
+/** Counters that only grow: cool-downs cut short, refusals by their numbers (the last apart). */
 export const H_YIELDS: u32 = 920;
 const H_REFUSALS: u32 = 928;
 const H_LAST_REFUSALS: u32 = 1016;
