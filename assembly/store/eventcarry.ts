@@ -97,13 +97,17 @@ export function reservedNote(head: u32): void {
   count++;
 }
 
-// Their events, but of those that a younger record has ended since.
+// Their events, but of those that a younger record has ended since: those aren't counted either.
 function reservedTell(number: u64): void {
+  let gone: u32 = 0;
   for (let n: u32 = 0; n < min<u32>(count, NOTED_MAX); n++) {
     const p = noted + ((<usize>n) << 4);
     const head = load<u32>(p);
-    if (!cellIsSound(head) || cellByte(head, 5) != STATE_RESERVATION) continue;
-    if (cellNumber(head) != load<u64>(p, 8)) continue;
+    const isThere = cellIsSound(head) && cellByte(head, 5) == STATE_RESERVATION;
+    if (!isThere || cellNumber(head) != load<u64>(p, 8)) {
+      gone++;
+      continue;
+    }
     eventBy(
       CAUSE_REBOOT,
       EVENT_RESERVED,
@@ -113,6 +117,7 @@ function reservedTell(number: u64): void {
       number,
     );
   }
+  count -= gone;
 }
 
 function isEvent(cell: usize): bool {

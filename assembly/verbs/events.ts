@@ -216,8 +216,12 @@ function isPending(cell: u32): bool {
 }
 
 function sayReboot(cell: u32): void {
-  textNumber(half(cell + E_EXTRA));
-  textString(" containers of the boot before hold nothing");
+  const lapsed = half(cell + E_EXTRA);
+  textNumber(lapsed);
+  textString(
+    lapsed == 1 ? " container of the boot before holds" : " containers of the boot before hold",
+  );
+  textString(" nothing");
   if (half(cell + E_TIMES) > 1) {
     textString(", ");
     textNumber(half(cell + E_TIMES) - 1);

@@ -24,15 +24,17 @@ export function faults(): i32 {
   return count == 0 ? EXIT_OK : EXIT_ERROR;
 }
 
+function sayMany(n: u64, one: string, many: string): void {
+  sayNumber(<i64>n);
+  say(n == 1 ? one : many);
+}
+
 function faultsText(count: i32): void {
   if (count == 0) {
     say("sound: ");
-    sayNumber(<i64>word(H_HELD));
-    say(" allocations, ");
-    sayNumber(<i64>waitingReserved());
-    say(" reservations, ");
-    sayNumber(<i64>waitingCooling());
-    say(" addresses cooling, ");
+    sayMany(word(H_HELD), " allocation, ", " allocations, ");
+    sayMany(waitingReserved(), " reservation, ", " reservations, ");
+    sayMany(waitingCooling(), " address cooling, ", " addresses cooling, ");
     sayNumber(imageLength());
     say(" bytes\n");
     return;

@@ -63,7 +63,7 @@ describe.each(clockHosts)("$name: the end of a reservation", ({ name, world }) =
       const to = ["export", "--host-local", `${w.dir}/out`];
       const out = await w.verb([...to, "--data-dir", w.dir]);
       const left = /(\d+) reservations and (\d+) cooling/.exec(out.text)?.slice(1) ?? ["0", "0"];
-      const told = /(\d+) reservations, (\d+) addresses cooling/.exec(sound.text)!.slice(1);
+      const told = /(\d+) reservations?, (\d+) address(?:es)? cooling/.exec(sound.text)!.slice(1);
       return [[reservations, cool], told.map(Number), left.map(Number)];
     };
     expect(await counts()).toEqual(Array(3).fill([1, 1]));

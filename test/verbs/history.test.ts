@@ -272,6 +272,20 @@ describe.each(clockHosts)("$name: the recorder over a reboot", ({ world }) => {
     expect(await told("10.9.0.2")).toEqual([...web.slice(0, 2), given, "free"]);
   });
 
+  it("counts no reservation for a container whose name has a younger one's", async () => {
+    const config = net({ reserve: { pods: "ordinal" } });
+    await w.cni("ADD", "old", config, "shop/web-0");
+    await w.cni("ADD", "new", config, "shop/web-0");
+    await w.cni("DEL", "new", config, "shop/web-0");
+    w.reboot(60);
+    await w.cni("STATUS", "", { ...config, cniVersion: "1.1.0" });
+    expect(await told("10.9.0.2")).toEqual(["given old", "reboot 1", "free"]);
+    const { json } = await w.verb(["history", "--json", "--data-dir", w.dir]);
+    expect(json.networks[0].events.at(-1)).toMatchObject({ event: "reboot", reserved: 0 });
+    const { text } = await w.verb(["history", "--data-dir", w.dir]);
+    expect(text).toMatch(/reboot +1 container of the boot before holds nothing\n/);
+  });
+
   it("never contradicts explain: what host-local's files say, also over a reboot", async () => {
     fs.mkdirSync(path.join(w.dir, "net"));
     const file = (address: string) => path.join(w.dir, "net", address);
