@@ -18,12 +18,15 @@ import {
   cellHasFamily,
   cellHead,
   cellHi,
+  cellKind,
   cellLo,
   headAt,
+  KIND_CONTAINER,
   KIND_MORE,
   KIND_NAME,
 } from "../records/cell";
 import { eventAt, eventWall, H_EVENT_NEXT } from "../records/eventcell";
+import { headHasFiles } from "../records/file";
 import { CHAIN_MAX, nextOfKind } from "../records/key";
 import { olderOfName, recordByAddress, recordByName } from "../records/record";
 import {
@@ -140,7 +143,10 @@ function sayRecord(state: i32): void {
       say(" since ");
       sayMoment(wallOf(holdingSince(head)));
     }
-    say(". It will be free after that owner's DEL.\n");
+    say(". It will be free ");
+    if (cellKind(head) == KIND_CONTAINER) say("after that owner's DEL.\n");
+    else if (headHasFiles(head)) say("once host-local's file has gone, which names no owner.\n");
+    else say("when that owner releases it.\n");
     if (!isThisBoot) sayOtherBoot();
   } else if (state == IS_RESERVED) {
     say("It is kept for its name ");

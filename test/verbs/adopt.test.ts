@@ -49,6 +49,17 @@ describe.each(berths)("$name: verbs beside host-local", (binary) => {
   });
 
   describe("adopt", () => {
+    it("makes explain say how what it took over becomes free: by a DEL, or when its file goes", () => {
+      seedFiles(homeOf(n), { "10.77.0.10": "a\r\neth0", "10.77.0.11": "" });
+      verb("adopt", "--from", n.ipam.dataDir);
+      const end = (address: string) =>
+        /free (after|once|when) .*/.exec(
+          verb("explain", address, "--data-dir", n.ipam.dataDir).out,
+        )?.[0];
+      expect(end("10.77.0.10")).toBe("free after that owner's DEL.");
+      expect(end("10.77.0.11")).toBe("free once host-local's file has gone, which names no owner.");
+    });
+
     it("takes a directory over in place, once more what has changed since", async () => {
       const from = n.ipam.dataDir;
       seedFiles(homeOf(n), {
