@@ -82,15 +82,14 @@ export function sayCount(hi: u64, lo: u64): void {
     sayWide(hi, lo);
     return;
   }
-  // Rounded to the nearest power of two where it is nearly one (a gateway less).
+  // Rounded to a tenth of a power of two: what is nearly one (a gateway less) is told as one.
   const bits = hi != 0 ? 128 - <i32>clz<u64>(hi) : 64 - <i32>clz<u64>(lo);
   wideShift(hi, lo, bits - 16);
-  const top = <u32>wideLo;
-  if (top >= 0xffff) sayPower(bits);
-  else if (top == 0x8000) sayPower(bits - 1);
+  const tenths = (<u32>wideLo * 10 + 0x4000) >> 15;
+  if (tenths == 20) sayPower(bits);
+  else if (tenths == 10) sayPower(bits - 1);
   else {
     // x.y * 2^(bits - 1)
-    const tenths = (top * 10) >> 15;
     textByte(48 + tenths / 10);
     textByte(46);
     textByte(48 + (tenths % 10));

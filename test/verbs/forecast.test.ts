@@ -35,6 +35,20 @@ describe.each(berths)("$name: forecast", (binary) => {
     ipam.close();
   };
 
+  it("rounds large numbers of addresses to a tenth of a power of two", async () => {
+    const sets: [object, string][] = [
+      [{ subnet: "fd00::/48", exclude: ["fd00::/64"] }, "2^80"],
+      [{ subnet: "fd01::/64", exclude: ["fd01::8000:0:0:0/66"] }, "1.5*2^63"],
+      [{ subnet: "fd02::/64", exclude: ["fd02::8000:0:0:0/65"] }, "2^63"],
+    ];
+    await p.given({ ...n, ipam: { ...n.ipam, ranges: sets.map(([range]) => [range]) } }, "a");
+    const text = lines(berth(binary, "forecast", "--data-dir", dir).out);
+    for (const [i, [, size]] of sets.entries()) {
+      const states = "1 held, 0 reserved, 0 cooling";
+      expect(text).toContain(`set ${i}: ${size} addresses: ${states}, ${size} free`);
+    }
+  });
+
   it("lists the reservations that end next in their order, then how many on each day", async () => {
     await p.given(n, "a");
     reserve([3 * DAY + 60, 600, Number.POSITIVE_INFINITY, 90 * DAY, 7200, 3 * DAY + 90]);
