@@ -1,6 +1,7 @@
 // A refused ADD in the recorder: who was refused, with which code, why, and which address was asked
 // for. It goes out in the commit that moves the cursors. Why is a number: the allocator's answer,
 // or one of those below.
+import { putWord, word } from "../image/image";
 import {
   FAIL_DUPLICATE,
   FAIL_EXHAUSTED,
@@ -19,6 +20,7 @@ import {
   refusalName,
   refusalOwner,
 } from "../records/event";
+import { REFUSALS, refusalCountAt } from "../records/eventcell";
 import { ERROR_TAKEN, errorBegun } from "./errors";
 
 /** FAIL_TAKEN of an address that an annotation or mode static fixes: another code (111). */
@@ -44,4 +46,7 @@ export function refusalTell(o: Order, status: i32): void {
     refusalAddress(<u32>set.family, failHi, failLo);
   }
   refusalEnd();
+  if (<u32>why <= REFUSALS) return;
+  const at = refusalCountAt(<u32>why);
+  putWord(at, word(at) + 1);
 }

@@ -23,12 +23,14 @@ import { CELL_BYTES, cellByte, cellIsSound, cellKind, KIND_EVENT } from "./cell"
 /** Where the ring lies (0 = there is none), and the number of the next event. */
 export const H_EVENTS: u32 = 808;
 export const H_EVENT_NEXT: u32 = 816;
-/** Counters that only grow: cool-downs cut short, refusals by their numbers (the last apart). */
+/** Counters that only grow: cool-downs cut short, refusals by their numbers from 1 on. */
 export const H_YIELDS: u32 = 920;
-const H_REFUSALS: u32 = 928;
+/** Those of REFUSALS numbers, the allocator's and REFUSED_FIXED, lie in a row ... */
+export const H_REFUSALS: u32 = 928;
+export const REFUSALS: u32 = 9;
+/** ... that of the last, REFUSED_ANNOTATION, elsewhere (protocol/refusal.ts has both names). */
 const H_LAST_REFUSALS: u32 = 1016;
-/** Refusals are counted under 1 .. REFUSALS: the allocator's numbers, protocol/refusal.ts's two. */
-export const REFUSALS: u32 = 10;
+export const REFUSALS_ALL: u32 = 10;
 /** Events that are kept. */
 export const EVENTS: u32 = 1024;
 export const EVENT_RING_BYTES: u32 = EVENTS * CELL_BYTES;
@@ -86,9 +88,9 @@ export function eventWall(cell: u32): u32 {
   return half(cell + E_WALL) - min<u32>(late, half(cell + E_WALL));
 }
 
-/** Where the refusals of a number, 1 .. REFUSALS, are counted. */
+/** Where the refusals of a number, 1 .. REFUSALS_ALL, are counted. */
 export function refusalCountAt(why: u32): u32 {
-  return why == REFUSALS ? H_LAST_REFUSALS : H_REFUSALS + (why - 1) * 8;
+  return why == REFUSALS_ALL ? H_LAST_REFUSALS : H_REFUSALS + (why - 1) * 8;
 }
 
 /** Refusals of a number. */
