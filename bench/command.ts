@@ -11,7 +11,8 @@
 // (durable commits, recovery), instructions (counted by valgrind, against a baseline of the same
 // compiler and libc; --baseline counts and writes it).
 //
-// --quick runs everything with tiny counts in under a minute, and installs and builds nothing.
+// A full run goes over the list in sweeps (method/sweeps.ts), 12 to 13 minutes of them. --quick
+// runs everything once with tiny counts in under a minute, and installs and builds nothing.
 // --peers (the default of a full run) installs what peers need below build/peers; --no-peers leaves
 // them out. --turn: calls of one plugin in a row; --operations: how many the law of two threads is
 // tried with.
@@ -39,7 +40,7 @@ import { mergePasses } from "./method/passes.ts";
 import { type Row, sameWork } from "./method/row.ts";
 import { FULL, QUICK, sweeps } from "./method/sweeps.ts";
 import { tablesText } from "./method/table.ts";
-import { closePlugin } from "./plugin/plugin.ts";
+import { closePlugin, closeSweep } from "./plugin/plugin.ts";
 import { readResult, resultPath, resultText, writePage } from "./report/page.ts";
 
 class Usage extends Error {}
@@ -133,7 +134,7 @@ async function runAll(list: readonly Experiment[], context: Context): Promise<Ro
   };
   const swept = async (sweep: number, taken: number) => {
     // The next sweep has new copies of all programs, new directories, new states.
-    await closePlugin();
+    await closeSweep();
     progress("");
     if (!context.quick && taken > 0)
       console.log(`sweep ${sweep + 1}: ${taken} experiments, until ${Math.round(now())} s`);

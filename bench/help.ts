@@ -3,8 +3,9 @@
 export const HELP = `npm run bench -- [options]     (in your project: npx berth bench [options])
 
 Berth's figures beside its peers', in one run: suites core, churn, plugin, store, instructions.
+Everything is measured in several passes, until its ratios are settled or 12 minutes are over.
 
-  --quick              everything with tiny counts, in about a minute; builds and installs nothing
+  --quick              everything once with tiny counts, under a minute; builds and installs nothing
   --filter TEXT        a suite, or what has TEXT in its name; may be repeated
   --seed N             of the work that is done (default 42)
   --no-peers           without peers; --peers installs them for a quick run, too

@@ -9,10 +9,10 @@ import { ratioOfLists } from "../method/measure.ts";
 import { type Row, timed } from "../method/row.ts";
 import { interleaved } from "../method/schedule.ts";
 import { type Bench, suite } from "./calls.ts";
+import { execute } from "./execute.ts";
 import { addressesIn, Network } from "./network.ts";
 import { CNI_DIRECTORIES, type Program } from "./programs.ts";
 import type { Step } from "./spawner.ts";
-import { execute } from "./workspace.ts";
 
 const NETNS_DIRECTORY = "/var/run/netns";
 

@@ -3,12 +3,13 @@
 //
 //     10.128.0.0/14 and fd00:be47::/64; pod k of those held has the address number k + 2 of both
 //
-// Berth gets its held addresses by that many calls. host-local's are written as files (one a
-// family: "<id>\r\n<ifname>") with its two marks, the state that calls leave behind: 4,000 calls
-// of it take minutes, 60,000 take hours.
+// Berth gets its held addresses by that many calls. host-local's are laid down as files (one a
+// family, held.ts) with its two marks, the state that calls leave behind: 4,000 calls of it take
+// minutes, 60,000 take hours.
 
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { HeldFiles } from "./held.ts";
 import type { Program } from "./programs.ts";
 import type { Answer, Spawner, Step } from "./spawner.ts";
 import type { Workspace } from "./workspace.ts";
@@ -88,8 +89,8 @@ export class Network {
     writeFileSync(input, configText(program, dataDir, number, options));
     const label = options.label ?? program.label;
     const network = new Network(program, held, label, input, dataDir);
-    if (program.kind === "host-local") writeHeld(join(dataDir, NAME), held, number);
-    if (options.adopt) writeHeld(join(dataDir, NAME), options.adopt, number);
+    if (program.kind === "host-local") layHeld(workspace.held, join(dataDir, NAME), held, number);
+    if (options.adopt) layHeld(workspace.held, join(dataDir, NAME), options.adopt, number);
     if (program.kind === "berth") await network.#callHeld(spawner, options.seeder);
     return network;
   }
@@ -173,10 +174,9 @@ function annotations(bytes: number): Record<string, string> {
   return out;
 }
 
-function writeHeld(directory: string, held: number, number: number): void {
+function layHeld(files: HeldFiles, directory: string, held: number, number: number): void {
   for (let k = 0; k < held; k++)
-    for (const address of addressesOf(k, number))
-      writeFileSync(join(directory, address), `held-${k}\r\neth0`, { mode: 0o600 });
+    for (const address of addressesOf(k, number)) files.link(k, join(directory, address));
   if (held === 0) return;
   for (const [set, address] of addressesOf(held - 1, number).entries())
     writeFileSync(join(directory, `last_reserved_ip.${set}`), address, { mode: 0o600 });

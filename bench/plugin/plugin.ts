@@ -11,6 +11,7 @@ import { randomOf } from "../method/schedule.ts";
 import { measureAdoption } from "./adoption.ts";
 import { measureBridge } from "./bridge.ts";
 import { type Bench, measureCalls, type Plan, type Surroundings, suite } from "./calls.ts";
+import { HeldFiles } from "./held.ts";
 import { findPrograms, type Role } from "./programs.ts";
 import { Spawner } from "./spawner.ts";
 import { measureStorm } from "./storm.ts";
@@ -41,9 +42,12 @@ const STORM_SECONDS_MAX = { full: 60, quick: 5 };
 /** What all experiments of a sweep share: made with the first, gone when it ends. */
 let opened: Promise<Bench & { missing: readonly string[] }> | undefined;
 
+/** What all sweeps of a run share. */
+const held = new HeldFiles();
+
 async function open(context: Context): Promise<Bench & { missing: readonly string[] }> {
   const root = packageRoot();
-  const workspace = new Workspace();
+  const workspace = new Workspace(held);
   try {
     const spawner = await Spawner.open(workspace, join(root, "bench/plugin"));
     const { programs, missing } = await findPrograms(root, workspace, context);
@@ -65,11 +69,17 @@ async function tools(context: Context): Promise<Awaited<ReturnType<typeof open>>
   }
 }
 
-/** Removes what the experiments have made. */
-export async function closePlugin(): Promise<void> {
+/** Removes what the experiments of a sweep have made. */
+export async function closeSweep(): Promise<void> {
   const bench = await opened?.catch(() => undefined);
   opened = undefined;
   await bench?.workspace.close();
+}
+
+/** Removes what the run has made. */
+export async function closePlugin(): Promise<void> {
+  await closeSweep();
+  await held.close();
 }
 
 type Work = (bench: Awaited<ReturnType<typeof open>>, context: Context) => Promise<Row[]>;
@@ -79,7 +89,12 @@ function experiment(name: string, work: Work): Experiment {
     const bench = await tools(context);
     if (typeof bench === "string")
       return [leftOut({ suite, table: name, what: "all", who: "Berth" }, bench)];
-    return work(bench, context);
+    const mark = bench.workspace.mark();
+    try {
+      return await work(bench, context);
+    } finally {
+      await bench.workspace.clear(mark);
+    }
   };
   return { suite, name, run };
 }

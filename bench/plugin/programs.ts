@@ -7,8 +7,9 @@
 import { existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { findCompiler, isFresh } from "../method/native.ts";
+import { execute } from "./execute.ts";
 import { compile } from "./spawner.ts";
-import { execute, type Workspace } from "./workspace.ts";
+import type { Workspace } from "./workspace.ts";
 
 /** How held addresses get into its state: by writing host-local's files, or by calls. */
 export type Kind = "berth" | "host-local" | "empty";

@@ -2,7 +2,8 @@
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { execute, type Workspace } from "./workspace.ts";
+import { execute } from "./execute.ts";
+import type { Workspace } from "./workspace.ts";
 
 export type Mode = "run" | "storm" | "memory" | "cold";
 
