@@ -200,6 +200,9 @@ describe("aims", () => {
     const [row] = judged([full, empty]);
     expect(row).toMatchObject({ target: "< 12 ns, p99 <= 2 x", met: false });
     expect(row!.note).toBe("p99 2.25 x that of empty");
+    const slow = { ...full, figures: { ...figures, median: 12, p99: 4 } };
+    expect(judged([slow, empty])[0]!.met).toBe(false);
+    expect(judged([{ ...full, figures: { ...figures, p99: 4 } }, empty])[0]!.met).toBe(true);
     const floor: Row = {
       ...head,
       unit: "ms",
