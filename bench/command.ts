@@ -126,10 +126,9 @@ function runOne(one: Experiment, context: Context): Row[] | Promise<Row[]> {
 
 /** Runs them all in sweeps, merges the passes of each, and shows every table. */
 async function runAll(list: readonly Experiment[], context: Context): Promise<Row[]> {
-  const begun = performance.now();
-  const now = () => (performance.now() - begun) / 1000;
+  const now = () => performance.now() / 1000;
   const measure = (one: Experiment, pass: number) => {
-    progress(`sweep ${pass + 1}, ${Math.round(now())} s: ${one.suite} ${one.name}`);
+    progress(`sweep ${pass + 1}: ${one.suite} ${one.name}`);
     return runOne(one, { ...context, pass });
   };
   const swept = async (sweep: number, taken: number) => {
@@ -137,10 +136,15 @@ async function runAll(list: readonly Experiment[], context: Context): Promise<Ro
     await closeSweep();
     progress("");
     if (!context.quick && taken > 0)
-      console.log(`sweep ${sweep + 1}: ${taken} experiments, until ${Math.round(now())} s`);
+      console.log(`sweep ${sweep + 1}: ${taken} of ${list.length} experiments`);
   };
   const limits = context.quick ? QUICK : FULL;
   try {
+    // What is built now is no part of a pass: those that take long get fewer of them.
+    for (const one of list) {
+      if (one.prepare) progress(`preparing: ${one.suite} ${one.name}`);
+      await one.prepare?.(context);
+    }
     const passes = await sweeps(list, { limits, measure, swept, now });
     const merged = passes.map((own, at) => (list[at]!.counted ? own.flat() : mergePasses(own)));
     const rows = judged(merged.flat());

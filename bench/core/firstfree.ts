@@ -5,7 +5,7 @@ import { leftOut } from "../method/experiment.ts";
 import { digits, type Measured, ratioOf, takeTurns } from "../method/measure.ts";
 import type { Row } from "../method/row.ts";
 import { ROWS } from "../peers/sequence.ts";
-import { goRows } from "./gorows.ts";
+import { goRows, peersOf } from "./gorows.ts";
 import { type Found, type Maker, OWN, type Space, subjects, usable } from "./subjects.ts";
 import { type Exercise, exercise, probe, type Work } from "./work.ts";
 
@@ -156,6 +156,9 @@ export function firstFree(quick: boolean): Experiment[] {
   return situations(quick).map((one) => ({
     suite,
     name: `${one.table}, ${one.what}${one.row && ` (${one.row})`}`,
+    prepare: async (context) => {
+      if (context.install) await Promise.all([peersOf(context), subjects(true, true)]);
+    },
     run: async (context) => {
       found ??= subjects(context.peers, context.install);
       return measure(one, await found, context);

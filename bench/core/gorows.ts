@@ -22,7 +22,7 @@ const SLOW_QUICK = 4;
 let known: Promise<GoPeer[]> | undefined;
 
 /** The peers that are here, built at most once in a process. */
-function peersOf({ install }: Context): Promise<GoPeer[]> {
+export function peersOf({ install }: Context): Promise<GoPeer[]> {
   known ??= goPeers({ build: install });
   return known;
 }

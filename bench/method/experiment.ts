@@ -23,6 +23,8 @@ export interface Experiment {
   name: string;
   /** It counts, no clock runs: one pass says it all. */
   counted?: boolean;
+  /** Builds and installs what it needs, before any clock runs. What fails shows in its rows. */
+  prepare?(context: Context): Promise<unknown>;
   /** One pass (passes.ts): rows with aims that aren't judged yet. */
   run(context: Context): Row[] | Promise<Row[]>;
 }

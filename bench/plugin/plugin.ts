@@ -96,7 +96,7 @@ function experiment(name: string, work: Work): Experiment {
       await bench.workspace.clear(mark);
     }
   };
-  return { suite, name, run };
+  return { suite, name, prepare: tools, run };
 }
 
 const CALLS = "one call, dual stack, spawn to exit";

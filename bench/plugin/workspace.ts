@@ -34,6 +34,7 @@ export class Workspace {
 
   readonly #stop = () => {
     this.close()
+      .catch(() => {})
       .then(() => this.held.close())
       .finally(() => process.exit(130));
   };
@@ -80,6 +81,8 @@ export class Workspace {
     for (const signal of SIGNALS) process.off(signal, this.#stop);
     killRunning();
     for (const action of this.#undo.splice(0).reverse()) await action().catch(() => {});
-    rmSync(this.directory, { recursive: true, force: true });
+    // Plugins of a storm that was ended go on for a moment, and make files.
+    const retry = { maxRetries: 8, retryDelay: 100 };
+    rmSync(this.directory, { recursive: true, force: true, ...retry });
   }
 }

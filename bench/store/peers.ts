@@ -101,18 +101,26 @@ function lmdb(dir: string, { open }: Open, version: string): Store {
   );
 }
 
+const LIST = "stores";
+const [SQLITE, LMDB] = ["better-sqlite3", "lmdb"];
+
+/** Installs what isn't there; what fails is told when the stores are opened. */
+export function installStores(): void {
+  for (const name of [SQLITE, LMDB]) loadPeer(LIST, name, true);
+}
+
 /** The peers' stores in a directory, and which aren't here. */
 export function peerStores(dir: string, install: boolean) {
   const stores: Store[] = [];
   const missing: { who: string; missing: string }[] = [];
-  const found = loadPeer<Database>("stores", "better-sqlite3", install);
+  const found = loadPeer<Database>(LIST, SQLITE, install);
   try {
     if ("missing" in found) throw new Error(found.missing);
     stores.push(sqlite(dir, found.module, found.version));
   } catch (error) {
     missing.push({ who: "SQLite", missing: (error as Error).message.split("\n")[0]! });
   }
-  const other = loadPeer<Open>("stores", "lmdb", install);
+  const other = loadPeer<Open>(LIST, LMDB, install);
   if ("missing" in other) missing.push({ who: "LMDB", missing: other.missing });
   else stores.push(lmdb(dir, other.module, other.version));
   return { stores, missing };

@@ -27,7 +27,7 @@ import type { Context, Experiment } from "../method/experiment.ts";
 import { mix } from "../method/measure.ts";
 import { medianOf, type Row, timed } from "../method/row.ts";
 import { randomOf, shuffled } from "../method/schedule.ts";
-import { peerStores } from "./peers.ts";
+import { installStores, peerStores } from "./peers.ts";
 
 const PREFIX = "10.0.0.0/8";
 const LOG_BYTES = 16 << 20;
@@ -369,9 +369,12 @@ function openingIn(dir: string, owners: number): Row[] {
   ];
 }
 
+/** SQLite and LMDB. */
+const prepare = async ({ install, peers }: Context) => install && peers && installStores();
+
 export const stores: Experiment[] = [
-  { suite, name: "durable allocate, 1 at once", run: (context) => durable(1, context) },
-  { suite, name: "durable allocate, 64 at once", run: (context) => durable(64, context) },
+  { suite, name: "durable allocate, 1 at once", prepare, run: (context) => durable(1, context) },
+  { suite, name: "durable allocate, 64 at once", prepare, run: (context) => durable(64, context) },
   { suite, name: "recovery, opening an image", run: opening },
   { suite, name: "recovery, after a kill", run: killed },
 ];
