@@ -88,6 +88,12 @@ export declare function view(handle: i32, len: u32, at: usize): i32;
 /** Makes memory [at, at + len) usable and zero (page-aligned). 0 or -errno. */
 export declare function extend(at: usize, len: u32): i32;
 
+/**
+ * Says that the page at this address will be written to, where a host may take it for writing at
+ * its first touch: one page fault instead of one that reads and one that writes. Changes no byte.
+ */
+export declare function unshare(at: usize): void;
+
 /** Renames within the entered directory, replacing the target. 0 or -errno. */
 export declare function rename(from: usize, fromLen: i32, to: usize, toLen: i32): i32;
 

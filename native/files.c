@@ -55,8 +55,8 @@ u32 w2c_host_enter(struct w2c_host *host, u32 at, u32 length, u32 create) {
   return 0;
 }
 
-/** The file opened last, until it is written to: its size is known already. */
-static int sized = -1;
+/** 1 + the file opened last, until it is written to: its size is known already. 0 = none. */
+static int sized;
 static off_t sizedBytes;
 
 u32 w2c_host_open(struct w2c_host *host, u32 at, u32 length, u32 mode) {
@@ -72,21 +72,21 @@ u32 w2c_host_open(struct w2c_host *host, u32 at, u32 length, u32 mode) {
   if (fd < 0) return (u32)-errno;
   const int status = fstat(fd, &st) < 0 ? -errno : S_ISREG(st.st_mode) ? fd : -EINVAL;
   if (status < 0) close(fd);
-  sized = status;
+  sized = status < 0 ? 0 : status + 1;
   sizedBytes = st.st_size;
   return (u32)status;
 }
 
 void w2c_host_close(struct w2c_host *host, u32 handle) {
   (void)host;
-  sized = -1;
+  sized = 0;
   close((int)handle);
 }
 
 u64 w2c_host_size(struct w2c_host *host, u32 handle) {
   (void)host;
   struct stat st;
-  if (sized >= 0 && (int)handle == sized) return (u64)sizedBytes;
+  if (sized && (int)handle == sized - 1) return (u64)sizedBytes;
   return fstat((int)handle, &st) < 0 ? (u64)-(s64)errno : (u64)st.st_size;
 }
 
@@ -118,7 +118,7 @@ static int writeAt(int fd, off_t at, const char *from, u32 length) {
 
 u32 w2c_host_write(struct w2c_host *host, u32 handle, u32 at, u32 from, u32 length) {
   (void)host;
-  sized = -1;
+  sized = 0;
   return (u32)writeAt((int)handle, at, memory(from), length);
 }
 
@@ -143,7 +143,7 @@ static int writeZeros(int fd, off_t end) {
 u32 w2c_host_allocate(struct w2c_host *host, u32 handle, u32 length) {
   (void)host;
   int r;
-  sized = -1;
+  sized = 0;
   AGAIN(r, fallocate((int)handle, 0, 0, length));
   if (r == 0) return 0;
   if (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL) return (u32)-errno;

@@ -37,7 +37,7 @@
 /** How often a lock file that was replaced under us is opened anew. */
 #define LOCK_TRIES 8
 
-int directory = -1;
+int directory;
 char **arguments;
 int argumentCount;
 
@@ -45,7 +45,8 @@ int argumentCount;
 extern char berthStatic[], berthScratch[];
 
 static w2c_cni core;
-static wasm_rt_memory_t linear = {
+// Constant: the module neither grows it nor looks beyond it.
+static const wasm_rt_memory_t linear = {
     .data = (uint8_t *)WASM_RT_BASE,
     .pages = (WINDOW_END + SCRATCH_BYTES) / PAGE_64K,
     .max_pages = (WINDOW_END + SCRATCH_BYTES) / PAGE_64K,
@@ -57,7 +58,7 @@ static volatile sig_atomic_t expired;
 
 wasm_rt_memory_t *w2c_env_memory(struct w2c_env *env) {
   (void)env;
-  return &linear;
+  return (wasm_rt_memory_t *)&linear;
 }
 
 _Noreturn void wasm_rt_trap(wasm_rt_trap_t why) {
@@ -102,6 +103,12 @@ static int inWindow(u32 at, u32 len) {
   return at >= WINDOW_BASE && at <= WINDOW_END && len <= WINDOW_END - at;
 }
 
+/** host.unshare: adding nothing is a store to the processor, and so to the kernel. */
+void w2c_host_unshare(struct w2c_host *host, u32 at) {
+  (void)host;
+  __atomic_fetch_add((u32 *)memory(at), 0, __ATOMIC_RELAXED);
+}
+
 /** host.view */
 u32 w2c_host_view(struct w2c_host *host, u32 handle, u32 len, u32 at) {
   (void)host;
@@ -109,7 +116,9 @@ u32 w2c_host_view(struct w2c_host *host, u32 handle, u32 len, u32 at) {
   if (len == 0) return 0;
   void *got = mmap(memory(at), len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED,
                    (int)handle, 0);
-  return got == MAP_FAILED ? (u32)-errno : 0;
+  if (got == MAP_FAILED) return (u32)-errno;
+  w2c_host_unshare(host, at);  // nearly every call changes the header
+  return 0;
 }
 
 /** host.extend */
@@ -172,7 +181,7 @@ static int await(int fd, struct flock *lock) {
 }
 
 /** The descriptors that hold our lock and host-local's, -1 without. */
-static int lockFile = -1, foreignLock = -1;
+static int lockFile, foreignLock;
 
 /** Opens and locks berth.lock as the name stands: 0, -errno, or 1 if it was replaced meanwhile. */
 static int lockOnce(int *armed) {
@@ -241,6 +250,8 @@ static int lockDirectory(void) {
 }
 
 int main(int count, char **all) {
+  // Here and not where they stand: memory that begins as zeros needs no page of the file.
+  directory = lockFile = foreignLock = -1;
   argumentCount = count > 0 ? count - 1 : 0;
   arguments = all + 1;
   catchFaults();

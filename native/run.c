@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -97,7 +98,8 @@ u64 w2c_host_run(struct w2c_host *host, u32 at, u32 pathLength, u32 from, u32 le
   if (!failed && (pipe2(in, O_CLOEXEC) < 0 || pipe2(out, O_CLOEXEC) < 0 ||
                   pipe2(tell, O_CLOEXEC) < 0))
     failed = errno;
-  const pid_t child = failed ? -1 : fork();
+  // Not fork(): musl's brings variables that don't begin as zeros (native/layout.ld), for threads.
+  const pid_t child = failed ? -1 : (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
   if (child == 0) become(path, in[0], out[1], tell[1]);
   if (!failed && child < 0) failed = errno;
   shut(&in[0]);

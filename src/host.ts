@@ -321,6 +321,7 @@ export function makeHost(around: Surroundings): Host {
       bytes(at, length >>> 0).fill(0);
       return 0;
     },
+    unshare(): undefined {}, // a view is a copy here, no page of it is mapped
   };
 
   let lockFd = -1;

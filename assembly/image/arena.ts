@@ -3,10 +3,13 @@
 //   ARENA  | bump u32 | limit u32 |                          one word
 //   class  | free u32 | live u32 | chunk u32 | chunkEnd u32 |  two words, CLASSES times
 //
-// A class takes its blocks from its free list, else from its chunk, else it carves a new chunk of
-// about 4 KiB at `bump`. Blocks of a free list are chained through their first word. An allocated
-// block is all zero: a released one is cleared by arenaFree, and fresh file bytes are zero. Chunks
-// begin at multiples of 128, and so does every block of 128 bytes (records are found by scanning).
+// A class takes its blocks from its free list, else from its chunk, else it carves a new chunk at
+// `bump`: 256 bytes at first, then four times what it has in use, about 4 KiB at most. So all that
+// a young network has lies on one page, what some hundred pods need besides records on three (each
+// page that a call changes is a fault, a copy and a pwrite), and the blocks of a grown one lie
+// among their like. Blocks of a free list are chained through their first word. An allocated block
+// is all zero: a released one is cleared by arenaFree, and fresh file bytes are zero. Chunks begin
+// at multiples of 128, and so does every block of 128 bytes (records are found by scanning).
 //
 // O(1). Nothing is given back to the file system: the image never shrinks.
 import { damaged } from "../fault";
@@ -16,6 +19,9 @@ export const CLASSES: u32 = 9;
 /** Bytes of the arena's own header. */
 export const ARENA_BYTES: u32 = 8 + 9 * 16;
 const CHUNK: u32 = 4096;
+const CHUNK_FIRST: u32 = 256;
+/** A new chunk is so many times what its class has in use. */
+const CHUNK_GROWTH: u32 = 4;
 
 let root: u32 = 0;
 
@@ -104,6 +110,9 @@ export function arenaTake(bytes: u32): u32 {
   const list = word(c);
   let block = <u32>list;
   if (block != 0) {
+    if (block > imageLength() - bytes) damaged("a free list of the arena");
+    // It is zero. A first touch that writes is one page fault, one that reads is two.
+    store<u64>(imageBase() + block, 0, 8);
     const next = word(block);
     if ((next | block) & 7 || next > <u64>imageLength()) damaged("a free list of the arena");
     putWord(block, 0);
@@ -114,13 +123,14 @@ export function arenaTake(bytes: u32): u32 {
   block = <u32>chunk;
   let end = <u32>(chunk >> 32);
   if (block + bytes > end) {
-    const size = (max<u32>(1, CHUNK / bytes) * bytes + 127) & ~127;
+    const piece = min<u32>(CHUNK, max<u32>(CHUNK_FIRST, <u32>(list >> 32) * bytes * CHUNK_GROWTH));
+    const size = (max<u32>(1, piece / bytes) * bytes + 127) & ~127;
     if (arenaRoom() < size) return 0;
     block = half(root);
     end = block + size;
     putHalf(root, end);
   }
-  // Fresh bytes are zero. A first touch that writes is one page fault, one that reads is two.
+  // As above: fresh bytes are zero.
   store<u64>(imageBase() + block, 0);
   putWord(c + 8, <u64>(block + bytes) | ((<u64>end) << 32));
   putWord(c, list + ((<u64>1) << 32));

@@ -55,6 +55,7 @@ import {
   recordSuits,
   reservationBegin,
 } from "../records/reservations";
+import { unshareKey } from "../records/unshare";
 import { radixGive } from "../sets/radix";
 import { endReservations, isReserved, NAMES_MAX } from "./named";
 import { ReserveRule, reserveTime } from "./podname";
@@ -150,6 +151,7 @@ export function leave(head: u32, manner: usize, number: u64): i32 {
 // One address back: free at once, or cooling until `due`. true if it is cooling now.
 function releaseAddress(cell: u32, family: u32, due: u32): bool {
   if (due != 0 && coolingBegin(cell, family, due)) return true;
+  unshareKey(treeOf(<i32>family), cellHi(cell, family), cellLo(cell, family));
   if (!radixGive(treeOf(<i32>family), cellHi(cell, family), cellLo(cell, family))) {
     damaged("a held address isn't taken");
   }

@@ -21,6 +21,7 @@ import {
   YIELD_MAX,
 } from "../records/expiry";
 import { P_BASE, P_CURSOR, poolCursorPut } from "../records/poolcell";
+import { unshareKey } from "../records/unshare";
 import { foundHi, foundLo, radixNextFree } from "../sets/radix";
 import { below, Interval, Range, RangeSet, rangeHolds, setHolds } from "./range";
 
@@ -77,6 +78,7 @@ function seekFree(
   const tree = treeOf(r.family);
   let hi = fHi;
   let lo = fLo;
+  if (image) unshareKey(tree, hi, lo);
   for (let skips = r.excludeCount + 1; skips >= 0; skips--) {
     if (below(endHi, endLo, hi, lo)) return false;
     if (image) {

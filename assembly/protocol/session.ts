@@ -8,6 +8,7 @@ import { Manner } from "../pool/leave";
 import { KIND_CONTAINER } from "../records/cell";
 import { collectDue } from "../records/due";
 import { ownerDigests } from "../records/key";
+import { unshareBegin } from "../records/unshare";
 import { scratchTake } from "../scratch";
 import { COMMITTED_IN_LOG, logCommit } from "../store/log";
 import { notesApply, notesRemove, notesSeen, PART_WORDS } from "../store/notes";
@@ -94,6 +95,7 @@ export function nextNumber(): u64 {
 
 /** Opens the store. STORE_OPEN, STORE_NONE, or an error has begun (negative). */
 export function sessionOpen(make: bool): i32 {
+  unshareBegin();
   const status = storeOpen(make, call.reboot == REBOOT_KEEP, isDurable());
   if (status == STORE_OPEN || status == STORE_NONE) return status;
   if (status == STORE_FUTURE) {

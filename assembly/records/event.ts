@@ -63,6 +63,7 @@ import {
   REFUSALS,
 } from "./eventcell";
 import { CHAIN_MAX, idText, nameText, nextOfKind, textAt } from "./key";
+import { unshare } from "./unshare";
 
 /** Newest events among which a refusal looks for its like. */
 const LIKE_MAX: u32 = 16;
@@ -160,7 +161,9 @@ function draftPut(cell: u32): void {
 function draftAppend(at: u32): void {
   const n = word(H_EVENT_NEXT);
   store<u32>(draft, <u32>n, E_NUMBER);
-  draftPut(at + (<u32>n & (EVENTS - 1)) * CELL_BYTES);
+  const cell = at + (<u32>n & (EVENTS - 1)) * CELL_BYTES;
+  unshare(cell);
+  draftPut(cell);
   putWord(H_EVENT_NEXT, n + 1);
 }
 

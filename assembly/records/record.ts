@@ -55,6 +55,7 @@ import {
   textAt,
 } from "./key";
 import { seekCell, seekCount, trieAdd, trieRemove, trieReplace, trieSeek } from "./trie";
+import { unshare } from "./unshare";
 
 const NAME_OLDER: u32 = 32;
 const NAME_NEWER: u32 = 36;
@@ -75,6 +76,7 @@ export function recordByDigest(d0: u64, d1: u64): u32 {
   trieSeek(INDEX_OWNER, ownerHash(d0, d1));
   for (let i: u32 = 0; i < seekCount; i++) {
     if (seekCell(i) == 0) continue;
+    unshare(seekCell(i)); // who looks for an owner lets go of its addresses
     const head = headAt(seekCell(i));
     headDigests(head);
     if (digest0 == d0 && digest1 == d1) return head;

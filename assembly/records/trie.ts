@@ -16,6 +16,7 @@ import { arenaFree, arenaTake } from "../image/arena";
 import { half, putHalf, putWord, word } from "../image/image";
 import { scratchTake } from "../scratch";
 import { keyOf } from "./key";
+import { unshare } from "./unshare";
 
 export const NODE_BYTES: u32 = 264;
 const NODE_MAGIC: u64 = 0x65697274;
@@ -90,6 +91,7 @@ export function trieSeek(root: u32, hash: u64): void {
     const entry = half(at);
     const tag = entry & 7;
     if (tag == TAG_NODE && level < LEVELS_MAX) {
+      unshare(entry & ~7);
       at = nodeEntry(entry & ~7, level, hash);
       continue;
     }
@@ -99,6 +101,7 @@ export function trieSeek(root: u32, hash: u64): void {
       seekCount = 1;
     } else if (isBucket(tag)) {
       seekAt = entry & ~7;
+      unshare(seekAt);
       seekCount = bucketCount(seekAt, tag);
     } else damaged("an entry of an index");
     return;

@@ -64,6 +64,8 @@ import {
   radixHas,
   radixNextFree,
   radixNextTaken,
+  radixPlace,
+  radixTop,
 } from "./radixseek";
 import { drop, hoist, LIST_AGAIN, shrink } from "./radixshrink";
 
@@ -78,6 +80,8 @@ export {
   radixHas,
   radixNextFree,
   radixNextTaken,
+  radixPlace,
+  radixTop,
 };
 
 /** Puts a key into the set: RADIX_OK, RADIX_SAME (it was there) or RADIX_NO_SPACE. */

@@ -68,7 +68,30 @@ export function radixHas(root: u32, hi: u64, lo: u64): bool {
   return hasBelow(entry, rest, hi, lo);
 }
 
-/** The same for an entry that isn't a node. */
+// The block of an entry that is a node, leaf or list; else 0.
+function blockOf(entry: u64): u32 {
+  return entryTag(entry) >= TAG_LIST ? entryBlock(entry) : 0;
+}
+
+/** The first block on the way down; 0 without one. */
+export function radixTop(root: u32): u32 {
+  return blockOf(word(root));
+}
+
+/** The leaf or list in which the key would lie, not looked at yet; 0 without one. */
+export function radixPlace(root: u32, hi: u64, lo: u64): u32 {
+  let entry = word(root);
+  let rest = KEY_BITS;
+  while (entryTag(entry) == TAG_NODE) {
+    const node = entryBlock(entry);
+    rest = visitNode(node, rest);
+    if (!holds(node, rest + 6, hi, lo)) return 0;
+    entry = word(node + AT_WORDS + (childOf(hi, lo, rest) << 3));
+  }
+  return blockOf(entry);
+}
+
+/** Is the key in an entry that isn't a node? */
 function hasBelow(entry: u64, rest: u32, hi: u64, lo: u64): bool {
   const block = entryBlock(entry);
   switch (entryTag(entry)) {

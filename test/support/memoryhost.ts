@@ -295,6 +295,7 @@ export function call(
       if (failed === 0) bytes.fill(0, at >>> 0, (at >>> 0) + length);
       return failed;
     },
+    unshare(): void {},
     rename(from: number, fromLength: number, to: number, toLength: number): number {
       const failed = step();
       if (failed) return failed;
