@@ -31,8 +31,9 @@ export class HeldFiles {
 
   /** Removes the files. */
   async close(): Promise<void> {
-    if (this.#directory) await execute("rm", ["-rf", this.#directory]);
+    const directory = this.#directory;
     this.#directory = "";
     this.#made = 0;
+    if (directory) await execute("rm", ["-rf", directory]);
   }
 }

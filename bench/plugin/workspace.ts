@@ -25,6 +25,7 @@ export class Workspace {
   readonly held: HeldFiles;
   #undo: (() => Promise<unknown>)[] = [];
   readonly #paths: string[] = [];
+  #closed: Promise<void> | undefined;
 
   constructor(held: HeldFiles) {
     this.held = held;
@@ -77,7 +78,13 @@ export class Workspace {
     this.#undo.push(action);
   }
 
-  async close(): Promise<void> {
+  /** Once, also when a signal and the end of the run it has broken both want it. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
     for (const signal of SIGNALS) process.off(signal, this.#stop);
     killRunning();
     for (const action of this.#undo.splice(0).reverse()) await action().catch(() => {});

@@ -68,7 +68,7 @@ describe("a workspace", () => {
     await one.clear(mark);
     expect([existsSync(tool), existsSync(state)]).toEqual([true, false]);
     expect(one.path("state")).not.toBe(state);
-    await one.close();
+    await Promise.all([one.close(), one.close()]);
     expect(existsSync(one.directory)).toBe(false);
   });
 
