@@ -139,7 +139,7 @@ class ServiceIp implements Player {
         return { ip, given: [ip], repeats: before.has(ip) };
       }
       case "allocate":
-        return this.#allocate(textOf(operation, "ip"));
+        return { allocated: false, ...attempt(() => this.#allocate(textOf(operation, "ip"))) };
       case "release":
         return this.#release(textOf(operation, "ip"));
       case "has":
