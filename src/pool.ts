@@ -279,6 +279,7 @@ export class Pool<S extends number | bigint = number> implements Disposable {
   /** Held addresses in order. What is given or released meanwhile may be in it or not. */
   *[Symbol.iterator](): IterableIterator<string> {
     for (const key of this.#open().keys()) yield this.#textOf(key);
+    this.#open(); // who closed it meanwhile hasn't seen all
   }
 
   /**

@@ -263,6 +263,7 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
         const text = formatPrefix(held);
         yield [text, this.#owners.of(text)];
       }
+    this.#open(); // who closed it meanwhile hasn't seen all
   }
 
   /** Why a prefix or address can or can't be given, who has it. Throws "invalid", "hostBits". */

@@ -155,3 +155,15 @@ it("an allocation began at one moment, whoever tells it and however often", asyn
   }
   expect(moments.size).toBe(1);
 });
+
+it("a loop over what is closed in it ends with closed, not as if it had seen all", () => {
+  const services = createServicePool("10.96.0.0/24");
+  const all = [createPool("10.0.0.0/24"), createPrefixPool("10.0.0.0/16"), services];
+  for (const each of all) {
+    for (let n = 0; n < 3; n++) each.allocate();
+    const step = each[Symbol.iterator]();
+    step.next();
+    each.close();
+    expect(codes(() => step.next())[0]).toBe("closed");
+  }
+});
