@@ -22,6 +22,7 @@ function mappings(file: Buffer) {
     .map((header) => ({
       flags: file.readUInt32LE(header + 4),
       from: Number(file.readBigUInt64LE(header + 16)),
+      fileBytes: Number(file.readBigUInt64LE(header + 32)),
       bytes: Number(file.readBigUInt64LE(header + 40)),
     }));
 }
@@ -61,6 +62,10 @@ describe.skipIf(missing)(`the native plugin (musl)${why}`, () => {
     expect(holds(MEMORY_BASE + STATIC_BASE)!.flags & WRITE).toBe(0);
     expect(holds(MEMORY_BASE + SCRATCH_BASE)!.flags & EXECUTE).toBe(0);
     expect(holds(MEMORY_BASE + SCRATCH_BASE)!.flags & WRITE).toBe(WRITE);
+  });
+
+  test("begins with zeros where it is written: exec copies no page of the file", () => {
+    expect(holds(MEMORY_BASE + SCRATCH_BASE)!.fileBytes).toBe(0);
   });
 
   const profiles = need(musl && countsBranches(), "libgcov beside gcc");

@@ -77,6 +77,7 @@ export function nodeIsSound(node: u32, level: u32): bool {
 }
 
 function nodeEntry(node: u32, level: u32, hash: u64): u32 {
+  unshare(node);
   if (!nodeIsSound(node, level)) damaged("a node of an index");
   return node + 8 + (<u32>(hash >> <u64>(TOP_SHIFT - 6 * level)) & 63) * 4;
 }
@@ -91,7 +92,6 @@ export function trieSeek(root: u32, hash: u64): void {
     const entry = half(at);
     const tag = entry & 7;
     if (tag == TAG_NODE && level < LEVELS_MAX) {
-      unshare(entry & ~7);
       at = nodeEntry(entry & ~7, level, hash);
       continue;
     }
@@ -186,6 +186,7 @@ function bucketRemove(at: u32, cell: u32): bool {
   const entry = half(at);
   const tag = entry & 7;
   const bucket = entry & ~7;
+  unshare(bucket);
   const n = bucketCount(bucket, tag);
   let i: u32 = 0;
   while (i < n && cellOf(half(bucket + i * 4)) != cell) i++;

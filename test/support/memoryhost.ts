@@ -11,7 +11,13 @@
 // Cost: about 0.2 ms a call. All calls of a process share one memory of 1 GiB, whose scratch part
 // is zeroed before each of them; a memory of its own would cost 5 ms.
 import { readFileSync } from "node:fs";
-import { EXIT_ERROR, NEED_CALL, NEED_LOCK, SCRATCH_BASE } from "../../assembly/numbers.ts";
+import {
+  EXIT_ERROR,
+  NEED_CALL,
+  NEED_LOCK,
+  SCRATCH_BASE,
+  WINDOW_BASE,
+} from "../../assembly/numbers.ts";
 import { buildPath, type CniExports, MEMORY_PAGES } from "../../src/wasm.ts";
 import type { Machine } from "./machine.ts";
 
@@ -154,6 +160,8 @@ export interface Outcome {
   killed: boolean;
   /** File operations that were begun. */
   operations: number;
+  /** Pages of the image that the core took for writing before it looked at them. */
+  unshared: Set<number>;
 }
 
 function grow(file: File, length: number): void {
@@ -211,6 +219,7 @@ export function call(
   const bytes = Buffer.from(memory.buffer);
   const stdin = Buffer.from(JSON.stringify(config));
   const open: (File | undefined)[] = [];
+  const unshared = new Set<number>();
   let printed = "";
   let operations = 0;
   const text = (at: number, length: number) =>
@@ -295,7 +304,9 @@ export function call(
       if (failed === 0) bytes.fill(0, at >>> 0, (at >>> 0) + length);
       return failed;
     },
-    unshare(): void {},
+    unshare(at: number): void {
+      unshared.add(Math.floor((at - WINDOW_BASE) / PAGE));
+    },
     rename(from: number, fromLength: number, to: number, toLength: number): number {
       const failed = step();
       if (failed) return failed;
@@ -392,5 +403,5 @@ export function call(
     killed = true;
   }
   const json = printed.trim() === "" || killed ? undefined : JSON.parse(printed);
-  return { status, json, killed, operations };
+  return { status, json, killed, operations, unshared };
 }
