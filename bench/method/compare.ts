@@ -31,7 +31,11 @@ export function compareRows(a: readonly Row[], b: readonly Row[]) {
     const move = Math.max(row.ratio / other.ratio, other.ratio / row.ratio) - 1;
     if (!(move <= RATIO_MOVES_MAX)) moved.push({ key: keyOf(row), a: row, b: other });
   }
-  return { compared, moved, changed };
+  // What was left out in one of them, or is called otherwise: nobody should take it for agreement.
+  const ratios = (rows: readonly Row[]) => rows.filter(({ ratio }) => ratio !== undefined);
+  const keys = [new Set(ratios(a).map(keyOf)), new Set(ratios(b).map(keyOf))] as const;
+  const alone = [...keys[0], ...keys[1]].filter((key) => !keys[0].has(key) || !keys[1].has(key));
+  return { compared, moved, changed, alone };
 }
 
 /** "12.3 x (+-3 % in 4 passes)". */
@@ -48,10 +52,11 @@ export function compareFiles(first: string, second: string, say: (line: string) 
     if (!Array.isArray(rows)) throw new TypeError(`${path} holds no rows: not a file of --json`);
     return rows;
   });
-  const { compared, moved, changed } = compareRows(a!, b!);
+  const { compared, moved, changed, alone } = compareRows(a!, b!);
   for (const { key, a: one, b: two } of moved)
     say(`${key}: ${ratioText(one)}, then ${ratioText(two)}`);
   for (const key of changed) say(`${key}: other addresses were given (another seed?)`);
+  for (const key of alone) say(`${key}: in one of the two only`);
   const share = `${RATIO_MOVES_MAX * 100} %`;
   say(`${compared} ratios compared, ${moved.length} moved by more than ${share}`);
   if (compared === 0) say("nothing in common to compare");

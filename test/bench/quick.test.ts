@@ -68,5 +68,13 @@ describe("bench", () => {
     expect(moved.stdout).toContain("naive Set: 10 x, then 12.6 x");
     expect(bench("--compare", a, file("other", 10, "2")).status).toBe(1);
     expect(bench("--compare", a).status).toBe(2);
+    const more = join(directory, "more");
+    writeFileSync(
+      more,
+      JSON.stringify({ rows: [row, { ...row, who: "new" }].map((r) => ({ ...r, ratio: 10 })) }),
+    );
+    const one = bench("--compare", a, more);
+    expect(one.stdout).toContain("core / t / w / new: in one of the two only");
+    expect(one.stdout).toContain("1 ratios compared, 0 moved");
   });
 });
