@@ -1,6 +1,6 @@
 // The cell of a pool of slots: where each of its values lies, and what tells of them without
-// changing a slot. Pools of one kind of slot, what addresses of a prefix and sub-prefixes of one
-// length both are (slots.ts): up to 2^30 slots are a bitmap, more a radix set.
+// changing a slot. A pool has 2^bits slots; they stand for the addresses of a prefix, or for its
+// sub-prefixes of one length. Up to 2^30 slots are a bitmap, more a radix set.
 //
 //   cell, 128 B
 //      0  kind u8 | policy u8 | bits u8 | plain u8 (plain.ts) | cooldown u32

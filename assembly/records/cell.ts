@@ -16,7 +16,7 @@
 //                            isn't), 44: flags (all of the first NAME cell), 48: 80 bytes
 //   MORE  one more IPv4 and one more IPv6 address: 7, 14, 15, 28, 32, 40 as in the head
 //   POOL, LABEL, SKIP  pools of the library (poolcell.ts); SETTINGS  pool/settings.ts;
-//   EVENT  the recorder (event.ts)
+//   EVENT  the recorder (eventcell.ts)
 //
 // Texts of 64 characters, interfaces of 15 and one address of each family fit into the head alone.
 import { damaged } from "../fault";

@@ -15,6 +15,7 @@ import type { Host } from "../host.ts";
 const { O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDWR } = constants;
 const LOCK_NAME = "berth.lock";
 const LINE_BYTES = 512;
+const PROGRAM_MAX = 150;
 const SLEEP_MAX_MS = 8;
 const REPLACED_MAX = 8;
 
@@ -131,10 +132,12 @@ export class DirectoryLock {
   /** Writes into the lock file who holds it. Best effort: a full disk must not keep us out. */
   sign(): void {
     const program = `${basename(process.argv0)} ${basename(process.argv[1] ?? "")}`.trim();
-    const line = `${process.pid} ${new Date().toISOString()} ${program.replaceAll("\n", " ")}\n`;
+    // The line ends within LINE_BYTES, also where each character takes three of them.
+    const text = program.replaceAll("\n", " ").slice(0, PROGRAM_MAX);
+    const line = `${process.pid} ${new Date().toISOString()} ${text}\n`;
     try {
       ftruncateSync(this.#fd, 0);
-      writeSync(this.#fd, Buffer.from(line).subarray(0, LINE_BYTES), 0, undefined, 0);
+      writeSync(this.#fd, Buffer.from(line), 0, undefined, 0);
       this.#named = true;
     } catch {}
   }

@@ -38,6 +38,16 @@ describe("a directory", () => {
     expect(readFileSync(join(path, "berth.lock"), "utf8")).toBe("");
   });
 
+  it("names its holder however long that one's program is called", () => {
+    const path = space();
+    const program = process.argv[1]!;
+    process.argv[1] = "x".repeat(600);
+    const ipam = openIpam(path);
+    process.argv[1] = program;
+    expect(refusal(() => openIpam(path)).message).toContain(`held by pid ${process.pid} (`);
+    ipam.close();
+  });
+
   it("opened again after a crash has what was flushed, though no checkpoint came", async () => {
     const path = space();
     const ipam = openIpam(path);
