@@ -5,6 +5,7 @@ export const EPERM: i32 = 1;
 export const ENOENT: i32 = 2;
 export const ESRCH: i32 = 3;
 export const EIO: i32 = 5;
+export const ENXIO: i32 = 6;
 export const EAGAIN: i32 = 11;
 export const EACCES: i32 = 13;
 export const EEXIST: i32 = 17;
@@ -40,7 +41,7 @@ function known(errno: i32): string {
       return "no such file or directory";
     case EIO:
       return "input/output error";
-    case 6:
+    case ENXIO:
       return "no such device or address";
     case 7:
       return "argument list too long";

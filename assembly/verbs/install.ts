@@ -17,7 +17,7 @@ import {
   valuePlain,
   valueText,
 } from "../protocol/document";
-import { ENOENT } from "../protocol/errno";
+import { EINVAL, EISDIR, ELOOP, ENOENT, ENXIO } from "../protocol/errno";
 import {
   ERROR_DISK,
   ERROR_FOREIGN_FILE,
@@ -117,7 +117,10 @@ function look(t: Target): bool {
   if (entered < 0) return fileError("write ", entered);
   const handle = fileOpen();
   if (handle == -ENOENT) return true;
-  if (handle < 0) return refuse(t, " is no regular file");
+  // A link, a directory, a FIFO or device, a socket.
+  const other = handle == -ELOOP || handle == -EISDIR || handle == -EINVAL || handle == -ENXIO;
+  if (other) return refuse(t, " is no regular file");
+  if (handle < 0) return fileError("read ", handle);
   const size = host.size(handle);
   const most = t.mode == MODE_RUN ? PROGRAM_MAX : CONFLIST_MAX;
   const at = scratchTake(<usize>most + 8);

@@ -6,7 +6,7 @@ import path from "node:path";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { berths, binaries } from "../plugin/support/binaries.ts";
 import { folder, removeAll } from "../plugin/support/space.ts";
-import { need } from "../support/needs.ts";
+import { need, needsRoot } from "../support/needs.ts";
 import { berth, lines } from "./support.ts";
 
 afterAll(removeAll);
@@ -46,6 +46,22 @@ describe.skipIf(missing).each(berths)(`$name: install${why}`, (binary) => {
     const again = spawnSync(file, ["install", "--bin-dir", other], { env: {} });
     expect([again.status, `${again.stderr}`]).toEqual([0, ""]);
     expect(fs.readFileSync(path.join(other, "berth")).equals(fs.readFileSync(file))).toBe(true);
+  });
+
+  const asRoot = needsRoot();
+  it.skipIf(asRoot.missing)(`says why a file can't be looked at${asRoot.why}`, () => {
+    install();
+    fs.chmodSync(file, 0o700);
+    const dir = path.dirname(path.dirname(path.dirname(bin)));
+    fs.chmodSync(dir, 0o755);
+    const program = path.join(dir, "program");
+    fs.copyFileSync(native!.path, program);
+    const nobody = ["--reuid=65534", "--regid=65534", "--clear-groups"];
+    const said = spawnSync("setpriv", [...nobody, program, "install", "--bin-dir", bin]);
+    expect([said.status, `${said.stderr}`]).toEqual([
+      1,
+      expect.stringContaining(`can't read ${file}: permission denied`),
+    ]);
   });
 
   it("writes a conflist that libcni's rules and berth's own take", () => {
