@@ -12,6 +12,7 @@ import { randomFillSync } from "node:crypto";
 import * as fs from "node:fs";
 import { constants } from "node:os";
 import { SETTLED_NS, WINDOW_BASE, WINDOW_END } from "../assembly/numbers.ts";
+import { drain, grow, openRegular, readAt, writeAt } from "./descriptors.ts";
 import { errnoOf } from "./errno.ts";
 import { flockFile, lockTimeout, runProgram } from "./foreign.ts";
 import { lookFunctions } from "./look.ts";
@@ -76,29 +77,6 @@ function status(work: () => void): number {
   }
 }
 
-/** Sleeps while a descriptor that somebody made non-blocking isn't ready. */
-function settle(): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2);
-}
-
-function patiently(work: () => number): number {
-  for (;;) {
-    try {
-      return work();
-    } catch (error) {
-      const code = errnoOf(error);
-      if (code === -errno.EAGAIN) settle();
-      else if (code !== -errno.EINTR) throw error;
-    }
-  }
-}
-
-/** Writes all bytes to a descriptor of this process; throws the system's error. */
-export function writeAll(fd: number, bytes: Uint8Array): void {
-  for (let at = 0; at < bytes.length; )
-    at += patiently(() => fs.writeSync(fd, bytes, at, bytes.length - at));
-}
-
 /** CLOCK_BOOTTIME to 10 ms: the monotonic clock, moved by the time that the machine slept. */
 function bootTime(): bigint {
   const monotonic = process.hrtime.bigint();
@@ -112,48 +90,6 @@ function realTime(): bigint {
   return BigInt(Math.round((performance.timeOrigin + performance.now()) * 1000)) * 1000n;
 }
 
-/** Reads a descriptor to its end: the bytes read, cap + 1 if there is more. */
-function drain(fd: number, into: Uint8Array): number {
-  const beyond = new Uint8Array(1);
-  for (let done = 0; ; ) {
-    const full = done >= into.length;
-    const n = patiently(() =>
-      full ? fs.readSync(fd, beyond) : fs.readSync(fd, into, done, into.length - done, null),
-    );
-    if (n === 0) return done;
-    if (full) return into.length + 1;
-    done += n;
-  }
-}
-
-function readAt(fd: number, at: number, into: Uint8Array): number {
-  for (let done = 0; ; ) {
-    if (done === into.length) return done;
-    const n = fs.readSync(fd, into, done, into.length - done, at + done);
-    if (n === 0) return done;
-    done += n;
-  }
-}
-
-function writeAt(fd: number, at: number, bytes: Uint8Array): void {
-  for (let done = 0; done < bytes.length; )
-    done += fs.writeSync(fd, bytes, done, bytes.length - done, at + done);
-}
-
-const zeros = new Uint8Array(262144);
-
-/** Grows a file by writing zeros; what can't be finished is taken back. */
-function grow(fd: number, length: number): void {
-  const old = fs.fstatSync(fd).size;
-  try {
-    for (let at = old; at < length; at += zeros.length)
-      writeAt(fd, at, zeros.subarray(0, length - at));
-  } catch (error) {
-    fs.ftruncateSync(fd, old);
-    throw error;
-  }
-}
-
 function inWindow(at: number, length: number): boolean {
   return at >= WINDOW_BASE && at + length <= WINDOW_END;
 }
@@ -164,15 +100,6 @@ function namespace(path: Buffer): bigint {
   const own = fs.statSync("/proc/self/ns/net", { bigint: true });
   if (named.dev !== own.dev) return 0n;
   return named.ino === own.ino ? -1n : named.ino;
-}
-
-/** Opens a descriptor and keeps it only if it is a regular file. */
-function openRegular(path: Buffer, flags: number, directoryError: number): number {
-  const fd = fs.openSync(path, flags | O_NONBLOCK, 0o600);
-  const stat = fs.fstatSync(fd);
-  if (stat.isFile()) return fd;
-  fs.closeSync(fd);
-  return stat.isDirectory() ? directoryError : -errno.EINVAL;
 }
 
 /** The host functions of one call, on the given surroundings. */

@@ -16,8 +16,6 @@ import { damaged } from "../fault";
 import { half, imageBase, imageLength, putHalf, putWord, word } from "./image";
 
 export const CLASSES: u32 = 9;
-/** Bytes of the arena's own header. */
-export const ARENA_BYTES: u32 = 8 + 9 * 16;
 const CHUNK: u32 = 4096;
 const CHUNK_FIRST: u32 = 256;
 /** A new chunk is so many times what its class has in use. */

@@ -263,11 +263,6 @@ export function recordPutReserve(head: u32, reserveFor: u32, number: u64): void 
   cellSeal(cell, number);
 }
 
-/** Were the record's addresses asked for by annotation? */
-export function recordIsFixed(head: u32): bool {
-  return (recordFlags(head) & NAME_FIXED) != 0;
-}
-
 /** The flags of the record's name, 0 without one. */
 export function recordFlags(head: u32): u32 {
   const cell = nextOfKind(head, KIND_NAME);

@@ -5,7 +5,7 @@
 // began. One pass over the old image's cells.
 //
 //   noted   | head u32 | - | number u64 |   x NOTED_MAX
-//   ended   | event, as event.ts draws it |  x NOTED_MAX
+//   ended   | event, as eventcell.ts draws it |  x NOTED_MAX
 import { checksum } from "../image/header";
 import { half, putWord } from "../image/image";
 import {

@@ -15,7 +15,7 @@ import {
   MAGIC,
 } from "../image/header";
 import { imageAttach, imageBase, imageLength, putWord } from "../image/image";
-import { WINDOW_BASE, WINDOW_END } from "../numbers";
+import { WINDOW_END } from "../numbers";
 import { logIsDeferred } from "./dirty";
 import { entryBuffer, LOG_BYTES, LOG_HEADER_BYTES, logGrow, logHeaderMake } from "./log";
 import { fileName, nameAt, nameBytes } from "./names";

@@ -18,15 +18,7 @@ import { recordByDigest } from "../records/record";
 import { scratchTake } from "../scratch";
 import { imageGrow } from "./files";
 import { logCommit } from "./log";
-import {
-  NOTE_NAME_BYTES,
-  nameAt,
-  nameBytes,
-  noteDigest0,
-  noteDigest1,
-  noteName,
-  noteParse,
-} from "./names";
+import { nameAt, nameBytes, noteDigest0, noteDigest1, noteName, noteParse } from "./names";
 
 /** Notes that one call applies. */
 export const NOTES_AT_ONCE: i32 = 64;

@@ -28,7 +28,6 @@ import {
   H_KEEP,
   H_KEY,
   H_PIDNS,
-  H_RESERVED,
   HEADER_BYTES,
   headerLoadKey,
   headerSeal,
@@ -42,9 +41,7 @@ import { treeOf } from "../pool/pool";
 import { settingsCarry, settingsScan } from "../pool/settings";
 import {
   C_DUE,
-  C_NEXT,
   C_SINCE,
-  C_V4,
   CELL_BYTES,
   cellByte,
   cellHasFamily,
@@ -58,18 +55,13 @@ import {
   cellSeal,
   cellSet,
   headAt,
-  ID_HEAD_BYTES,
-  KIND_CONTAINER,
   KIND_MORE,
   KIND_NAME,
   KIND_OTHER,
   KIND_POOL,
-  KIND_TEXT,
   STATE_ALLOCATION,
   STATE_COOLING,
   STATE_RESERVATION,
-  TEXT_BYTES,
-  TEXT_MAX,
 } from "../records/cell";
 import { coolingBegin, coolingEnd } from "../records/expiry";
 import { filesUnlink, filesUnsure, headHasFiles, headPutFiles } from "../records/file";

@@ -8,7 +8,6 @@ import {
   C_SINCE,
   C_V4,
   CELL_BYTES,
-  cellAt,
   cellByte,
   cellIsSound,
   cellKind,

@@ -2,7 +2,7 @@
 // The program `berth` in Node: with a verb as its first argument that verb, else the CNI plugin on
 // this process's environment, arguments and streams, where the core decides what is done.
 import { setFlagsFromString } from "node:v8";
-import { writeAll } from "../host.ts";
+import { writeAll } from "../descriptors.ts";
 import { runPlugin } from "./plugin.ts";
 
 /** Verbs that need nothing but this package; loaded when asked for. */
