@@ -18,6 +18,8 @@ import { PluginCalls } from "./calls.ts";
 export const suite = "instructions";
 /** Counted ADDs of which the median is taken: in a full run, in a quick one. */
 const RUNS = { full: 9, quick: 5 };
+/** Networks with many held among which they are divided: filling one takes a second. */
+const NETWORKS = 5;
 /** Operations in one round of many.c: 64 batches of 1,024, taken and given. */
 const OPERATIONS = 64 * 1024 * 2;
 
@@ -48,19 +50,21 @@ export function count(
   return Number(found[1]);
 }
 
-/** An ADD with so many held: the median over networks of their own, or over calls of one. */
+/** An ADD with so many held: the median over networks of their own, a few calls of each. */
 function countAdds(held: number, runs: number): number {
   const directory = mkdtempSync(join(tmpdir(), "berth-bench-"));
+  const networks = held === 0 ? runs : NETWORKS;
   try {
     const path = join(packageRoot(), "build/bin/berth");
     const counts: number[] = [];
-    let calls = new PluginCalls(path, join(directory, "0"));
-    calls.addMany(held);
-    for (let run = 1; run <= runs; run++) {
-      const { env, input } = calls.request("ADD", `counted-${run}`);
-      counts.push(count(path, [], { env, input }));
-      calls.remove(`counted-${run}`);
-      if (held === 0) calls = new PluginCalls(path, join(directory, String(run)));
+    for (let network = 0; network < networks; network++) {
+      const calls = new PluginCalls(path, join(directory, String(network)));
+      calls.addMany(held);
+      for (let run = 0; run < runs / networks; run++) {
+        const { env, input } = calls.request("ADD", `counted-${run}`);
+        counts.push(count(path, [], { env, input }));
+        calls.remove(`counted-${run}`);
+      }
     }
     return medianOf(counts);
   } finally {
