@@ -103,10 +103,18 @@ static int inWindow(u32 at, u32 len) {
   return at >= WINDOW_BASE && at <= WINDOW_END && len <= WINDOW_END - at;
 }
 
-/** host.unshare: adding nothing is a store to the processor, and so to the kernel. */
+/**
+ * host.unshare: adding nothing is a store to the processor, and so to the kernel. In assembler,
+ * since compilers may make a load of it.
+ */
 void w2c_host_unshare(struct w2c_host *host, u32 at) {
+  u32 *const word = (u32 *)memory(at);
   (void)host;
-  __atomic_fetch_add((u32 *)memory(at), 0, __ATOMIC_RELAXED);
+#ifdef __x86_64__
+  __asm__ volatile("addl $0, %0" : "+m"(*word) : : "cc");
+#else
+  __atomic_fetch_add(word, 0, __ATOMIC_RELAXED);
+#endif
 }
 
 /** host.view */

@@ -168,8 +168,8 @@ export function makeHost(around: Surroundings): Host {
       });
     },
     close(handle: number): undefined {
-      handles.delete(handle);
-      status(() => fs.closeSync(handle));
+      // Only what it opened: the number may be somebody else's by now.
+      if (handles.delete(handle)) status(() => fs.closeSync(handle));
     },
     size(handle: number): bigint {
       try {

@@ -80,6 +80,7 @@ import {
   ownDigests,
   sessionCatchUp,
   sessionCommit,
+  sessionOpen,
   sessionPart,
 } from "./session";
 
@@ -212,11 +213,12 @@ export function add(): i32 {
 
 /**
  * An ADD that an annotation of the pod has refused (the error is pending): tells the recorder, if
- * there is a state and `lock` says that it is ours, and answers that error whatever comes of it.
+ * there is a state and `lock` says that it is ours, and answers that error whatever comes of it. No
+ * files of host-local are taken over for it, or written.
  */
 export function addRefused(lock: i32): i32 {
   errorAside();
-  const there = lock == 0 && coexistOpen(false) == STORE_OPEN && sessionCatchUp();
+  const there = lock == 0 && sessionOpen(false) == STORE_OPEN && sessionCatchUp();
   errorBack();
   if (there) {
     if (imageGrow(eventRoom()) >= 0) eventMayBegin();

@@ -8,6 +8,7 @@
 // asks for in vain, which is one pod's, is written down in the state first (add.ts).
 
 import { faultText } from "../fault";
+import * as host from "../host";
 import { argument, enter, netns, output } from "../host";
 import { EXIT_ERROR, EXIT_OK, NEED_LOCK } from "../numbers";
 import { scratchAssignAll } from "../scratch";
@@ -48,7 +49,7 @@ import { statusBefore } from "./inspect";
 import { inputRead, networkRead } from "./network";
 import { pathFault } from "./path";
 import { resolvRead } from "./resolv";
-import { shadowEnd, shadowing, shadowRun } from "./shadow";
+import { PATIENCE_MS, shadowEnd, shadowing, shadowRun } from "./shadow";
 import { textByte, textString, textTake, textTo } from "./text";
 import { delFault, perform } from "./verbs";
 
@@ -179,6 +180,7 @@ function beginBody(): i32 {
   let status = pathFault(directory);
   if (status == 0) status = enter(directory.at, directory.bytes, makes() ? 1 : 0);
   if (status < 0) return call.refused ? errorPrint() : withoutDirectory(status);
+  if (call.refused) host.patience(PATIENCE_MS);
   return NEED_LOCK;
 }
 

@@ -67,7 +67,8 @@ export const OWN_DIRECTORY: string = "/var/lib/cni/berth";
 /** How much of the plugin's answer is looked at. */
 const ANSWER_MAX: u32 = 1048576;
 const FILE_MAX: i64 = 1048576;
-const PATIENCE_MS: i32 = 1000;
+/** Milliseconds that a call waits for the lock whose answer doesn't depend on it. */
+export const PATIENCE_MS: i32 = 1000;
 const IPS_MAX: i32 = 64;
 const IP_BYTES: i32 = 24;
 const APPEND: i32 = 3;

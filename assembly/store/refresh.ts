@@ -186,6 +186,13 @@ export function storeRefresh(make: bool, keep: bool, durable: bool): i32 {
  * Copies image and log into memory, without the lock. STORE_OPEN, _NONE, _FUTURE, _AGAIN, -errno.
  */
 export function storeCopy(): i32 {
+  const status = copyFiles();
+  if (stateFile >= 0) storeClose();
+  if (status == STORE_OPEN) journalOpen();
+  return status;
+}
+
+function copyFiles(): i32 {
   journalClear();
   journalClose();
   if (stateFile >= 0) storeClose();
@@ -211,8 +218,5 @@ export function storeCopy(): i32 {
   if (begun && replay() < 0) return STORE_AGAIN;
   const head = scratchTake(<usize>HEAD);
   if (host.read(state, 0, head, HEAD) != <i32>HEAD) return STORE_AGAIN;
-  if (load<u64>(head, A_GENERATION) != appliedGeneration()) return STORE_AGAIN;
-  storeClose();
-  journalOpen();
-  return STORE_OPEN;
+  return load<u64>(head, A_GENERATION) == appliedGeneration() ? STORE_OPEN : STORE_AGAIN;
 }

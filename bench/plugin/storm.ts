@@ -17,7 +17,7 @@ const REPEAT_SECONDS_MAX = 2;
 
 type Subject = { program: Program; network: Network; storms: number[][]; ratios: number[] };
 
-/** The longest storm that a program had in the sweep before this one, and how many were in it. */
+/** The largest storm that a program had so far, and how long it took. */
 const known = new Map<string, { size: number; ms: number }>();
 
 /** How long a storm of so many will take; 0 if nothing is known yet. */
@@ -32,7 +32,8 @@ function expected({ label }: Program, size: number): number {
  */
 export async function measureStorm(bench: Bench, size: number, secondsMax: number): Promise<Row[]> {
   const programs = bench.programs.filter(({ role }) => role === "berth" || role === "peer");
-  const taken = programs.filter((program) => expected(program, size) <= secondsMax * 1000);
+  const isShort = (program: Program) => expected(program, size) <= secondsMax * 1000;
+  const taken = programs.filter((program) => program.role === "berth" || isShort(program));
   const subjects = await stormsOf(bench, taken, size);
   return programs.flatMap((program): Row[] => {
     const subject = subjects.find((one) => one.program === program);
@@ -48,7 +49,8 @@ export async function measureStorm(bench: Bench, size: number, secondsMax: numbe
     }
     const { storms, ratios } = subject;
     const lasts = storms.map(lastOf);
-    known.set(program.label, { size, ms: medianOf(lasts) });
+    if (size >= (known.get(program.label)?.size ?? 0))
+      known.set(program.label, { size, ms: medianOf(lasts) });
     const ratio = ratios.length > 0 && { ratio: medianOf(ratios), beside: "Berth" };
     const waits = storms.flat().map((ns) => ns / 1e6);
     return [

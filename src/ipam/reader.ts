@@ -32,9 +32,10 @@ export class IpamCopy extends IpamView {
       this.#core = core;
       this.#read(core);
     } catch (error) {
-      this.close();
+      this.#core = undefined; // what it has read by halves serves nobody after it
       throw error;
     } finally {
+      core.exports.bookClose!();
       core.host.closeAll();
     }
   }

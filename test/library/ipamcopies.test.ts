@@ -1,6 +1,6 @@
 // readIpam, and openIpam for one call, again and again: those that come one after another share a
 // memory, and none shows what another one had.
-import { writeFileSync } from "node:fs";
+import { closeSync, fstatSync, openSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { openIpam } from "../../src/ipam/ipam.ts";
@@ -68,6 +68,16 @@ describe("copies one after another", () => {
     using copy = readIpam(small);
     expect([...copy].map((each) => each.owner)).toEqual(["small-1"]);
     expect(copy.explain("10.0.0.0").state).toBe("cooling");
+  });
+
+  it("that couldn't be made close nothing that somebody has opened since", () => {
+    const [good, torn] = [made(2, "good"), made(300, "torn")];
+    truncateSync(join(torn, "berth.state"), 8192);
+    expect(codes(() => readIpam(torn))[0]).toBe("io");
+    const mine = [0, 1, 2].map(() => openSync(join(good, "berth.log"), "r"));
+    expect(seen(good)).toEqual(expected(2, "good"));
+    expect(mine.map((fd) => fstatSync(fd).isFile())).toEqual([true, true, true]);
+    for (const fd of mine) closeSync(fd);
   });
 
   it("don't mix: two at a time, an iteration and a pool of one that was closed", () => {

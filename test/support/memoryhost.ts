@@ -162,6 +162,8 @@ export interface Outcome {
   operations: number;
   /** Pages of the image that the core took for writing before it looked at them. */
   unshared: Set<number>;
+  /** For how long it would wait for the lock (milliseconds); 0 = as long as the host does. */
+  patience: number;
 }
 
 function grow(file: File, length: number): void {
@@ -221,6 +223,7 @@ export function call(
   const open: (File | undefined)[] = [];
   const unshared = new Set<number>();
   let printed = "";
+  let patience = 0;
   let operations = 0;
   const text = (at: number, length: number) =>
     bytes.toString("utf8", at >>> 0, (at >>> 0) + length);
@@ -345,7 +348,9 @@ export function call(
     stdin: (into: number, cap: number) => give(stdin, into, cap),
     unlock: () => {},
     flock: () => 0,
-    patience: () => {},
+    patience(ms: number): void {
+      patience = ms;
+    },
     run: () => BigInt(ENOENT),
     output: (fd: number, from: number, length: number) => {
       if (fd === 1) printed += text(from, length);
@@ -403,5 +408,5 @@ export function call(
     killed = true;
   }
   const json = printed.trim() === "" || killed ? undefined : JSON.parse(printed);
-  return { status, json, killed, operations, unshared };
+  return { status, json, killed, operations, unshared, patience };
 }
