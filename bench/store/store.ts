@@ -239,8 +239,8 @@ interface Times {
 }
 
 /**
- * Every store does the same round, in an order drawn by seed: so many that are measured, and as many
- * before, in which V8 compiles what an Ipam runs.
+ * Every store does the same round, in an order drawn by seed: so many that are measured, and as
+ * many before, in which V8 compiles what an Ipam runs.
  */
 async function roundsOf(stores: Store[], callers: number, rounds: number, seed: number) {
   const operations = operationsOf(callers);
