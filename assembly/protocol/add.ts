@@ -214,11 +214,12 @@ export function add(): i32 {
 /**
  * An ADD that an annotation of the pod has refused (the error is pending): tells the recorder, if
  * there is a state and `lock` says that it is ours, and answers that error whatever comes of it. No
- * files of host-local are taken over for it, or written.
+ * files of host-local are taken over for it, or written; what is due and what notes ask
+ * for waits.
  */
 export function addRefused(lock: i32): i32 {
   errorAside();
-  const there = lock == 0 && sessionOpen(false) == STORE_OPEN && sessionCatchUp();
+  const there = lock == 0 && sessionOpen(false) == STORE_OPEN;
   errorBack();
   if (there) {
     if (imageGrow(eventRoom()) >= 0) eventMayBegin();

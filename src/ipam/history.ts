@@ -64,8 +64,10 @@ const REASONS = [
   "the address wasn't free",
   "no range set has the address",
   "the state couldn't grow",
+  "another container of its name holds the address",
+  "the address wasn't free",
+  "an annotation can't be followed",
 ];
-const BUSY = "another container of its name holds the address";
 const NEVER = 2 ** 32 - 1;
 
 /** The events that are kept, oldest first; [] where no recorder runs. */
@@ -91,7 +93,7 @@ function readEvent(core: Core): HistoryEvent {
   const [cause, extra] = [core.outNumber(1), core.outNumber(3)];
   if (what === "released" || what === "reserved") event.by = BY[cause] ?? "DEL";
   if (what === "refused")
-    Object.assign(event, { reason: REASONS[cause] ?? BUSY, count: core.outNumber(4) });
+    Object.assign(event, { reason: REASONS[cause] ?? "unknown", count: core.outNumber(4) });
   else if (what === "reboot") event.count = extra;
   else if (extra !== 0 && extra !== NEVER) event.seconds = extra;
   return event;

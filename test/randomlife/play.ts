@@ -162,8 +162,12 @@ export class Life {
     const outcome = this.files.call("ADD", environment(step), configOf(step, config), step.trouble);
     if (ask instanceof RegExp) {
       this.#unopened = true;
+      if (outcome.killed) return; // while it told the recorder: nothing else is changed
       const { code, msg } = outcome.json ?? {};
-      if (code === 110 && /^annotation \S*: /.test(msg) && ask.test(msg)) return;
+      if (code === 110 && /^annotation \S*: /.test(msg) && ask.test(msg)) {
+        if (!this.#opener && !step.trouble) this.#clocks.wrote(); // the recorder's commit
+        return;
+      }
       throw new Fault(`${ask} is due, an ADD was answered ${code} ${msg}`);
     }
     if (step.trouble?.lock) {
