@@ -9,6 +9,7 @@ import {
   CELL_BYTES,
   cellHasFamily,
   cellHi,
+  cellIsOf,
   cellKind,
   cellLo,
   cellSet,
@@ -32,7 +33,7 @@ export function checkChain(head: u32): bool {
       return false;
     }
     const kind = cellKind(at);
-    if (at != head && (kind < KIND_TEXT || half(at + C_SINCE) != head)) {
+    if (at != head && (kind < KIND_TEXT || !isOf(at, head))) {
       fault("a cell doesn't belong to its record", at);
       return false;
     }
@@ -42,6 +43,11 @@ export function checkChain(head: u32): bool {
   }
   if (at != 0) fault("the chain of a record doesn't end", head);
   return at == 0;
+}
+
+// Cells of pools have no mark.
+function isOf(cell: u32, head: u32): bool {
+  return cellKind(head) > KIND_OTHER ? half(cell + C_SINCE) == head : cellIsOf(cell, head);
 }
 
 // A cell's addresses: taken, in the index, of a range set.

@@ -10,11 +10,16 @@
 //        * of a container's allocation: inode of its network namespace, 0 = unknown
 //
 //  further cells: kind = 0x80 | what; `since` holds the head's offset
-//   TEXT  rest of a long id, 5: bytes here, 28: bytes in all (first TEXT cell), 48: 80 bytes
-//   NAME  namespace/name,    5: bytes here, 28: bytes in all, 32: older | newer of that name,
-//                            40: seconds for which the name is reserved when it is let go (0: it
-//                            isn't), 44: flags (all of the first NAME cell), 48: 80 bytes
-//   MORE  one more IPv4 and one more IPv6 address: 7, 14, 15, 28, 32, 40 as in the head
+//   TEXT  rest of a long id, 5: bytes here, 24: mark, 28: bytes in all (first TEXT cell),
+//         48: 80 bytes
+//   NAME  namespace/name,    5: bytes here, 24: mark, 28: bytes in all,
+//                            32: older | newer of that name, 40: seconds for which the name is
+//                            reserved when it is let go (0: it isn't), 44: flags (all of the first
+//                            NAME cell), 48: 80 bytes
+//   MORE  one more IPv4 and one more IPv6 address: 7, 14, 15, 24, 28, 32, 40 as in the head,
+//         48: mark
+//   The mark tells whose they are: a checksum of the head's id and interface. Freed cells are taken
+//   again in the same places, and after a power cut pages of different ages lie side by side.
 //   POOL, LABEL, SKIP  pools of the library (poolcell.ts); SETTINGS  pool/settings.ts;
 //   EVENT  the recorder (eventcell.ts)
 //
@@ -57,6 +62,7 @@ export const C_V4: u32 = 28;
 export const C_V6: u32 = 32;
 export const C_ID: u32 = 48;
 export const C_IFNAME: u32 = 112;
+const MORE_MARK: u32 = 48;
 
 export const ID_HEAD_BYTES: u32 = 64;
 /** Payload of a TEXT or NAME cell. */
@@ -189,6 +195,27 @@ export function cellDropAddress(cell: u32, family: u32): void {
     putWord(cell + C_V6, 0);
     putWord(cell + C_V6 + 8, 0);
   }
+}
+
+// The bytes of a head that stay for as long as its record lives: its id and interface.
+function ownerMark(head: u32): u32 {
+  return <u32>checksum(imageBase() + head + C_ID, CELL_BYTES - C_ID);
+}
+
+function markAt(cell: u32): u32 {
+  return cell + (cellKind(cell) == KIND_MORE ? MORE_MARK : C_DUE);
+}
+
+/** Makes an empty further cell that of a record, whose head has its owner already. */
+export function cellPutHead(cell: u32, head: u32): void {
+  putHalf(cell + C_SINCE, head);
+  putHalf(markAt(cell), ownerMark(head));
+}
+
+/** Is a further cell that of this record? Those of an older Berth have no mark, which is 0. */
+export function cellIsOf(cell: u32, head: u32): bool {
+  const mark = half(markAt(cell));
+  return half(cell + C_SINCE) == head && (mark == 0 || mark == ownerMark(head));
 }
 
 /** The head of a cell's record. */

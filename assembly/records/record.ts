@@ -30,6 +30,7 @@ import {
   cellPutAddress,
   cellPutByte,
   cellPutBytes,
+  cellPutHead,
   cellSeal,
   headAt,
   ID_HEAD_BYTES,
@@ -125,7 +126,7 @@ function chain(head: u32, after: u32, kind: u32): u32 {
   const cell = arenaTake(CELL_BYTES);
   if (cell == 0) return 0;
   cellPutByte(cell, 4, kind);
-  putHalf(cell + C_SINCE, head);
+  cellPutHead(cell, head);
   putHalf(cell + C_NEXT, half(after + C_NEXT));
   putHalf(after + C_NEXT, cell);
   return cell;

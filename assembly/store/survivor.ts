@@ -5,10 +5,10 @@ import { HEADER_BYTES } from "../image/header";
 import { half } from "../image/image";
 import {
   C_NEXT,
-  C_SINCE,
   C_V4,
   CELL_BYTES,
   cellByte,
+  cellIsOf,
   cellIsSound,
   cellKind,
   ID_HEAD_BYTES,
@@ -46,7 +46,7 @@ export function chainIsSound(head: u32, bytes: u32): bool {
     if (at & (CELL_BYTES - 1) || at < HEADER_BYTES || at > bytes - CELL_BYTES) return false;
     const kind = cellKind(at);
     if (!cellIsSound(at) || kind < KIND_TEXT || kind > KIND_MORE) return false;
-    if (half(at + C_SINCE) != head) return false;
+    if (!cellIsOf(at, head)) return false;
     at = half(at + C_NEXT);
   }
   if (at != 0) return false;

@@ -94,9 +94,11 @@ test("every commit that sees the wall clock jump remembers it: GC and a refused 
   ).toBe(had);
 });
 
-/** The page of berth.state on which a text lies that the cells of one record have. */
-function pageOf(disk: Disk, text: string): number {
-  const at = Buffer.from(disk.read("berth.state")!).indexOf(text);
+/** The page of berth.state on which the head of a container's record lies. */
+function pageOf(disk: Disk, id: string): number {
+  const state = Buffer.from(disk.read("berth.state")!);
+  let at = state.indexOf(id);
+  while (at >= 0 && (at % 128 !== 48 || state[at - 48 + 4] !== 1)) at = state.indexOf(id, at + 1);
   expect(at).toBeGreaterThan(0);
   return Math.floor(at / PAGE);
 }
@@ -168,3 +170,33 @@ test('"sync": "never" loses nothing that was synced before the config said so', 
   expect(add(disk, "x", named)).not.toBe(had);
   expect(add(disk, "c", named, "web-0")).toBe(had);
 }, 60_000);
+
+test("a further cell of a former record in the same place isn't taken for a later one's", () => {
+  const two = {
+    ranges: [[{ subnet: "fd00:8::/120" }], [{ subnet: "fd00:9::/120" }]],
+    policy: "next",
+    sync: "never",
+    reboot: "keep",
+  };
+  const disk = new Disk();
+  for (let n = 0; n < 32; n++) add(disk, `filler${n}`, two); // two cells each
+  for (const id of ["filler0", "filler16"]) del(disk, id, two);
+  add(disk, "named", two, "web-0"); // three cells: one place on the first page is left
+  const [, further] = add(disk, "former", two).split(" ");
+  disk.flush();
+  // Cells that are freed are taken again in the reverse order, and so on.
+  const head = pageOf(disk, "former");
+  del(disk, "former", two);
+  add(disk, "between", two);
+  del(disk, "between", two);
+  const later = add(disk, "a-later-one", two).split(" ");
+  const state = disk.names.get("berth.state")!;
+  const page = pageOf(disk, "a-later-one");
+  expect(page).toBe(head);
+  state.cache.copy(state.disk, page * PAGE, page * PAGE, (page + 1) * PAGE);
+  disk.cut((n) => n - 1); // else what was synced, and nothing more
+  add(disk, "next", { ...two, policy: "first" });
+  expect(faults(disk)).toEqual([]);
+  const left = shown(disk);
+  for (const address of [...later, further!]) expect(left).not.toHaveProperty([address]);
+});

@@ -29,9 +29,9 @@ function say(p: Found | Place | undefined): string {
   return `${p.state} by ${owner.slice(0, 20)} "${name.slice(0, 20)}" in set ${p.set}${until}`;
 }
 
-function isSame(found: Found, place: Place, anyName = false): boolean {
+function isSame(found: Found, place: Place): boolean {
   if (found.state !== place.state) return false;
-  if (!anyName && found.name !== place.whose.name) return false;
+  if (found.name !== place.whose.name) return false;
   if (found.set !== place.set || foundOwner(found) !== place.whose.owner) return false;
   return found.state === "held" || found.due === place.due;
 }
@@ -69,19 +69,18 @@ function fits(
   keep: boolean,
 ): boolean {
   if (!place) return !found;
-  const anyName = gap.cut && found?.state !== "reserved";
   if (place.state === "held") {
-    if (keep) return found !== undefined && isSame(found, place, anyName);
+    if (keep) return found !== undefined && isSame(found, place);
     const { reserveFor } = place.whose;
     if (reserveFor === 0) return !found;
     const due = gap.now + reserveFor;
-    return found !== undefined && isSame(found, { ...place, state: "reserved", due }, anyName);
+    return found !== undefined && isSame(found, { ...place, state: "reserved", due });
   }
   const left = place.due - Math.max(gap.passed, place.since);
   if (!found) return left <= 0;
   const full = place.due - place.since;
   const wait = found.due - gap.now;
-  if (!isSame(found, { ...place, due: found.due }, anyName)) return false;
+  if (!isSame(found, { ...place, due: found.due })) return false;
   // An image that has no anchor yet lets the time begin anew.
   return gap.exact ? wait === left || wait === full : wait >= Math.max(1, left) && wait <= full;
 }
@@ -89,13 +88,6 @@ function fits(
 /** A cooling address whose record had another address that was given on: it may go with it. */
 function isBroken(place: Place | undefined, before: Model): boolean {
   return place?.state === "cooling" && place.whose.keys.some((key) => before.past.has(key));
-}
-
-function named(place: Place, name: string, renamed: Map<Allocation, Allocation>): Place {
-  if (place.whose.name === name) return place;
-  const whose = renamed.get(place.whose) ?? { ...place.whose, name };
-  renamed.set(place.whose, whose);
-  return { ...place, whose };
 }
 
 /** Is a younger record of the name there that is reserved now, or was such a one ever? */
@@ -112,7 +104,6 @@ function isOvertaken(place: Place | undefined, before: Model, dump: Dump, cut: b
 function adopted(before: Model, dump: Dump, gap: Gap, keep: boolean): Place[] {
   const { cut } = gap;
   const out: Place[] = [];
-  const renamed = new Map<Allocation, Allocation>();
   for (const key of new Set([...dump.keys(), ...before.places.keys(), ...before.past.keys()])) {
     const states = [before.places.get(key), ...(cut ? (before.past.get(key) ?? []) : [])];
     const found = dump.get(key);
@@ -121,7 +112,7 @@ function adopted(before: Model, dump: Dump, gap: Gap, keep: boolean): Place[] {
       const { state, due } = found;
       const since = state === "held" ? was.since : gap.now;
       out.push({
-        ...named(was, found.name, renamed),
+        ...was,
         state,
         due: state === "held" ? 0 : due,
         since,
