@@ -232,7 +232,9 @@ export class Life {
       this.#applyNotes(noted, own);
       const had = model.owners.has(owner);
       const named = leave(model, owner, own);
-      if (this.files.noted().length > 0) throw new Fault("notes are left after a DEL");
+      // Without a state there is nothing to let go: the first ADD looks at them.
+      if (this.files.noted().length > 0 && this.files.disk.names.has("berth.state"))
+        throw new Fault("notes are left after a DEL");
       this.#promise(own, had, named);
       return;
     }
