@@ -51,7 +51,7 @@ import {
   headHasFiles,
   headPutFiles,
 } from "../records/file";
-import { CHAIN_MAX, nextOfKind } from "../records/key";
+import { CHAIN_MAX, nextOfKind, Owner } from "../records/key";
 import { recordAddAddress, recordByAddress, recordByOwner, recordMake } from "../records/record";
 import { reservationDrop } from "../records/reservations";
 import { scratchTake } from "../scratch";
@@ -144,7 +144,8 @@ function settle(t: TakeOver, state: i32, family: u32, hi: u64, lo: u64): i32 {
   return 0;
 }
 
-// "host-local:10.1.2.3" in scratch memory.
+// The owner of the address at hand, in scratch memory; "host-local:10.1.2.3" for an unknown one.
+let owner: Owner = changetype<Owner>(0);
 let unknownAt: usize = 0;
 
 function unknownId(name: usize, bytes: i32): u32 {
@@ -165,14 +166,16 @@ function give(t: TakeOver, known: bool, name: usize, bytes: i32): i32 {
   if (room < 0) return room;
   eventMayBegin();
   const number = appliedNumber() + 1;
-  const kind = known ? KIND_CONTAINER : KIND_OTHER;
-  const idBytes = known ? <u32>fileIdBytes : unknownId(name, bytes);
-  const id = known ? fileIdAt : unknownAt;
-  const ifBytes = known ? <u32>fileIfBytes : 0;
-  let head = recordByOwner(kind, id, idBytes, fileIfAt, ifBytes);
+  const o = owner;
+  o.kind = known ? KIND_CONTAINER : KIND_OTHER;
+  o.idBytes = known ? <u32>fileIdBytes : unknownId(name, bytes);
+  o.id = known ? fileIdAt : unknownAt;
+  o.ifname = fileIfAt;
+  o.ifBytes = known ? <u32>fileIfBytes : 0;
+  let head = recordByOwner(o.kind, o.id, o.idBytes, o.ifname, o.ifBytes);
   const fresh = head == 0;
   if (fresh) {
-    head = recordMake(kind, STATE_ALLOCATION, id, idBytes, fileIfAt, ifBytes, t.now, number);
+    head = recordMake(o, STATE_ALLOCATION, t.now, number);
     if (head == 0) return ENOSPC;
     putWord(H_HELD, word(H_HELD) + 1);
   }
@@ -203,7 +206,10 @@ function takeFile(t: TakeOver, name: usize, bytes: i32): i32 {
 /** Begins counting anew. To be called before scratch memory is ever rewound. */
 export function takeBegin(): void {
   if (spellAt == 0) spellAt = scratchTake(192);
-  if (unknownAt == 0) unknownAt = scratchTake(80);
+  if (unknownAt == 0) {
+    unknownAt = scratchTake(80);
+    owner = changetype<Owner>(scratchTake(offsetof<Owner>()));
+  }
   takenFiles = 0;
   takenNew = 0;
   takenUnknown = 0;

@@ -258,20 +258,10 @@ function keepCursors(o: Order, sets: i32): void {
 export function allocate(order: usize): i32 {
   const o = changetype<Order>(order);
   ownerDigests(o.kind, o.id, o.idBytes, o.ifname, o.ifBytes);
-  const owner = ownerHash(digest0, digest1);
+  const key = ownerHash(digest0, digest1);
   failCell = recordByDigest(digest0, digest1);
   if (failCell != 0) return FAIL_DUPLICATE;
-  const head = recordMakeOf(
-    owner,
-    o.kind,
-    STATE_ALLOCATION,
-    o.id,
-    o.idBytes,
-    o.ifname,
-    o.ifBytes,
-    o.now,
-    o.number,
-  );
+  const head = recordMakeOf(key, o, STATE_ALLOCATION, o.now, o.number);
   if (head == 0) return noSpace();
   putHalf(head + C_NETNS, o.netns);
   if (o.nameBytes != 0 && !putName(o, head)) return noSpace();

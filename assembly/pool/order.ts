@@ -1,16 +1,12 @@
 // An order: what an allocation is asked for. Filled by the protocol and the library, in scratch
 // memory; never stored.
 
+import { Owner } from "../records/key";
 import { RangeSet } from "./range";
 
-/** What is asked for; the texts are bytes in memory. */
+/** For whom, and what is asked for; the texts are bytes in memory. */
 @unmanaged
-export class Order {
-  kind: u32;
-  id: usize;
-  idBytes: u32;
-  ifname: usize;
-  ifBytes: u32;
+export class Order extends Owner {
   /** Name that the owner goes by (namespace/name); nameBytes = 0 for none. */
   name: usize;
   nameBytes: u32;

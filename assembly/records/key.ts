@@ -37,6 +37,19 @@ export let textAt: usize = 0;
 export let digest0: u64 = 0;
 export let digest1: u64 = 0;
 
+/** Who holds an allocation; the texts are bytes in memory. */
+@unmanaged
+export class Owner {
+  /** KIND_ ... of a head. */
+  kind: u32;
+  id: usize;
+  /** At most TEXT_MAX. */
+  idBytes: u32;
+  ifname: usize;
+  /** At most 15. */
+  ifBytes: u32;
+}
+
 /** The next cell of the chain that has this kind, after `cell`; 0 = none. */
 export function nextOfKind(cell: u32, kind: u32): u32 {
   let at = half(cell + C_NEXT);

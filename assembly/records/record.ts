@@ -52,6 +52,7 @@ import {
   headDigests,
   nameText,
   nextOfKind,
+  Owner,
   ownerDigests,
   textAt,
 } from "./key";
@@ -155,49 +156,30 @@ function chainText(head: u32, kind: u32, from: usize, bytes: u32, total: u32, nu
 }
 
 /**
- * Makes the record of an owner, without addresses, in the index by owner. The texts are bytes in
- * memory; id at most TEXT_MAX, interface at most 15. Answers the head (unsealed: call recordSeal
- * when its addresses are in), 0 = no space.
+ * Makes the record of an owner, without addresses, in the index by owner. Answers the head
+ * (unsealed: call recordSeal when its addresses are in), 0 = no space.
  */
-export function recordMake(
-  kind: u32,
-  state: u32,
-  id: usize,
-  idBytes: u32,
-  ifname: usize,
-  ifBytes: u32,
-  since: u32,
-  number: u64,
-): u32 {
-  ownerDigests(kind, id, idBytes, ifname, ifBytes);
-  const owner = ownerHash(digest0, digest1);
-  return recordMakeOf(owner, kind, state, id, idBytes, ifname, ifBytes, since, number);
+export function recordMake(owner: Owner, state: u32, since: u32, number: u64): u32 {
+  ownerDigests(owner.kind, owner.id, owner.idBytes, owner.ifname, owner.ifBytes);
+  return recordMakeOf(ownerHash(digest0, digest1), owner, state, since, number);
 }
 
 /** The same for who knows the owner's key in the index already. */
-export function recordMakeOf(
-  owner: u64,
-  kind: u32,
-  state: u32,
-  id: usize,
-  idBytes: u32,
-  ifname: usize,
-  ifBytes: u32,
-  since: u32,
-  number: u64,
-): u32 {
+export function recordMakeOf(key: u64, owner: Owner, state: u32, since: u32, number: u64): u32 {
   const head = arenaTake(CELL_BYTES);
   if (head == 0) return 0;
-  putHalf(head + 4, kind | (state << 8) | (ifBytes << 16));
+  const idBytes = owner.idBytes;
+  putHalf(head + 4, owner.kind | (state << 8) | (owner.ifBytes << 16));
   putHalf(head + C_SINCE, since);
-  cellPutBytes(head, C_ID, id, min<u32>(idBytes, ID_HEAD_BYTES));
-  cellPutBytes(head, C_IFNAME, ifname, ifBytes);
+  cellPutBytes(head, C_ID, owner.id, min<u32>(idBytes, ID_HEAD_BYTES));
+  cellPutBytes(head, C_IFNAME, owner.ifname, owner.ifBytes);
   cellPutByte(head, 127, idBytes <= ID_HEAD_BYTES ? idBytes : 255);
   if (idBytes > ID_HEAD_BYTES) {
     const rest = idBytes - ID_HEAD_BYTES;
-    if (chainText(head, KIND_TEXT, id + ID_HEAD_BYTES, rest, idBytes, number) == 0) return 0;
+    const from = owner.id + ID_HEAD_BYTES;
+    if (chainText(head, KIND_TEXT, from, rest, idBytes, number) == 0) return 0;
   }
-  return trieAdd(INDEX_OWNER, BY_OWNER, owner, head) ? head : 0;
+  return trieAdd(INDEX_OWNER, BY_OWNER, key, head) ? head : 0;
 }
 
 // Behind which records of the name a record of commit `number` belongs: the oldest of those that
