@@ -9,18 +9,18 @@
 //                  flags u32 | checksum u32             (32 B, written by one pwrite, last of all)
 //    128  length of the image (bytes)   136  allocations held   144  addresses cooling
 //    152  1: containers survive a reboot (`reboot` of the last ADD's config)
-//    160  one moment on both clocks: boot seconds u32 (high) | Unix seconds u32 (store/carry.ts)
+//    160  one moment on both clocks: Unix seconds u32 | boot seconds u32 (store/carry.ts)
 //    192  arena          384  taken-tree IPv4   448  taken-tree IPv6   512  expiry
 //    576  index by owner | 584 by IPv4 | 592 by IPv6 | 600 by name
 //    640  pools of IPv4 by their last address   704  of IPv6
 //    768  index of pools by last address, IPv4 | 776 IPv6 | 784 pools by name
 //    792  pools defined   800  reservations
-//    808  ring of events   816  number of the next one     (records/eventcell.ts)
-//    920  counters: yields, refusals 1 to 9 (1016: 10)     (records/eventcell.ts)
+//    808  ring of events   816  number of the next one   (records/eventcell.ts)
+//    896  host-local's directory: 0 not taken over, 1 taken over, 2 mirrored
 //    904  settings: first cell of the last ADD's   912  their hash (pool/settings.ts)
+//    920  counters: yields, 928 refusals 1 to 9, 1016 refusals 10   (records/eventcell.ts)
 //   1000  inode of the PID namespace in which the image was made for this boot; 0 = not known
 //   1008  when the directory's names had last changed as it held no DEL note; 0 = not known
-//    896  host-local's directory: 0 not taken over, 1 taken over, 2 mirrored
 //   1024  cursors of 32 range sets: hi u64 | lo u64 | family u64 (0 = none), 24 B each
 //
 // Bytes 0..127 are written directly; everything from 128 on changes through the journal only.
@@ -88,10 +88,10 @@ export const INDEX_POOL6: u32 = 776;
 export const INDEX_POOL_NAME: u32 = 784;
 export const H_POOLS: u32 = 792;
 export const H_RESERVED: u32 = 800;
+export const H_ADOPTED: u32 = 896;
 export const H_SETTINGS: u32 = 904;
 export const H_SETTINGS_HASH: u32 = 912;
 export const H_PIDNS: u32 = 1000;
-export const H_ADOPTED: u32 = 896;
 export const H_QUIET: u32 = 1008;
 export const CURSORS: u32 = 1024;
 export const CURSOR_BYTES: u32 = 24;

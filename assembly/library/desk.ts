@@ -3,8 +3,7 @@
 // short.
 //
 //   header   512  lock: 0 free, else desk + 1 | tag << 7 (22 bits) | CONTENDED i32 | -
-//            576  64 desks: | tag u32 (0 = nobody) | notes made u32 | address of the notes u32 | -
-//            |
+//            576  64 desks: | tag u32 (0 = nobody) | notes made u32 | where they lie u32 | - |
 //   scratch  64 pieces of DESK_BYTES, one for each desk: journal, transfer area
 //
 // Until the heap is shared nothing locks and nothing is noted. A call that doesn't get the lock in
@@ -25,7 +24,7 @@ import { WINDOW_BASE } from "../numbers";
 import { scratchAssign, scratchTake } from "../scratch";
 
 /** Instances that can share one heap. */
-export const DESKS: u32 = 64;
+const DESKS: u32 = 64;
 /** Scratch memory of a desk. */
 const DESK_BYTES: usize = 491520;
 /**
@@ -34,7 +33,7 @@ const DESK_BYTES: usize = 491520;
  */
 const DESK_NOTES: u32 = 11000;
 /** Bytes of the transfer area of each instance. */
-export const TRANSFER_BYTES: u32 = 262144;
+const TRANSFER_BYTES: u32 = 262144;
 
 const LOCK: usize = <usize>WINDOW_BASE + 512;
 const TABLE: usize = <usize>WINDOW_BASE + 576;

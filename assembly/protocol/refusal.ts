@@ -1,7 +1,6 @@
 // A refused ADD in the recorder: who was refused, with which code, why, and which address was asked
 // for. It goes out in the commit that moves the cursors. Why is a number: the allocator's answer,
 // or one of those below.
-import { putWord, word } from "../image/image";
 import {
   FAIL_DUPLICATE,
   FAIL_EXHAUSTED,
@@ -12,7 +11,7 @@ import {
   failSet,
 } from "../pool/allocator";
 import { Order } from "../pool/order";
-import { RangeSet } from "../pool/range";
+import { setAt } from "../pool/range";
 import {
   refusalAddress,
   refusalBegin,
@@ -20,7 +19,6 @@ import {
   refusalName,
   refusalOwner,
 } from "../records/event";
-import { REFUSALS, refusalCountAt } from "../records/eventcell";
 import { ERROR_TAKEN, errorBegun } from "./errors";
 
 /** FAIL_TAKEN of an address that an annotation or mode static fixes: another code (111). */
@@ -42,11 +40,8 @@ export function refusalTell(o: Order, status: i32): void {
   refusalOwner(o.kind, o.id, o.idBytes, o.ifname, o.ifBytes);
   if (o.nameBytes != 0) refusalName(o.name, o.nameBytes);
   if (names(status)) {
-    const set = changetype<RangeSet>(o.sets + <usize>failSet * offsetof<RangeSet>());
+    const set = setAt(o.sets, failSet);
     refusalAddress(<u32>set.family, failHi, failLo);
   }
   refusalEnd();
-  if (<u32>why <= REFUSALS) return;
-  const at = refusalCountAt(<u32>why);
-  putWord(at, word(at) + 1);
 }

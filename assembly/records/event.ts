@@ -58,9 +58,9 @@ import {
   EVENTS,
   H_EVENT_NEXT,
   H_EVENTS,
-  H_REFUSALS,
   H_YIELDS,
   REFUSALS,
+  refusalCountAt,
 } from "./eventcell";
 import { CHAIN_MAX, idText, nameText, nextOfKind, textAt } from "./key";
 import { unshare } from "./unshare";
@@ -317,7 +317,7 @@ function isLike(cell: u32): bool {
 /** Writes the refusal, or counts it where one of the newest events is its like. */
 export function refusalEnd(): void {
   const why = <u32>load<u8>(draft, 6);
-  if (why >= 1 && why <= REFUSALS) count(H_REFUSALS + (why - 1) * 8);
+  if (why >= 1 && why <= REFUSALS) count(refusalCountAt(why));
   const at = ring();
   if (at == 0) return;
   const next = word(H_EVENT_NEXT);

@@ -12,7 +12,7 @@
 // `cause` is who let go, why it was refused, or what kind of owner got it (0 = a container).
 // `extra` is a cool-down's or a reservation's seconds, a refusal's code, or for how long a
 // reservation was over when a call noticed it. A reboot has the number of reservations that were
-// over in the place of IPv4. Texts are cut; the keyed hash of the name and the digest of the owner
+// over in the place of IPv6. Texts are cut; the keyed hash of the name and the digest of the owner
 // find them whole. Many refusals of one kind for one name are one event that counts them. Two
 // addresses of one family are two events.
 //
@@ -23,14 +23,13 @@ import { CELL_BYTES, cellByte, cellIsSound, cellKind, KIND_EVENT } from "./cell"
 /** Where the ring lies (0 = there is none), and the number of the next event. */
 export const H_EVENTS: u32 = 808;
 export const H_EVENT_NEXT: u32 = 816;
-/** Counters that only grow: cool-downs cut short, refusals by their numbers from 1 on. */
+/** Counters that only grow: cool-downs cut short, refusals by their numbers 1 to REFUSALS. */
 export const H_YIELDS: u32 = 920;
-/** Those of REFUSALS numbers, the allocator's and REFUSED_FIXED, lie in a row ... */
-export const H_REFUSALS: u32 = 928;
-export const REFUSALS: u32 = 9;
-/** ... that of the last, REFUSED_ANNOTATION, elsewhere (protocol/refusal.ts has both names). */
+const H_REFUSALS: u32 = 928;
+/** The last one's lies elsewhere: it came later. */
 const H_LAST_REFUSALS: u32 = 1016;
-export const REFUSALS_ALL: u32 = 10;
+/** The allocator's FAIL_ numbers, REFUSED_FIXED and REFUSED_ANNOTATION (protocol/refusal.ts). */
+export const REFUSALS: u32 = 10;
 /** Events that are kept. */
 export const EVENTS: u32 = 1024;
 export const EVENT_RING_BYTES: u32 = EVENTS * CELL_BYTES;
@@ -88,9 +87,9 @@ export function eventWall(cell: u32): u32 {
   return half(cell + E_WALL) - min<u32>(late, half(cell + E_WALL));
 }
 
-/** Where the refusals of a number, 1 .. REFUSALS_ALL, are counted. */
+/** Where the refusals of a number, 1 to REFUSALS, are counted. */
 export function refusalCountAt(why: u32): u32 {
-  return why == REFUSALS_ALL ? H_LAST_REFUSALS : H_REFUSALS + (why - 1) * 8;
+  return why == REFUSALS ? H_LAST_REFUSALS : H_REFUSALS + (why - 1) * 8;
 }
 
 /** Refusals of a number. */

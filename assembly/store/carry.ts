@@ -2,7 +2,7 @@
 // touches; the next boot's begins at 0. So the image remembers an anchor, one moment on both clocks
 // (H_ANCHOR), and at the next boot the wall clock says how long ago that was:
 //
-//   | boot seconds u32 | Unix seconds u32 |
+//   | Unix seconds u32 | boot seconds u32 |
 //
 // It is taken anew by every commit while anything is reserved or cools: when the two clocks have
 // drifted apart (somebody set the wall clock), else once a minute. It rides in the

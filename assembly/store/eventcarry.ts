@@ -36,7 +36,7 @@ import {
   EVENT_RESERVED,
   EVENT_RING_BYTES,
   H_YIELDS,
-  REFUSALS_ALL,
+  REFUSALS,
   refusalCountAt,
 } from "../records/eventcell";
 import { recordByAddress } from "../records/record";
@@ -131,7 +131,7 @@ function isEvent(cell: usize): bool {
  */
 export function eventsCarry(base: usize, bytes: u32, lapsed: u32, number: u64): void {
   putWord(H_YIELDS, load<u64>(base + H_YIELDS));
-  for (let why: u32 = 1; why <= REFUSALS_ALL; why++) {
+  for (let why: u32 = 1; why <= REFUSALS; why++) {
     const at = refusalCountAt(why);
     putWord(at, load<u64>(base + at));
   }

@@ -13,7 +13,7 @@ import { call } from "../protocol/call";
 import { close, item, member, open, valueNumber, valuePlain } from "../protocol/document";
 import { ERROR_LIMIT, errorBegin, errorText } from "../protocol/errors";
 import { textByte } from "../protocol/text";
-import { H_EVENT_NEXT, H_YIELDS, REFUSALS_ALL, refusalCount } from "../records/eventcell";
+import { H_EVENT_NEXT, H_YIELDS, REFUSALS, refusalCount } from "../records/eventcell";
 import { scratchTake } from "../scratch";
 import { askApart, askAt, askBad, askBytes, askOption } from "./ask";
 import { allocations, Census, censusBegin, censusOf, oldest } from "./census";
@@ -26,7 +26,7 @@ import { sayWide } from "./wide";
 
 const NETWORKS_MAX: i32 = 4096;
 const CENSUSES_MAX: i32 = 8192;
-const REFUSALS_BYTES: usize = (<usize>REFUSALS_ALL) << 3;
+const REFUSALS_BYTES: usize = (<usize>REFUSALS) << 3;
 
 /** What is known of a network. */
 @unmanaged
@@ -46,7 +46,7 @@ class Counted {
   oldest: u64;
   events: u64;
   yields: u64;
-  /** REFUSALS_ALL of u64, by their numbers. */
+  /** REFUSALS of u64, by their numbers. */
   refused: usize;
 }
 
@@ -200,18 +200,18 @@ function sameRefusal(a: u32, b: u32): bool {
 }
 
 // How often there was refusal `why`, with those of other numbers that are told like it; 0 if it is
-// told under a smaller number. `counts`: REFUSALS_ALL of u64.
+// told under a smaller number. `counts`: REFUSALS of u64.
 function timesOf(counts: usize, why: u32): u64 {
   for (let other: u32 = 1; other < why; other++) if (sameRefusal(other, why)) return 0;
   let times: u64 = 0;
-  for (let other = why; other <= REFUSALS_ALL; other++) {
+  for (let other = why; other <= REFUSALS; other++) {
     if (sameRefusal(other, why)) times += load<u64>(counts + ((<usize>(other - 1)) << 3));
   }
   return times;
 }
 
 function readRefusals(counts: usize): void {
-  for (let why: u32 = 1; why <= REFUSALS_ALL; why++) {
+  for (let why: u32 = 1; why <= REFUSALS; why++) {
     store<u64>(counts + ((<usize>(why - 1)) << 3), refusalCount(why));
   }
 }
@@ -221,7 +221,7 @@ function perRefusal(): void {
   head("berth_refused_total", "counter", "ADDs that were refused, by the code of the error.");
   for (let i = 0; i < networkCount; i++) {
     const n = network(i);
-    for (let why: u32 = 1; why <= REFUSALS_ALL && n.readable; why++) {
+    for (let why: u32 = 1; why <= REFUSALS && n.readable; why++) {
       const times = timesOf(n.refused, why);
       if (times == 0) continue;
       sample("berth_refused_total", n);
@@ -331,7 +331,7 @@ function jsonRefusals(): void {
   readRefusals(counts);
   member("refused");
   open(91);
-  for (let why: u32 = 1; why <= REFUSALS_ALL; why++) {
+  for (let why: u32 = 1; why <= REFUSALS; why++) {
     if (timesOf(counts, why) == 0) continue;
     item();
     open(123);
