@@ -13,8 +13,8 @@ export const OWNER_AT = 49152;
 export const OWNER_BYTES = 4352;
 export const IFNAME_AT = 53504;
 export const IFNAME_BYTES = 64;
+/** The rest is the name's: 640 bytes. */
 export const NAME_AT = 53568;
-export const NAME_BYTES = 640;
 export const BLOCK_BYTES = 54208;
 
 /** How an image is opened. */

@@ -68,11 +68,6 @@ export const RESERVE_NOTHING: i32 = 1;
 /** ... a rule. */
 export const RESERVE_RULE: i32 = 2;
 
-/** Answers of `leave`. */
-export const LEFT_FREE: i32 = 0;
-export const LEFT_COOLING: i32 = 1;
-export const LEFT_RESERVED: i32 = 2;
-
 /** How containers leave in this call. */
 @unmanaged
 export class Manner {
@@ -105,11 +100,6 @@ function timeOf(head: u32, m: Manner): u32 {
   return m.rule.most != 0 ? min<u32>(time, m.rule.most) : time;
 }
 
-/** May this record become a reservation, so that the call may need room for it? */
-export function mayReserve(head: u32, m: Manner): bool {
-  return timeOf(head, m) != 0;
-}
-
 // Has a newer container the name, or is it reserved for what a newer one had?
 function isOutlived(head: u32, now: u32): bool {
   const ifBytes = min<u32>(cellByte(head, 6), 15);
@@ -138,14 +128,14 @@ function tryReserve(head: u32, time: u32, m: Manner, number: u64): bool {
 
 /**
  * Lets a container's addresses go. `head` is an allocation; `manner` a Manner; `number` that of the
- * commit. LEFT_RESERVED, LEFT_COOLING or LEFT_FREE.
+ * commit.
  */
-export function leave(head: u32, manner: usize, number: u64): i32 {
+export function leave(head: u32, manner: usize, number: u64): void {
   const m = changetype<Manner>(manner);
   const time = timeOf(head, m);
   if (recordReserveFor(head) != 0 || recordFlags(head) != 0) journalMust();
-  if (time != 0 && tryReserve(head, time, m, number)) return LEFT_RESERVED;
-  return release(head, m.cooldown, m.now, number) ? LEFT_COOLING : LEFT_FREE;
+  if (time != 0 && tryReserve(head, time, m, number)) return;
+  release(head, m.cooldown, m.now, number);
 }
 
 // One address back: free at once, or cooling until `due`. true if it is cooling now.
@@ -162,9 +152,8 @@ function releaseAddress(cell: u32, family: u32, due: u32): bool {
 /**
  * Releases an allocation. With `cooldown` seconds its addresses stay taken until then (where memory
  * for that is missing they are free at once: a release never fails). `head` must be an allocation.
- * true: they cool.
  */
-export function release(head: u32, cooldown: u32, now: u32, number: u64): bool {
+export function release(head: u32, cooldown: u32, now: u32, number: u64): void {
   eventOf(EVENT_RELEASED, head, cooldown, now, number);
   // A cool-down past the end of the clock (136 years) ends there.
   const due = cooldown == 0 ? 0 : now > u32.MAX_VALUE - cooldown ? u32.MAX_VALUE : now + cooldown;
@@ -182,14 +171,13 @@ export function release(head: u32, cooldown: u32, now: u32, number: u64): bool {
   }
   if (!cooling) {
     recordFree(head, number);
-    return false;
+    return;
   }
   headPutFiles(head, false);
   cellPutByte(head, 5, STATE_COOLING);
   putHalf(head + C_SINCE, now);
   if (half(head + C_DUE) == 0) putHalf(head + C_DUE, due);
   cellSeal(head, number);
-  return true;
 }
 
 /**

@@ -21,7 +21,7 @@ import { logCommit } from "./log";
 import { nameAt, nameBytes, noteDigest0, noteDigest1, noteName, noteParse } from "./names";
 
 /** Notes that one call applies. */
-export const NOTES_AT_ONCE: i32 = 64;
+const NOTES_AT_ONCE: i32 = 64;
 // Room for them and for some strange names in between.
 const NAMES_BYTES: i32 = 16384;
 /**
@@ -43,11 +43,11 @@ export let notesQuiet: bool = false;
 
 /**
  * Lets a container's addresses go (leave.ts), after a try to make room for its reservation or its
- * cool-down. LEFT_ ... says what became of them.
+ * cool-down.
  */
-export function letGo(head: u32, manner: usize): i32 {
+export function letGo(head: u32, manner: usize): void {
   imageGrow(ROOM_LEAVE);
-  return leave(head, manner, appliedNumber() + 1);
+  leave(head, manner, appliedNumber() + 1);
 }
 
 /** Leaves a note for the owner whose digests are in key.ts. 0, or -errno if not even that works. */

@@ -41,11 +41,6 @@ export async function makeScene(p: Plugin): Promise<Scene> {
   return { net, pods };
 }
 
-/** The files of a scene, but for its lock. */
-export function filesOf(s: Scene): string[] {
-  return readdirSync(homeOf(s.net)).filter((f) => f !== "berth.lock");
-}
-
 /** A copy of the scene's files in a folder of their own; remove with `drop`. */
 export function copyOf(s: Scene): Scene {
   const net = network(folder(), s.net.ipam.ranges);
