@@ -174,6 +174,18 @@ export function parsePrefix(at: usize, bytes: i32): bool {
   return true;
 }
 
+/** The length as Go prints it: of a mapped prefix the last 32 bits of its mask count. */
+export function shownLength(): i32 {
+  return parsedMapped ? max<i32>(0, parsedLength - 96) : parsedLength;
+}
+
+/** Has what parsePrefix found bits behind its length? Not for mapped ones (see parsedMapped). */
+export function hasHostBits(): bool {
+  const hi = parsedHi & maskHi(parsedFamily, parsedLength);
+  const lo = parsedLo & maskLo(parsedFamily, parsedLength);
+  return hi != parsedHi || lo != parsedLo;
+}
+
 /** Upper half of the network mask of a prefix. */
 export function maskHi(family: i32, length: i32): u64 {
   if (family == 4 || length == 0) return 0;

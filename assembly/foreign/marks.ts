@@ -10,7 +10,7 @@ import { ADDRESS_BYTES, formatAddress } from "../address";
 import * as host from "../host";
 import { CURSOR_BYTES, CURSORS } from "../image/header";
 import { word } from "../image/image";
-import { Given, RangeSet } from "../pool/range";
+import { givenAt, setAt } from "../pool/range";
 import { filesAreUnsure, MARK_ZERO } from "../records/file";
 import { scratchTake } from "../scratch";
 import { openFile, openNew } from "../store/files";
@@ -79,8 +79,8 @@ export function markPut(index: i32, family: i32, hi: u64, lo: u64, ours: bool): 
  */
 export function marksPut(sets: usize, count: i32, given: usize): void {
   for (let i = count - 1; i >= 0; i--) {
-    const set = changetype<RangeSet>(sets + <usize>i * offsetof<RangeSet>());
-    const g = changetype<Given>(given + <usize>i * offsetof<Given>());
+    const set = setAt(sets, i);
+    const g = givenAt(given, i);
     // An unsure one isn't ours, but its text is.
     if (g.still && (filesAreUnsure || markIsOurs())) continue;
     markPut(set.index, set.family, g.hi, g.lo, !filesAreUnsure);
@@ -93,7 +93,7 @@ export function marksPut(sets: usize, count: i32, given: usize): void {
  */
 export function marksFollow(sets: usize, count: i32): void {
   for (let i = count - 1; i >= 0; i--) {
-    const set = changetype<RangeSet>(sets + <usize>i * offsetof<RangeSet>());
+    const set = setAt(sets, i);
     const at = CURSORS + <u32>set.index * CURSOR_BYTES;
     const family = <i32>word(at + 16);
     if (family != 0) markPut(set.index, family, word(at), word(at + 8), !filesAreUnsure);

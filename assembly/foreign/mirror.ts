@@ -13,7 +13,7 @@
 import * as host from "../host";
 import { appliedNumber, H_HELD, INDEX_OWNER } from "../image/header";
 import { imageBase, journalCount, word } from "../image/image";
-import { Given, RangeSet } from "../pool/range";
+import { givenAt, setAt } from "../pool/range";
 import {
   C_IFNAME,
   cellByte,
@@ -80,12 +80,8 @@ function stage(n: i32): i32 {
   return status;
 }
 
-function givenAt(given: usize, i: i32): Given {
-  return changetype<Given>(given + <usize>i * offsetof<Given>());
-}
-
 function familyOf(sets: usize, i: i32): u32 {
-  return <u32>changetype<RangeSet>(sets + <usize>i * offsetof<RangeSet>()).family;
+  return <u32>setAt(sets, i).family;
 }
 
 /** Is there a file already for one of the addresses that are to be given? */

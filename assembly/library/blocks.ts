@@ -53,8 +53,8 @@ const SLACK: u32 = 196608;
 const EMPTYING: u32 = 16;
 
 /** States beside STATE_FREE and STATE_HELD: something in it is held; excluded, or in part. */
-export const STATE_PARTLY: i32 = 5;
-export const STATE_EXCLUDED: i32 = 3;
+const STATE_PARTLY: i32 = 5;
+const STATE_EXCLUDED: i32 = 3;
 
 /** The block that the last call found: its level and its index. */
 export let blockLevel: u32 = 0;

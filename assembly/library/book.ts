@@ -99,7 +99,7 @@ export function bookEnter(pathBytes: i32, make: bool): i32 {
 }
 
 /** May anything more be written in this mode? */
-export function isReader(): bool {
+function isReader(): bool {
   return mode == MODE_READER;
 }
 

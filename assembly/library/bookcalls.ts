@@ -15,7 +15,7 @@ import {
 } from "../pool/allocator";
 import { dueAfter, release, reserve } from "../pool/leave";
 import { Order } from "../pool/order";
-import { Given, Wanted } from "../pool/range";
+import { Given, givenAt, Wanted, wantedAt } from "../pool/range";
 import {
   C_DUE,
   cellByte,
@@ -101,7 +101,7 @@ function orderSets(o: Order, pools: u32, wanted: u32): bool {
   o.random0 = input(IN_WANTED - 2);
   o.random1 = input(IN_WANTED - 1);
   for (let i: u32 = 0; i < wanted; i++) {
-    const w = changetype<Wanted>(o.wanted + <usize>i * offsetof<Wanted>());
+    const w = wantedAt(o.wanted, i);
     w.hi = input(IN_WANTED + i * 3);
     w.lo = input(IN_WANTED + i * 3 + 1);
     w.family = <i32>input(IN_WANTED + i * 3 + 2);
@@ -112,7 +112,7 @@ function orderSets(o: Order, pools: u32, wanted: u32): bool {
 
 function attempt(o: Order): i32 {
   for (let i = 0; i < o.wantedCount; i++) {
-    changetype<Wanted>(o.wanted + <usize>i * offsetof<Wanted>()).used = false;
+    wantedAt(o.wanted, i).used = false;
   }
   o.number = nextNumber();
   const status = allocate(changetype<usize>(o));
@@ -135,7 +135,7 @@ function allocateOrder(o: Order, now: u32): i32 {
   }
   if (status == ALLOCATED) {
     for (let i = 0; i < o.setCount; i++) {
-      const g = changetype<Given>(o.given + <usize>i * offsetof<Given>());
+      const g = givenAt(o.given, i);
       output(<u32>i * 2, g.hi);
       output(<u32>i * 2 + 1, g.lo);
     }
@@ -146,7 +146,7 @@ function allocateOrder(o: Order, now: u32): i32 {
   output(2, failLo);
   output(3, failCell);
   for (let i = 0; i < o.wantedCount; i++) {
-    const w = changetype<Wanted>(o.wanted + <usize>i * offsetof<Wanted>());
+    const w = wantedAt(o.wanted, i);
     output(4 + <u32>i, w.used ? 1 : 0);
   }
   return status;

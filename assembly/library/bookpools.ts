@@ -7,7 +7,7 @@
 
 import { TREE4, TREE6 } from "../image/header";
 import { journalUndo, word } from "../image/image";
-import { Interval, Range, RangeSet } from "../pool/range";
+import { Interval, Range, RangeSet, setAt } from "../pool/range";
 import { P_LAST } from "../records/key";
 import {
   isPool,
@@ -207,7 +207,7 @@ export function poolSets(count: u32): usize {
   for (let i: u32 = 0; i < count; i++) {
     const cell = <u32>input(IN_POOLS + i);
     if (!isPool(cell)) return 0;
-    const s = changetype<RangeSet>(sets + <usize>i * offsetof<RangeSet>());
+    const s = setAt(sets, i);
     s.ranges = poolRange(cell);
     s.count = 1;
     s.index = <i32>SET_POOL;

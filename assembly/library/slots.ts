@@ -77,8 +77,8 @@ const EMPTYING: u32 = 16;
 /** Answers. */
 export const OK: i32 = 0;
 export const TAKEN: i32 = 1;
-export const IS_COOLING: i32 = 2;
-export const IS_EXCLUDED: i32 = 3;
+const IS_COOLING: i32 = 2;
+const IS_EXCLUDED: i32 = 3;
 export const OUTSIDE: i32 = 4;
 export const NO_SPACE: i32 = 5;
 export const FREE: i32 = 6;
@@ -146,7 +146,7 @@ export function poolUntil(cell: u32, hi: u64, lo: u64): u32 {
 }
 
 /** Can't the slot be given now, as the set says? (In radix pools exclusions aren't in it.) */
-export function isSet(cell: u32, hi: u64, lo: u64): bool {
+function isSet(cell: u32, hi: u64, lo: u64): bool {
   if (isBitmap(cell)) return bitmapHas(half(cell + SET), half(cell + SLOTS), <u32>lo);
   return radixHas(cell + SET, hi, lo);
 }

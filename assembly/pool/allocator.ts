@@ -51,7 +51,7 @@ import {
   REASON_NONE,
   treeOf,
 } from "./pool";
-import { Given, RangeSet, setHolds, Wanted } from "./range";
+import { Given, givenAt, RangeSet, setHolds, Wanted, wantedAt } from "./range";
 
 /** Answers of `allocate`. */
 export const ALLOCATED: i32 = 0;
@@ -81,10 +81,6 @@ export let failHi: u64 = 0;
 export let failLo: u64 = 0;
 /** FAIL_EXHAUSTED of an order that seeks: more is due, in this set or in others. */
 export let failOver: bool = false;
-
-function orderGiven(o: Order, i: i32): Given {
-  return changetype<Given>(o.given + <usize>i * offsetof<Given>());
-}
 
 // The first unused request that is fixed for the set, or lies in it: 0 = none.
 function wantedFor(o: Order, i: i32): usize {
@@ -211,7 +207,7 @@ function takeOne(o: Order, i: i32, head: u32): i32 {
   const index = set.cell != 0 ? SET_POOL : <u32>set.index;
   const cell = recordAddAddress(head, <u32>set.family, g.hi, g.lo, index, o.number);
   if (cell == 0) return FAIL_NO_SPACE;
-  const out = orderGiven(o, i);
+  const out = givenAt(o.given, i);
   out.hi = g.hi;
   out.lo = g.lo;
   out.range = g.range;
@@ -222,7 +218,7 @@ function takeOne(o: Order, i: i32, head: u32): i32 {
 
 // The set goes on after the address that it gave.
 function moveCursor(o: Order, i: i32): void {
-  const g = orderGiven(o, i);
+  const g = givenAt(o.given, i);
   if (!g.still) cursorPut(orderSet(o, i), g.hi, g.lo);
 }
 
@@ -237,7 +233,7 @@ function allocateSets(o: Order, head: u32): i32 {
     }
   }
   for (let i = 0; i < o.wantedCount; i++) {
-    if (changetype<Wanted>(o.wanted + <usize>i * offsetof<Wanted>()).used) continue;
+    if (wantedAt(o.wanted, i).used) continue;
     keepCursors(o, o.setCount);
     return FAIL_LEFTOVER;
   }

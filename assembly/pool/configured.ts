@@ -6,7 +6,7 @@ import { maskHi, maskLo } from "../address";
 import { damaged } from "../fault";
 import { SETS_MAX } from "../image/header";
 import { scratchTake } from "../scratch";
-import { Interval, Range, RangeSet } from "./range";
+import { excludeAt, Interval, Range, RangeSet, rangeAt, setAt } from "./range";
 import { loadedAt, loadedWords, Settings, settingsFirst, settingsLoad } from "./settings";
 
 const FORMAT: u64 = 1;
@@ -53,7 +53,7 @@ function readRange(r: Range): void {
   r.gatewayLo = readLo;
   r.excludes = scratchTake(<usize>r.excludeCount * offsetof<Interval>());
   for (let i = 0; i < r.excludeCount; i++) {
-    const e = changetype<Interval>(r.excludes + <usize>i * offsetof<Interval>());
+    const e = excludeAt(r, i);
     readAddress(r.family);
     e.startHi = readHi;
     e.startLo = readLo;
@@ -74,7 +74,7 @@ function readSet(set: RangeSet, index: i32): void {
   set.still = false;
   set.ranges = scratchTake(<usize>set.count * offsetof<Range>());
   for (let n = 0; n < set.count; n++) {
-    const r = changetype<Range>(set.ranges + <usize>n * offsetof<Range>());
+    const r = rangeAt(set, n);
     readRange(r);
     set.family = r.family;
   }
@@ -105,7 +105,7 @@ export function configured(): usize {
   s.reserveMax = <u32>next();
   s.sets = scratchTake(<usize>s.setCount * offsetof<RangeSet>());
   for (let i = 0; i < s.setCount; i++) {
-    readSet(changetype<RangeSet>(s.sets + <usize>i * offsetof<RangeSet>()), i);
+    readSet(setAt(s.sets, i), i);
   }
   return at;
 }

@@ -1,6 +1,8 @@
 // Ranges as CNI means them, after validation: what the protocol hands to the allocator. They live
 // in scratch memory and are never stored. Addresses are 128-bit values hi:lo; IPv4 has hi = 0.
 
+import { maskHi, maskLo } from "../address";
+
 /** Addresses start..end, both included. */
 @unmanaged
 export class Interval {
@@ -80,9 +82,42 @@ export class Given {
   still: bool;
 }
 
+/** Set number `i` of some RangeSet. */
+export function setAt(sets: usize, i: i32): RangeSet {
+  return changetype<RangeSet>(sets + <usize>i * offsetof<RangeSet>());
+}
+
+/** Range number `i` of the set. */
+export function rangeAt(set: RangeSet, i: i32): Range {
+  return changetype<Range>(set.ranges + <usize>i * offsetof<Range>());
+}
+
+/** Number `i` of some Wanted. */
+export function wantedAt(list: usize, i: i32): Wanted {
+  return changetype<Wanted>(list + <usize>i * offsetof<Wanted>());
+}
+
+/** Number `i` of some Given. */
+export function givenAt(list: usize, i: i32): Given {
+  return changetype<Given>(list + <usize>i * offsetof<Given>());
+}
+
+/** Exclude number `i` of the range. */
+export function excludeAt(r: Range, i: i32): Interval {
+  return changetype<Interval>(r.excludes + <usize>i * offsetof<Interval>());
+}
+
 /** Is a < b, as 128-bit values? */
 export function below(aHi: u64, aLo: u64, bHi: u64, bLo: u64): bool {
   return aHi < bHi || (aHi == bHi && aLo < bLo);
+}
+
+/** Does the address lie in the range's subnet? */
+export function inSubnet(r: Range, family: i32, hi: u64, lo: u64): bool {
+  if (family != r.family) return false;
+  const mHi = maskHi(family, r.prefixLength);
+  const mLo = maskLo(family, r.prefixLength);
+  return (hi & mHi) == r.subnetHi && (lo & mLo) == r.subnetLo;
 }
 
 /** Does the range hold the address, by start..end? */

@@ -43,10 +43,10 @@ import {
   KIND_SETTINGS,
 } from "../records/cell";
 import { scratchTake } from "../scratch";
-import { Interval, Range, RangeSet } from "./range";
+import { excludeAt, Range, setAt } from "./range";
 
 /** Words that are kept: 16 KiB. */
-export const WORDS_MAX: u32 = 2048;
+const WORDS_MAX: u32 = 2048;
 const FORMAT: u64 = 1;
 const C_PLACE: u32 = 20;
 const C_WORDS: u32 = 24;
@@ -112,7 +112,7 @@ function emitRange(r: Range): void {
   emitAddress(r.family, r.endHi, r.endLo);
   emitAddress(r.gatewayFamily, r.gatewayHi, r.gatewayLo);
   for (let i = 0; i < r.excludeCount; i++) {
-    const e = changetype<Interval>(r.excludes + <usize>i * offsetof<Interval>());
+    const e = excludeAt(r, i);
     emitAddress(r.family, e.startHi, e.startLo);
     emitAddress(r.family, e.endHi, e.endLo);
   }
@@ -129,7 +129,7 @@ function emitAll(s: Settings, at: usize): u64 {
   emit(<u64>s.reservePods | ((<u64>s.reservePerNamespace) << 32));
   emit(<u64>s.reserveMax);
   for (let i = 0; i < s.setCount; i++) {
-    const set = changetype<RangeSet>(s.sets + <usize>i * offsetof<RangeSet>());
+    const set = setAt(s.sets, i);
     // A call with a pool of its own has narrowed them.
     const ranges = set.still ? set.whole : set.ranges;
     const count = set.still ? set.wholeCount : set.count;

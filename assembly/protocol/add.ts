@@ -21,7 +21,7 @@ import {
 } from "../pool/allocator";
 
 import { Order } from "../pool/order";
-import { Given, RangeSet, setHolds, Wanted } from "../pool/range";
+import { Given, RangeSet, setHolds, wantedAt } from "../pool/range";
 import {
   CELL_BYTES,
   cellHasFamily,
@@ -268,7 +268,7 @@ function sayLeftOver(): void {
   errorBegin(ERROR_PLUGIN);
   errorText("failed to allocate all requested IPs:");
   for (let i = 0; i < call.wantedCount; i++) {
-    const w = changetype<Wanted>(call.wanted + <usize>i * offsetof<Wanted>());
+    const w = wantedAt(call.wanted, i);
     if (w.used) continue;
     errorText(" ");
     errorAddress(w.family, w.hi, w.lo);

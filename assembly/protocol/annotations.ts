@@ -12,7 +12,7 @@
 //
 // Refuses (code 110): what can't be read. Each error begins with the annotation's name.
 import { parseAddress, parsedFamily, parsedHi, parsedLo } from "../address";
-import { Wanted } from "../pool/range";
+import { Wanted, wantedAt } from "../pool/range";
 import { scratchMark, scratchRewind, scratchTake } from "../scratch";
 import { CMD_ADD, call, MODE_STATIC, Span, spanSet } from "./call";
 import {
@@ -208,7 +208,7 @@ let count: i32 = 0;
 
 function among(list: usize, hi: u64, lo: u64, family: i32): bool {
   for (let i = 0; i < count; i++) {
-    const w = changetype<Wanted>(list + <usize>i * offsetof<Wanted>());
+    const w = wantedAt(list, i);
     if (w.hi == hi && w.lo == lo && w.family == family) return true;
   }
   return false;
@@ -227,7 +227,7 @@ function readAddresses(name: string, value: i32, commas: bool): usize {
       return 0;
     }
     if (among(list, parsedHi, parsedLo, parsedFamily)) continue;
-    const w = changetype<Wanted>(list + <usize>count * offsetof<Wanted>());
+    const w = wantedAt(list, count);
     count++;
     w.hi = parsedHi;
     w.lo = parsedLo;
@@ -245,7 +245,7 @@ function agree(theirs: usize, theirCount: i32, ours: usize, ourCount: i32): bool
     count = side == 0 ? ourCount : theirCount;
     const most = side == 0 ? theirCount : ourCount;
     for (let i = 0; i < most; i++) {
-      const w = changetype<Wanted>(from + <usize>i * offsetof<Wanted>());
+      const w = wantedAt(from, i);
       if (among(side == 0 ? ours : theirs, w.hi, w.lo, w.family)) continue;
       errorAnnotation(ADDRESSES);
       errorText("disagrees with annotation ");
@@ -264,7 +264,7 @@ function agree(theirs: usize, theirCount: i32, ours: usize, ourCount: i32): bool
 function onePerFamily(list: usize): bool {
   let four = 0;
   for (let i = 0; i < count; i++) {
-    if (changetype<Wanted>(list + <usize>i * offsetof<Wanted>()).family == 4) four++;
+    if (wantedAt(list, i).family == 4) four++;
   }
   if (four <= 1 && count - four <= 1) return true;
   errorAnnotation(CALICO);

@@ -7,7 +7,7 @@
 import { ADDRESS_BYTES, formatAddress } from "../address";
 import { output } from "../host";
 import { EXIT_ERROR } from "../numbers";
-import { Range, RangeSet } from "../pool/range";
+import { Range, RangeSet, rangeAt } from "../pool/range";
 import { scratchTake } from "../scratch";
 import { answer } from "./answer";
 import { close, documentBegin, member, open, valueNumber, valueText } from "./document";
@@ -162,7 +162,7 @@ export function errorRangeSet(set: usize): void {
   const s = changetype<RangeSet>(set);
   for (let i = 0; i < s.count; i++) {
     if (i > 0) errorText(",");
-    errorRange(changetype<Range>(s.ranges + <usize>i * offsetof<Range>()));
+    errorRange(rangeAt(s, i));
   }
 }
 

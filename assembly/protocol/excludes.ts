@@ -16,7 +16,7 @@ import {
   parsedMapped,
   parsePrefix,
 } from "../address";
-import { Interval, Range } from "../pool/range";
+import { excludeAt, Interval, inSubnet, Range } from "../pool/range";
 import { errorAddress, errorBytes, errorNumber, errorPrefix, errorText } from "./errors";
 import { kindWord, refuse } from "./field";
 import { JSON_STRING, jsonCount, jsonKind, jsonNext } from "./json";
@@ -67,10 +67,7 @@ function readEntry(range: Range, index: i32, into: Interval): bool {
     errorAddress(family, baseHi, baseLo);
     return false;
   }
-  const hi = baseHi & maskHi(range.family, range.prefixLength);
-  const lo = baseLo & maskLo(range.family, range.prefixLength);
-  const inside = hi == range.subnetHi && lo == range.subnetLo && length >= range.prefixLength;
-  if (family != range.family || !inside) {
+  if (length < range.prefixLength || !inSubnet(range, family, baseHi, baseLo)) {
     quoted(index, "Exclude ");
     errorText(" not in network ");
     errorPrefix(range.family, range.subnetHi, range.subnetLo, range.prefixLength);
@@ -97,8 +94,7 @@ export function excludesRead(list: i32, range: Range, index: i32): bool {
       return false;
     }
     jsonText(e);
-    const at = range.excludes + <usize>range.excludeCount * offsetof<Interval>();
-    if (!readEntry(range, index, changetype<Interval>(at))) return false;
+    if (!readEntry(range, index, excludeAt(range, range.excludeCount))) return false;
     range.excludeCount++;
   }
   return true;

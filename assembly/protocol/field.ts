@@ -1,6 +1,7 @@
 // Fields of the config with the types that Go's decoder would demand, and its words where they
 // differ. Every reader answers false after it has begun an error; absent and null leave the answer
 // as it was.
+import { parseAddress, parsePrefix } from "../address";
 import { Span } from "./call";
 import {
   ERROR_LIMIT,
@@ -25,6 +26,7 @@ import {
 import {
   jsonInteger,
   jsonMember,
+  jsonRaw,
   jsonScalar,
   jsonText,
   jsonTextAt,
@@ -91,11 +93,49 @@ export function fieldText(parent: i32, name: string, field: string, span: Span):
   return true;
 }
 
+/** Begins `invalid CIDR address: x` with the text that jsonText decoded. Always false. */
+export function badPrefix(): bool {
+  refuse("invalid CIDR address: ");
+  errorBytes(jsonTextAt, jsonTextBytes);
+  return false;
+}
+
+/** Did fieldPrefix or fieldAddress find something? Then parsedHi and so on have it. */
+export let fieldWritten: bool = false;
+
+/** Reads a prefix. null is the empty text to a type of Go that decodes itself: refused. */
+export function fieldPrefix(parent: i32, name: string, field: string): bool {
+  const node = jsonRaw(parent, name);
+  fieldWritten = node != 0;
+  if (node == 0) return true;
+  if (jsonKind(node) == JSON_NULL) {
+    refuse("invalid CIDR address: ");
+    return false;
+  }
+  if (jsonKind(node) != JSON_STRING) return wrongType(node, field, "string");
+  jsonText(node);
+  return parsePrefix(jsonTextAt, jsonTextBytes) || badPrefix();
+}
+
+/** Reads an address; the empty text is none. */
+export function fieldAddress(parent: i32, name: string, field: string): bool {
+  const node = jsonMember(parent, name);
+  fieldWritten = false;
+  if (node == 0) return true;
+  if (jsonKind(node) != JSON_STRING) return wrongType(node, field, "net.IP");
+  jsonText(node);
+  fieldWritten = jsonTextBytes != 0;
+  if (!fieldWritten || parseAddress(jsonTextAt, jsonTextBytes)) return true;
+  refuse("invalid IP address: ");
+  errorBytes(jsonTextAt, jsonTextBytes);
+  return false;
+}
+
 /** What fieldNode found; 0 = absent. */
 export let fieldFound: i32 = 0;
 
 /** Finds a value that must be an object or a list (`kind`). */
-export function fieldNode(parent: i32, name: string, kind: i32, field: string, type: string): bool {
+function fieldNode(parent: i32, name: string, kind: i32, field: string, type: string): bool {
   fieldFound = jsonMember(parent, name);
   if (fieldFound == 0 || jsonKind(fieldFound) == kind) return true;
   return wrongType(fieldFound, field, type);

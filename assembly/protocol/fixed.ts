@@ -7,32 +7,31 @@
 // has none yet. Cost: a walk of all ranges for each address, 32 of them at most.
 //
 // Refuses with code 110, naming the annotation.
-import { lastLo, maskHi, maskLo } from "../address";
+import { lastLo } from "../address";
 import { poolReason, REASON_EXCLUDED, REASON_GATEWAY } from "../pool/pool";
-import { Range, RangeSet, rangeHolds, setHolds, Wanted } from "../pool/range";
+import {
+  inSubnet,
+  Range,
+  RangeSet,
+  rangeAt,
+  rangeHolds,
+  setAt,
+  setHolds,
+  Wanted,
+  wantedAt,
+} from "../pool/range";
 import { scratchTake } from "../scratch";
 import { call } from "./call";
 import { errorAddress, errorAnnotation, errorNumber, errorPrefix, errorText } from "./errors";
 
-function setAt(i: i32): RangeSet {
-  return changetype<RangeSet>(call.sets + <usize>i * offsetof<RangeSet>());
-}
-
-function rangeAt(set: RangeSet, i: i32): Range {
-  return changetype<Range>(set.ranges + <usize>i * offsetof<Range>());
-}
-
-function inSubnet(r: Range, w: Wanted): bool {
-  if (r.family != w.family) return false;
-  const hi = w.hi & maskHi(r.family, r.prefixLength);
-  const lo = w.lo & maskLo(r.family, r.prefixLength);
-  return hi == r.subnetHi && lo == r.subnetLo;
+function isNear(r: Range, w: Wanted): bool {
+  return inSubnet(r, w.family, w.hi, w.lo);
 }
 
 // The first range of the set in whose subnet the address lies: 0 = none.
 function subnetOf(set: RangeSet, w: Wanted): usize {
   for (let i = 0; i < set.count; i++) {
-    if (inSubnet(rangeAt(set, i), w)) return changetype<usize>(rangeAt(set, i));
+    if (isNear(rangeAt(set, i), w)) return changetype<usize>(rangeAt(set, i));
   }
   return 0;
 }
@@ -54,14 +53,14 @@ function isEnd(r: Range, w: Wanted): bool {
 // What no annotation may take, whichever range of the network says so.
 function mayBeFixed(name: string, w: Wanted): bool {
   for (let i = 0; i < call.setCount; i++) {
-    const set = setAt(i);
+    const set = setAt(call.sets, i);
     if (set.family != w.family) continue;
     for (let n = 0; n < set.count; n++) {
       const r = rangeAt(set, n);
       const reason = poolReason(changetype<usize>(r), w.hi, w.lo);
       if (reason == REASON_GATEWAY) return refuse(name, w, " is a gateway of this network");
       if (reason == REASON_EXCLUDED) return refuse(name, w, " is excluded by the config");
-      if (!inSubnet(r, w) || !isEnd(r, w)) continue;
+      if (!isNear(r, w) || !isEnd(r, w)) continue;
       refuse(name, w, " is the network or broadcast address of ");
       errorPrefix(r.family, r.subnetHi, r.subnetLo, r.prefixLength);
       return false;
@@ -72,7 +71,7 @@ function mayBeFixed(name: string, w: Wanted): bool {
 
 function sayNoSubnet(name: string, w: Wanted): bool {
   let sets = 0;
-  for (let i = 0; i < call.setCount; i++) if (setAt(i).family == w.family) sets++;
+  for (let i = 0; i < call.setCount; i++) if (setAt(call.sets, i).family == w.family) sets++;
   if (sets == 0) {
     refuse(name, w, " is refused: the network has no IPv");
     errorNumber(w.family);
@@ -80,7 +79,7 @@ function sayNoSubnet(name: string, w: Wanted): bool {
     return false;
   }
   for (let i = 0; i < call.setCount; i++) {
-    if (subnetOf(setAt(i), w) == 0) continue;
+    if (subnetOf(setAt(call.sets, i), w) == 0) continue;
     return refuse(name, w, " is one too many: the range set of its subnet gives one address");
   }
   refuse(name, w, " is in no subnet of this network: its IPv");
@@ -88,7 +87,7 @@ function sayNoSubnet(name: string, w: Wanted): bool {
   errorText(" subnets are ");
   let named = 0;
   for (let i = 0; i < call.setCount; i++) {
-    const set = setAt(i);
+    const set = setAt(call.sets, i);
     for (let n = 0; n < set.count && set.family == w.family; n++) {
       const r = rangeAt(set, n);
       if (named++ > 0) errorText(", ");
@@ -112,7 +111,7 @@ function assign(w: Wanted, set: i32, range: usize): void {
 // One round over the sets that have no fixed address yet: by their ranges, or by their subnets.
 function assignOne(w: Wanted, bySubnet: bool): void {
   for (let i = 0; i < call.setCount && w.range == 0; i++) {
-    const set = setAt(i);
+    const set = setAt(call.sets, i);
     if (set.family != w.family || ((taken >> <u64>i) & 1) != 0) continue;
     const at = changetype<usize>(set);
     const range = bySubnet ? subnetOf(set, w) : setHolds(at, w.hi, w.lo);
@@ -151,11 +150,11 @@ export function fixedSettle(name: string, list: usize, count: i32): bool {
   taken = 0;
   for (let round = 0; round < 2; round++) {
     for (let i = 0; i < count; i++) {
-      assignOne(changetype<Wanted>(list + <usize>i * offsetof<Wanted>()), round == 1);
+      assignOne(wantedAt(list, i), round == 1);
     }
   }
   for (let i = 0; i < count; i++) {
-    const w = changetype<Wanted>(list + <usize>i * offsetof<Wanted>());
+    const w = wantedAt(list, i);
     if (!mayBeFixed(name, w)) return false;
     if (w.range == 0) return sayNoSubnet(name, w);
   }

@@ -2,7 +2,7 @@
 // author reads them, so they name the holder. What an annotation asked for, a tenant reads: the
 // words say why, but not whose pod it is.
 import { half, imageBase } from "../image/image";
-import { Wanted } from "../pool/range";
+import { wantedAt } from "../pool/range";
 import {
   C_DUE,
   C_IFNAME,
@@ -32,7 +32,7 @@ import { now } from "./session";
 /** Is the address among the `count` Wanted as a fixed one? (of any family: values differ) */
 export function isFixed(wanted: usize, count: i32, hi: u64, lo: u64): bool {
   for (let i = 0; i < count; i++) {
-    const w = changetype<Wanted>(wanted + <usize>i * offsetof<Wanted>());
+    const w = wantedAt(wanted, i);
     if (w.range != 0 && w.hi == hi && w.lo == lo) return true;
   }
   return false;

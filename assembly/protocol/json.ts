@@ -25,7 +25,7 @@ export const JSON_LIST: i32 = 5;
 export const JSON_OBJECT: i32 = 6;
 
 /** Deepest nesting, as in Go. */
-export const JSON_DEPTH: i32 = 10000;
+const JSON_DEPTH: i32 = 10000;
 
 const NODE_BYTES: usize = 16;
 

@@ -12,10 +12,9 @@
 //
 // Refuses (code 110): an entry that names nothing.
 import {
+  hasHostBits,
   lastHi,
   lastLo,
-  maskHi,
-  maskLo,
   parsedFamily,
   parsedHi,
   parsedLength,
@@ -23,7 +22,7 @@ import {
   parsedMapped,
   parsePrefix,
 } from "../address";
-import { below, Interval, Range, RangeSet } from "../pool/range";
+import { below, Interval, Range, RangeSet, rangeAt, setAt } from "../pool/range";
 import { scratchTake } from "../scratch";
 import { call, Span } from "./call";
 import { errorAnnotation, errorQuote, errorText } from "./errors";
@@ -48,14 +47,6 @@ function entryOf(i: i32): Entry {
   return changetype<Entry>(list + <usize>i * offsetof<Entry>());
 }
 
-function setAt(i: i32): RangeSet {
-  return changetype<RangeSet>(call.sets + <usize>i * offsetof<RangeSet>());
-}
-
-function rangeAt(set: RangeSet, i: i32): Range {
-  return changetype<Range>(set.ranges + <usize>i * offsetof<Range>());
-}
-
 function isNamed(r: Range, e: Entry): bool {
   if (r.nameBytes == 0 || r.nameBytes != e.bytes) return false;
   return memory.compare(r.name, e.at, <usize>e.bytes) == 0;
@@ -64,7 +55,7 @@ function isNamed(r: Range, e: Entry): bool {
 // Is it the name of any range?
 function isName(e: Entry): bool {
   for (let i = 0; i < call.setCount; i++) {
-    const set = setAt(i);
+    const set = setAt(call.sets, i);
     for (let n = 0; n < set.count; n++) if (isNamed(rangeAt(set, n), e)) return true;
   }
   return false;
@@ -77,20 +68,18 @@ function readEntry(name: string, at: usize, bytes: i32, e: Entry): bool {
   e.family = 0;
   e.used = false;
   if (isName(e)) return true;
-  const length = parsePrefix(at, bytes) && !parsedMapped ? parsedLength : -1;
-  const hi = length < 0 ? 0 : parsedHi & maskHi(parsedFamily, length);
-  const lo = length < 0 ? 0 : parsedLo & maskLo(parsedFamily, length);
-  if (length < 0 || hi != parsedHi || lo != parsedLo) {
+  const isPrefix = parsePrefix(at, bytes) && !parsedMapped;
+  if (!isPrefix || hasHostBits()) {
     errorAnnotation(name);
     errorQuote(at, bytes);
-    errorText(length < 0 ? " is neither a range's name nor a prefix" : " has host bits set");
+    errorText(isPrefix ? " has host bits set" : " is neither a range's name nor a prefix");
     return false;
   }
   e.family = parsedFamily;
-  e.startHi = hi;
-  e.startLo = lo;
-  e.endHi = lastHi(e.family, length, hi);
-  e.endLo = lastLo(e.family, length, lo);
+  e.startHi = parsedHi;
+  e.startLo = parsedLo;
+  e.endHi = lastHi(e.family, parsedLength, parsedHi);
+  e.endLo = lastLo(e.family, parsedLength, parsedLo);
   return true;
 }
 
@@ -151,7 +140,7 @@ export function podPoolSettle(name: string, entries: usize, entryCount: i32): bo
     if (!readEntry(name, e.at, e.bytes, entryOf(i))) return false;
   }
   for (let i = 0; i < call.setCount; i++) {
-    const set = setAt(i);
+    const set = setAt(call.sets, i);
     const found = pieces(set, 0);
     if (found == 0) continue;
     const ranges = scratchTake(<usize>found * offsetof<Range>());

@@ -4,10 +4,9 @@
 import { parseAddress, parsedFamily, parsedHi, parsedLo, parsePrefix } from "../address";
 import { scratchTake } from "../scratch";
 import { call, Previous } from "./call";
-import { fieldFound, fieldList, wrongType } from "./field";
+import { badPrefix, fieldFound, fieldList, wrongType } from "./field";
 import { JSON_OBJECT, JSON_STRING, jsonCount, jsonKind, jsonNext } from "./json";
 import { jsonMember, jsonText, jsonTextAt, jsonTextBytes } from "./jsonvalue";
-import { badPrefix } from "./rangedrafts";
 
 // A gateway that can't be read is none: only mode static looks at it.
 function readGateway(node: i32, p: Previous): void {

@@ -6,22 +6,13 @@
 //
 // Order of the sets: runtimeConfig.ipRanges, the range written in `ipam` itself, ipam.ranges.
 // Cost: linear in the config, within the limits below.
-import {
-  parseAddress,
-  parsedFamily,
-  parsedHi,
-  parsedLength,
-  parsedLo,
-  parsedMapped,
-  parsePrefix,
-} from "../address";
+import { parsedFamily, parsedHi, parsedLength, parsedLo, parsedMapped } from "../address";
 import { SETS_MAX } from "../image/header";
-import { Range, RangeSet } from "../pool/range";
+import { Range, RangeSet, setAt } from "../pool/range";
 import { scratchTake } from "../scratch";
 import { call } from "./call";
-import { errorBytes } from "./errors";
 import { excludesCount } from "./excludes";
-import { overLimit, refuse, wrongType } from "./field";
+import { fieldAddress, fieldPrefix, fieldWritten, overLimit, refuse, wrongType } from "./field";
 import {
   JSON_LIST,
   JSON_NULL,
@@ -31,7 +22,7 @@ import {
   jsonKind,
   jsonNext,
 } from "./json";
-import { jsonMember, jsonRaw, jsonScalar, jsonText, jsonTextAt, jsonTextBytes } from "./jsonvalue";
+import { jsonMember, jsonRaw, jsonScalar } from "./jsonvalue";
 
 const RANGES_MAX: i32 = 1024;
 const EXCLUDES_MAX: i32 = 1024;
@@ -72,56 +63,15 @@ export function excludeNode(draft: i32): usize {
   return drafts + <usize>draft * DRAFT_BYTES + 128;
 }
 
+// Keeps what a reader of field.ts has found.
 function keep(w: Written): void {
+  w.family = 0;
+  if (!fieldWritten) return;
   w.hi = parsedHi;
   w.lo = parsedLo;
   w.family = parsedFamily;
   w.length = parsedLength;
   w.mapped = parsedMapped;
-}
-
-/** Begins `invalid CIDR address: x` with the text that jsonText decoded. Always false. */
-export function badPrefix(): bool {
-  refuse("invalid CIDR address: ");
-  errorBytes(jsonTextAt, jsonTextBytes);
-  return false;
-}
-
-/** Begins `invalid IP address: x` with the text that jsonText decoded. Always false. */
-export function badAddress(): bool {
-  refuse("invalid IP address: ");
-  errorBytes(jsonTextAt, jsonTextBytes);
-  return false;
-}
-
-function readSubnet(node: i32, w: Written): bool {
-  w.family = 0;
-  const subnet = jsonRaw(node, "subnet");
-  if (subnet == 0) return true;
-  // null is the empty text for a type that decodes itself, as upstream's prefixes are.
-  if (jsonKind(subnet) == JSON_NULL) {
-    refuse("invalid CIDR address: ");
-    return false;
-  }
-  if (jsonKind(subnet) != JSON_STRING) {
-    return wrongType(subnet, "Range.ipam.ranges.subnet", "string");
-  }
-  jsonText(subnet);
-  if (!parsePrefix(jsonTextAt, jsonTextBytes)) return badPrefix();
-  keep(w);
-  return true;
-}
-
-function readAddress(node: i32, name: string, field: string, w: Written): bool {
-  w.family = 0;
-  const value = jsonMember(node, name);
-  if (value == 0) return true;
-  if (jsonKind(value) != JSON_STRING) return wrongType(value, field, "net.IP");
-  jsonText(value);
-  if (jsonTextBytes == 0) return true;
-  if (!parseAddress(jsonTextAt, jsonTextBytes)) return badAddress();
-  keep(w);
-  return true;
 }
 
 // The range written in an object (null: nothing is written); `field` is where it stands.
@@ -130,13 +80,14 @@ function readDraft(node: i32, field: string): bool {
   if (jsonKind(node) != JSON_NULL && jsonKind(node) != JSON_OBJECT) {
     return wrongType(node, field, "allocator.Range");
   }
-  if (!readSubnet(node, written(d, SUBNET))) return false;
-  const startIn = "Range.ipam.ranges.rangeStart";
-  if (!readAddress(node, "rangeStart", startIn, written(d, START))) return false;
-  const endIn = "Range.ipam.ranges.rangeEnd";
-  if (!readAddress(node, "rangeEnd", endIn, written(d, END))) return false;
-  const gatewayIn = "Range.ipam.ranges.gateway";
-  if (!readAddress(node, "gateway", gatewayIn, written(d, GATEWAY))) return false;
+  if (!fieldPrefix(node, "subnet", "Range.ipam.ranges.subnet")) return false;
+  keep(written(d, SUBNET));
+  if (!fieldAddress(node, "rangeStart", "Range.ipam.ranges.rangeStart")) return false;
+  keep(written(d, START));
+  if (!fieldAddress(node, "rangeEnd", "Range.ipam.ranges.rangeEnd")) return false;
+  keep(written(d, END));
+  if (!fieldAddress(node, "gateway", "Range.ipam.ranges.gateway")) return false;
+  keep(written(d, GATEWAY));
   const list = jsonMember(node, "exclude");
   if (list != 0 && jsonKind(list) != JSON_LIST) {
     return wrongType(list, "Range.ipam.ranges.exclude", "[]string");
@@ -153,7 +104,7 @@ function readDraft(node: i32, field: string): bool {
 
 function takeSet(count: i32): void {
   const index = call.setCount++;
-  const set = changetype<RangeSet>(call.sets + <usize>index * offsetof<RangeSet>());
+  const set = setAt(call.sets, index);
   set.ranges = ranges + <usize>draftCount * offsetof<Range>();
   set.count = count;
   set.index = index;

@@ -2,7 +2,7 @@
 // order of checks and with its words: subnet, ends, gateway, excludes; then ranges of a set against
 // each other, then sets. Cost: comparisons of all pairs of ranges, within the drafts' limits.
 import { lastHi, lastLo, maskHi, maskLo } from "../address";
-import { below, Interval, Range, RangeSet } from "../pool/range";
+import { below, Interval, inSubnet, Range, RangeSet, rangeAt, setAt } from "../pool/range";
 import { scratchTake } from "../scratch";
 import { call, SPEC_0_2_0 } from "./call";
 import {
@@ -31,13 +31,6 @@ function outside(index: i32, what: string, family: i32, hi: u64, lo: u64, r: Ran
   errorText(" not in network ");
   errorPrefix(r.family, r.subnetHi, r.subnetLo, r.prefixLength);
   return false;
-}
-
-function inSubnet(r: Range, family: i32, hi: u64, lo: u64): bool {
-  if (family != r.family) return false;
-  const mHi = maskHi(family, r.prefixLength);
-  const mLo = maskLo(family, r.prefixLength);
-  return (hi & mHi) == r.subnetHi && (lo & mLo) == r.subnetLo;
 }
 
 // Subnet: big enough, without host bits.
@@ -130,16 +123,8 @@ function overlap(a: Range, b: Range): bool {
   return !below(b.endHi, b.endLo, a.startHi, a.startLo);
 }
 
-function rangeOf(set: RangeSet, i: i32): Range {
-  return changetype<Range>(set.ranges + <usize>i * offsetof<Range>());
-}
-
-function setOf(i: i32): RangeSet {
-  return changetype<RangeSet>(call.sets + <usize>i * offsetof<RangeSet>());
-}
-
 function settleSet(index: i32): bool {
-  const set = setOf(index);
+  const set = setAt(call.sets, index);
   if (set.count == 0) {
     inSet(index);
     errorText("empty range set");
@@ -147,21 +132,21 @@ function settleSet(index: i32): bool {
   }
   const first = <i32>((set.ranges - ranges) / offsetof<Range>());
   for (let i = 0; i < set.count; i++) {
-    if (!settle(index, first + i, rangeOf(set, i))) return false;
-    if (rangeOf(set, i).family == rangeOf(set, 0).family) continue;
+    if (!settle(index, first + i, rangeAt(set, i))) return false;
+    if (rangeAt(set, i).family == rangeAt(set, 0).family) continue;
     inSet(index);
     errorText("mixed address families");
     return false;
   }
-  set.family = rangeOf(set, 0).family;
+  set.family = rangeAt(set, 0).family;
   for (let i = 0; i < set.count; i++) {
     for (let j = i + 1; j < set.count; j++) {
-      if (!overlap(rangeOf(set, i), rangeOf(set, j))) continue;
+      if (!overlap(rangeAt(set, i), rangeAt(set, j))) continue;
       inSet(index);
       errorText("subnets ");
-      errorRange(rangeOf(set, i));
+      errorRange(rangeAt(set, i));
       errorText(" and ");
-      errorRange(rangeOf(set, j));
+      errorRange(rangeAt(set, j));
       errorText(" overlap");
       return false;
     }
@@ -171,7 +156,7 @@ function settleSet(index: i32): bool {
 
 function setsOverlap(a: RangeSet, b: RangeSet): bool {
   for (let i = 0; i < a.count; i++)
-    for (let j = 0; j < b.count; j++) if (overlap(rangeOf(a, i), rangeOf(b, j))) return true;
+    for (let j = 0; j < b.count; j++) if (overlap(rangeAt(a, i), rangeAt(b, j))) return true;
   return false;
 }
 
@@ -187,7 +172,7 @@ export function rangesSettle(versionAt: usize, versionBytes: i32): bool {
   let four = 0;
   for (let i = 0; i < call.setCount; i++) {
     if (!settleSet(i)) return false;
-    if (setOf(i).family == 4) four++;
+    if (setAt(call.sets, i).family == 4) four++;
   }
   if (call.specVersion <= SPEC_0_2_0 && (four > 1 || call.setCount - four > 1)) {
     refuse("CNI version ");
@@ -197,7 +182,7 @@ export function rangesSettle(versionAt: usize, versionBytes: i32): bool {
   }
   for (let i = 0; i < call.setCount; i++) {
     for (let j = i + 1; j < call.setCount; j++) {
-      if (!setsOverlap(setOf(i), setOf(j))) continue;
+      if (!setsOverlap(setAt(call.sets, i), setAt(call.sets, j))) continue;
       refuse("range set ");
       errorNumber(i);
       errorText(" overlaps with ");

@@ -2,7 +2,7 @@
 // args.cni.ips, runtimeConfig.ips; equal addresses count once. Bounded by WANTED_MAX, quadratic in
 // it.
 import { parsedFamily, parsedHi, parsedLo } from "../address";
-import { Wanted } from "../pool/range";
+import { Wanted, wantedAt } from "../pool/range";
 import { scratchTake } from "../scratch";
 import { call } from "./call";
 import { argsFamily, argsHi, argsLo, parseRequest } from "./cniargs";
@@ -11,7 +11,7 @@ import { overLimit, refuse, wrongType } from "./field";
 import { JSON_NULL, JSON_STRING, jsonCount, jsonKind, jsonNext } from "./json";
 import { jsonText, jsonTextAt, jsonTextBytes } from "./jsonvalue";
 
-export const WANTED_MAX: i32 = 256;
+const WANTED_MAX: i32 = 256;
 
 // Where the list entry `e` is an empty text, upstream goes on and refuses later.
 let empty: bool = false;
@@ -49,10 +49,10 @@ export function requestsCheck(args: i32, runtime: i32): bool {
 
 function want(family: i32, hi: u64, lo: u64): void {
   for (let i = 0; i < call.wantedCount; i++) {
-    const w = changetype<Wanted>(call.wanted + <usize>i * offsetof<Wanted>());
+    const w = wantedAt(call.wanted, i);
     if (w.family == family && w.hi == hi && w.lo == lo) return;
   }
-  const w = changetype<Wanted>(call.wanted + <usize>call.wantedCount * offsetof<Wanted>());
+  const w = wantedAt(call.wanted, call.wantedCount);
   w.hi = hi;
   w.lo = lo;
   w.family = family;

@@ -16,7 +16,7 @@ import { pathFault } from "./path";
 import { isSpace, runeAt, runeBytes, sameText } from "./text";
 
 /** Largest file that is read (bytes). */
-export const RESOLV_MAX: i32 = 262144;
+const RESOLV_MAX: i32 = 262144;
 /** Longest line with its line feed, as Go's bufio.Scanner has it. */
 const LINE_MAX: usize = 65536;
 

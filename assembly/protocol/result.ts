@@ -9,7 +9,7 @@
 // Linear in what is printed. Refuses: a result larger than RESULT_MAX (error 101).
 import { ADDRESS_BYTES, formatAddress } from "../address";
 import { EXIT_ERROR, EXIT_OK } from "../numbers";
-import { Given, Range } from "../pool/range";
+import { Given, givenAt, Range } from "../pool/range";
 import { scratchTake } from "../scratch";
 import { answer } from "./answer";
 import { call, MODE_STATIC, SPEC_0_2_0, SPEC_1_0_0, specText } from "./call";
@@ -30,7 +30,7 @@ import { Route } from "./routes";
 import { textByte, textBytes, textNumber, textString, textTake, textTo } from "./text";
 
 /** Largest result (bytes). resolvConf and 4,096 routes fit. */
-export const RESULT_MAX: i32 = 6291456;
+const RESULT_MAX: i32 = 6291456;
 
 let word: usize = 0;
 
@@ -158,10 +158,6 @@ function printResolv(sorted: bool): void {
   }
   printWords("options", "options", true);
   if (sorted) printWords("search", "search", true);
-}
-
-function givenAt(given: usize, i: i32): Given {
-  return changetype<Given>(given + <usize>i * offsetof<Given>());
 }
 
 function memberAddress(name: string, g: Given): void {

@@ -1,30 +1,20 @@
 // Routes of the config (`ipam.routes`): passed on into the result as they are, checked as
 // upstream's decoder checks them. Linear in the list.
-import {
-  parseAddress,
-  parsedFamily,
-  parsedHi,
-  parsedLength,
-  parsedLo,
-  parsedMapped,
-  parsePrefix,
-} from "../address";
+import { parsedFamily, parsedHi, parsedLo, shownLength } from "../address";
 import { scratchTake } from "../scratch";
 import { call } from "./call";
-import { fieldInteger, overLimit, refuse, wrongType } from "./field";
-import { JSON_NULL, JSON_OBJECT, JSON_STRING, jsonCount, jsonKind, jsonNext } from "./json";
 import {
-  jsonMember,
-  jsonNumber,
-  jsonRaw,
-  jsonScalar,
-  jsonText,
-  jsonTextAt,
-  jsonTextBytes,
-} from "./jsonvalue";
-import { badAddress, badPrefix } from "./rangedrafts";
+  fieldAddress,
+  fieldInteger,
+  fieldPrefix,
+  fieldWritten,
+  overLimit,
+  wrongType,
+} from "./field";
+import { JSON_NULL, JSON_OBJECT, jsonCount, jsonKind, jsonNext } from "./json";
+import { jsonNumber, jsonScalar } from "./jsonvalue";
 
-export const ROUTES_MAX: i32 = 4096;
+const ROUTES_MAX: i32 = 4096;
 
 /** One route. Families are 0 where nothing was written. */
 @unmanaged
@@ -49,30 +39,18 @@ export class Route {
 }
 
 function readDst(node: i32, route: Route): bool {
-  const dst = jsonRaw(node, "dst");
-  if (dst == 0) return true;
-  if (jsonKind(dst) == JSON_NULL) {
-    refuse("invalid CIDR address: ");
-    return false;
-  }
-  if (jsonKind(dst) != JSON_STRING) return wrongType(dst, "IPAMConfig.ipam.routes", "string");
-  jsonText(dst);
-  if (!parsePrefix(jsonTextAt, jsonTextBytes)) return badPrefix();
+  if (!fieldPrefix(node, "dst", "IPAMConfig.ipam.routes")) return false;
+  if (!fieldWritten) return true;
   route.dstHi = parsedHi;
   route.dstLo = parsedLo;
   route.dstFamily = parsedFamily;
-  // Go prints a mapped prefix as IPv4 with the last 32 bits of its mask.
-  route.dstLength = parsedMapped ? max<i32>(0, parsedLength - 96) : parsedLength;
+  route.dstLength = shownLength();
   return true;
 }
 
 function readGw(node: i32, route: Route): bool {
-  const gw = jsonMember(node, "gw");
-  if (gw == 0) return true;
-  if (jsonKind(gw) != JSON_STRING) return wrongType(gw, "IPAMConfig.ipam.routes.gw", "net.IP");
-  jsonText(gw);
-  if (jsonTextBytes == 0) return true;
-  if (!parseAddress(jsonTextAt, jsonTextBytes)) return badAddress();
+  if (!fieldAddress(node, "gw", "IPAMConfig.ipam.routes.gw")) return false;
+  if (!fieldWritten) return true;
   route.gwHi = parsedHi;
   route.gwLo = parsedLo;
   route.gwFamily = parsedFamily;

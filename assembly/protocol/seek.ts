@@ -13,7 +13,7 @@ import { allocate, FAIL_EXHAUSTED, failOver, failSet } from "../pool/allocator";
 import { Order, orderSet } from "../pool/order";
 import { overdueEnd, overdueOf, overdueSawAll } from "../pool/overdue";
 import { POLICY_FIRST, poolPick } from "../pool/pool";
-import { Wanted } from "../pool/range";
+import { wantedAt } from "../pool/range";
 import { collectMore } from "../records/due";
 import { imageGrow } from "../store/files";
 import { nextNumber, now, sessionPart } from "./session";
@@ -36,7 +36,7 @@ export function roomOf(sets: i32): u32 {
 /** Makes an order fresh for another try, after commits in between. */
 export function orderFreshen(o: Order): void {
   for (let i = 0; i < o.wantedCount; i++) {
-    changetype<Wanted>(o.wanted + <usize>i * offsetof<Wanted>()).used = false;
+    wantedAt(o.wanted, i).used = false;
   }
   // What the journal undid may have been the room for it.
   imageGrow(roomOf(o.setCount));

@@ -17,21 +17,19 @@ import {
   parseAddress,
   parsedFamily,
   parsedHi,
-  parsedLength,
   parsedLo,
-  parsedMapped,
   parsePrefix,
+  shownLength,
 } from "../address";
 import { SETS_MAX } from "../image/header";
-import { Range, RangeSet, Wanted } from "../pool/range";
+import { Range, RangeSet, setAt, Wanted, wantedAt } from "../pool/range";
 import { scratchTake } from "../scratch";
 import { CMD_ADD, call, Previous, SPEC_0_2_0 } from "./call";
 import { argsGatewayAt, argsGatewayBytes, argsIpAt, argsIpBytes } from "./cniargs";
 import { errorAddress, errorBytes, errorText } from "./errors";
-import { overLimit, refuse, wrongType } from "./field";
+import { fieldAddress, fieldWritten, overLimit, refuse, wrongType } from "./field";
 import { JSON_NULL, JSON_OBJECT, JSON_STRING, jsonCount, jsonKind, jsonNext } from "./json";
-import { jsonMember, jsonScalar, jsonText, jsonTextAt, jsonTextBytes } from "./jsonvalue";
-import { badAddress } from "./rangedrafts";
+import { jsonScalar, jsonText, jsonTextAt, jsonTextBytes } from "./jsonvalue";
 import { isSpace, runeAt, runeBytes } from "./text";
 
 /** Most addresses of one container: a range set for each. */
@@ -68,6 +66,10 @@ function checkTexts(list: i32, field: string): bool {
   return true;
 }
 
+function readGateway(node: i32): bool {
+  return fieldAddress(node, "gateway", "Address.ipam.addresses.gateway");
+}
+
 /**
  * Checks the types of the three lists (nodes, or 0), and the gateways, which upstream's decoder
  * reads. False with a pending error.
@@ -85,13 +87,7 @@ export function staticCheck(addresses: i32, args: i32, runtime: i32): bool {
     if (address != 0 && jsonKind(address) != JSON_STRING) {
       return wrongType(address, "Address.ipam.addresses.address", "string");
     }
-    const gateway = jsonMember(e, "gateway");
-    if (gateway == 0) continue;
-    if (jsonKind(gateway) != JSON_STRING) {
-      return wrongType(gateway, "Address.ipam.addresses.gateway", "net.IP");
-    }
-    jsonText(gateway);
-    if (jsonTextBytes > 0 && !parseAddress(jsonTextAt, jsonTextBytes)) return badAddress();
+    if (!readGateway(e)) return false;
   }
   return checkTexts(args, "IPAMArgs.args.cni.ips") && checkTexts(runtime, "runtimeConfig.ips");
 }
@@ -104,12 +100,12 @@ function notPrefix(what: string, at: usize, bytes: i32): bool {
   return false;
 }
 
-// What parsePrefix found; a mapped prefix counts its length from 128.
+// What parsePrefix found.
 function fill(s: Static): void {
   s.hi = parsedHi;
   s.lo = parsedLo;
   s.family = parsedFamily;
-  s.length = parsedMapped ? max<i32>(0, parsedLength - 96) : parsedLength;
+  s.length = shownLength();
   s.node = 0;
 }
 
@@ -124,11 +120,8 @@ function readConfig(list: i32): void {
   for (let e = list + 1; e < last; e = jsonNext(e)) {
     const s = add();
     s.node = e;
-    const gateway = jsonKind(e) == JSON_OBJECT ? jsonMember(e, "gateway") : 0;
-    if (gateway == 0) continue;
-    jsonText(gateway);
-    if (jsonTextBytes == 0) continue;
-    parseAddress(jsonTextAt, jsonTextBytes); // staticCheck let it pass
+    // staticCheck let it pass
+    if (jsonKind(e) != JSON_OBJECT || !readGateway(e) || !fieldWritten) continue;
     s.gwHi = parsedHi;
     s.gwLo = parsedLo;
     s.gwFamily = parsedFamily;
@@ -239,7 +232,7 @@ export function staticRead(addresses: i32, args: i32, runtime: i32): bool {
 function isAgain(i: i32): bool {
   const s = staticAt(i);
   for (let n = 0; n < call.setCount; n++) {
-    const w = changetype<Wanted>(call.wanted + <usize>n * offsetof<Wanted>());
+    const w = wantedAt(call.wanted, n);
     if (w.family != s.family || w.hi != s.hi || w.lo != s.lo) continue;
     fillRange(changetype<Range>(w.range), s);
     return true;
@@ -266,14 +259,14 @@ function makeSet(s: Static): void {
   const i = call.setCount++;
   const r = changetype<Range>(scratchTake(offsetof<Range>()));
   fillRange(r, s);
-  const set = changetype<RangeSet>(call.sets + <usize>i * offsetof<RangeSet>());
+  const set = setAt(call.sets, i);
   set.ranges = changetype<usize>(r);
   set.count = 1;
   set.index = i;
   set.family = s.family;
   set.cell = 0;
   set.still = true;
-  const w = changetype<Wanted>(call.wanted + <usize>i * offsetof<Wanted>());
+  const w = wantedAt(call.wanted, i);
   w.hi = s.hi;
   w.lo = s.lo;
   w.family = s.family;
@@ -312,7 +305,7 @@ export function staticSettle(versionAt: usize, versionBytes: i32): bool {
  */
 export function staticMatches(): bool {
   for (let i = 0; i < call.setCount; i++) {
-    const set = changetype<RangeSet>(call.sets + <usize>i * offsetof<RangeSet>());
+    const set = setAt(call.sets, i);
     const r = changetype<Range>(set.ranges);
     if (r.gatewayFamily == 0) continue;
     for (let n = 0; n < call.prevCount; n++) {

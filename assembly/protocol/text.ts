@@ -29,7 +29,7 @@ export function textTake(cap: i32): Text {
 }
 
 /** Reserves the `cap` bytes of a buffer whose record is there. */
-export function textRoom(text: Text, cap: i32): Text {
+function textRoom(text: Text, cap: i32): Text {
   return textAt(text, scratchTake(<usize>cap), cap);
 }
 

@@ -44,13 +44,13 @@ export const KIND_SKIP: u32 = 0x86;
 export const KIND_EVENT: u32 = 0x87;
 export const KIND_SETTINGS: u32 = 0x88;
 /** Kinds go so far. */
-export const KIND_LAST: u32 = 0x88;
+const KIND_LAST: u32 = 0x88;
 
 export const STATE_ALLOCATION: u32 = 1;
 export const STATE_RESERVATION: u32 = 2;
 export const STATE_COOLING: u32 = 3;
 
-export const C_KIND: u32 = 4;
+const C_KIND: u32 = 4;
 export const C_NEXT: u32 = 16;
 /** Seconds of CLOCK_BOOTTIME at the last change of state; in further cells the head's offset. */
 export const C_SINCE: u32 = 20;
@@ -105,7 +105,7 @@ export function cellNumber(cell: u32): u64 {
 }
 
 /** Sets the commit number, keeps the set numbers beside it. */
-export function cellPutNumber(cell: u32, number: u64): void {
+function cellPutNumber(cell: u32, number: u64): void {
   putWord(cell + 8, (word(cell + 8) & ~NUMBER_MASK) | (number & NUMBER_MASK));
 }
 
@@ -122,10 +122,10 @@ export function cellPutBytes(cell: u32, at: u32, from: usize, bytes: u32): void 
 }
 
 /** The last bytes of a POOL cell: its cursor, which changes without the checksum. */
-export const CURSOR_TAIL: u32 = 16;
+const CURSOR_TAIL: u32 = 16;
 
 /** Checksum of a cell as it stands. */
-export function cellChecksum(cell: u32): u32 {
+function cellChecksum(cell: u32): u32 {
   const tail: u32 = cellKind(cell) == KIND_POOL ? CURSOR_TAIL : 0;
   return <u32>checksum(imageBase() + cell + 4, CELL_BYTES - 4 - tail);
 }

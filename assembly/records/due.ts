@@ -14,7 +14,7 @@ import { coolingEnd, DUE_RESERVED, familyInSet } from "./expiry";
 import { reservationEnd } from "./reservations";
 
 /** Due entries that a call collects anyway. */
-export const COLLECT_MAX: u32 = 8;
+const COLLECT_MAX: u32 = 8;
 /** Changed words after which a call collects no more (NOTES_MAX bounds a commit). */
 export const COLLECT_WORDS: u32 = 600;
 /** Entries, and changed words, where nothing else is free. */

@@ -52,14 +52,14 @@ import { seekCell, seekCount, trieAdd, trieSeek } from "./trie";
 /** Longest name of a pool (bytes). */
 export const LABEL_MAX: u32 = TEXT_BYTES;
 /** Intervals that one pool may exclude. */
-export const SKIPS_MAX: u32 = 256;
+const SKIPS_MAX: u32 = 256;
 /** The set number of addresses that came from a pool of the library. */
 export const SET_POOL: u32 = 32;
 
 export const P_COOLDOWN: u32 = 20;
-export const P_SKIPS: u32 = 24;
+const P_SKIPS: u32 = 24;
 export const P_BASE: u32 = 32;
-export const P_GATEWAY: u32 = 64;
+const P_GATEWAY: u32 = 64;
 export const P_CURSOR: u32 = 112;
 const PAYLOAD: u32 = 48;
 const SKIPS_PER_CELL: u32 = 2;
@@ -87,12 +87,12 @@ export class PoolSpec {
 }
 
 /** The tree of a family's pools. */
-export function poolsOf(family: u32): u32 {
+function poolsOf(family: u32): u32 {
   return family == 4 ? POOLS4 : POOLS6;
 }
 
 /** The index of a family's pools. */
-export function poolIndexOf(family: u32): u32 {
+function poolIndexOf(family: u32): u32 {
   return family == 4 ? INDEX_POOL4 : INDEX_POOL6;
 }
 
@@ -108,7 +108,7 @@ export function isPool(cell: u32): bool {
 }
 
 /** The pool whose last address this is, or 0. */
-export function poolByLast(family: u32, hi: u64, lo: u64): u32 {
+function poolByLast(family: u32, hi: u64, lo: u64): u32 {
   trieSeek(poolIndexOf(family), addressKey(hi, lo));
   for (let i: u32 = 0; i < seekCount; i++) {
     const cell = seekCell(i);
@@ -148,7 +148,7 @@ export function poolByName(at: usize, bytes: u32): u32 {
 }
 
 /** Address in memory of interval `n` of a SKIP cell's two. */
-export function skipAt(cell: u32, n: u32): usize {
+function skipAt(cell: u32, n: u32): usize {
   return imageBase() + cell + PAYLOAD + n * SKIP_BYTES;
 }
 

@@ -33,7 +33,7 @@ const CELL_MASK: u32 = 0x3fffff80;
 
 /** Candidates of the last `trieSeek`: how many, and where the first entry lies. */
 export let seekCount: u32 = 0;
-export let seekAt: u32 = 0;
+let seekAt: u32 = 0;
 
 /** A cell as buckets hold it: with the last 6 bits of its key. */
 export function cellWithBits(cell: u32, hash: u64): u32 {
@@ -58,7 +58,7 @@ export function bucketRoom(tag: u32): u32 {
 }
 
 /** Cells in a bucket. */
-export function bucketCount(bucket: u32, tag: u32): u32 {
+function bucketCount(bucket: u32, tag: u32): u32 {
   const room = bucketRoom(tag);
   let n: u32 = 0;
   for (; n < room; n += 2) {

@@ -18,7 +18,7 @@ import { putWord, word } from "../image/image";
 /** No slot: the answer of the searches. */
 export const NONE: u32 = 0xffffffff;
 /** The largest bitmap (slots). */
-export const BITMAP_SLOTS_MAX: u32 = 1 << 30;
+const BITMAP_SLOTS_MAX: u32 = 1 << 30;
 
 const LEVELS: u32 = 5;
 const FULL: u64 = 0xffffffffffffffff;

@@ -17,7 +17,7 @@ import { NONE } from "./bitmap";
 const FULL: u64 = 0xffffffffffffffff;
 
 /** Slots from which on a bitmap has the three levels that these functions look at. */
-export const CROWDED_SLOTS: u32 = 262144;
+const CROWDED_SLOTS: u32 = 262144;
 /** A slot that is found ahead lies fewer slots than this behind the cursor. */
 export const AHEAD_SPAN: u32 = 4 * 0xffff;
 

@@ -183,7 +183,7 @@ export function entryBytes(words: u32): u32 {
 }
 
 /** Writes the noted words down as an entry at `at` in memory. Answers its bytes. */
-export function entryMake(at: usize, number: u64): u32 {
+function entryMake(at: usize, number: u64): u32 {
   const words = journalCount();
   store<u64>(at + entryBytes(words) - 8, 0);
   for (let n: u32 = 0; n < words; n++) {
@@ -251,12 +251,12 @@ export function entryApply(entry: usize, number: u64, at: u32, tail: u32, flags:
 }
 
 /** Writes APPLIED to the state file. 0 or -errno. */
-export function appliedWrite(): i32 {
+function appliedWrite(): i32 {
   return host.write(stateFile, APPLIED, imageBase() + APPLIED, APPLIED_BYTES);
 }
 
 /** Marks that a checkpoint must come before anything more is given. Best effort. */
-export function appliedDistrust(): void {
+function appliedDistrust(): void {
   flagPut(FLAG_CHECKPOINT, true);
   appliedWrite();
 }

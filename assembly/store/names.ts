@@ -3,7 +3,7 @@
 import { scratchTake } from "../scratch";
 
 /** Bytes of a note's name. */
-export const NOTE_NAME_BYTES: i32 = 36;
+const NOTE_NAME_BYTES: i32 = 36;
 
 /** Where the last `fileName` lies and how long it is. */
 export let nameAt: usize = 0;

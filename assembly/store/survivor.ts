@@ -62,7 +62,7 @@ import { endedNote, reservedNote } from "./eventcarry";
 
 /** An address of a survivor. */
 @unmanaged
-export class Place {
+class Place {
   hi: u64;
   lo: u64;
   family: u32;

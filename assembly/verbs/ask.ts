@@ -90,7 +90,7 @@ function kindIn(list: string, at: usize, bytes: i32): i32 {
 }
 
 /** Begins the error "<what><the argument>". Answers false. */
-export function askRefuse(what: string, at: usize, bytes: i32): bool {
+function askRefuse(what: string, at: usize, bytes: i32): bool {
   errorBegin(ERROR_ENVIRONMENT);
   errorText(what);
   errorBytes(at, bytes);

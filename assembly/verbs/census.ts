@@ -9,7 +9,7 @@
 import { H_HELD } from "../image/header";
 import { word } from "../image/image";
 import { poolReason, REASON_NONE, treeOf } from "../pool/pool";
-import { below, Interval, Range } from "../pool/range";
+import { below, excludeAt, Interval, Range, rangeAt } from "../pool/range";
 import { recordByAddress } from "../records/record";
 import { scratchTake } from "../scratch";
 import { foundHi, foundLo, radixNextTaken } from "../sets/radix";
@@ -22,7 +22,7 @@ import {
   IS_HELD,
   IS_RESERVED,
 } from "./holding";
-import { knownCount, knownRead, rangeAt, setAt } from "./known";
+import { knownCount, knownRead, knownSet } from "./known";
 import { isThisBoot } from "./place";
 import { bootTime } from "./times";
 import { wideHi, wideLo, wideMinus, widePlus } from "./wide";
@@ -106,7 +106,7 @@ export function skipsOf(r: Range): void {
     skipAdd(r, r.gatewayHi, r.gatewayLo, r.gatewayHi, r.gatewayLo);
   }
   for (let i = 0; i < r.excludeCount; i++) {
-    const e = changetype<Interval>(r.excludes + <usize>i * offsetof<Interval>());
+    const e = excludeAt(r, i);
     skipAdd(r, e.startHi, e.startLo, e.endHi, e.endLo);
   }
   skipJoin();
@@ -164,7 +164,7 @@ function countRange(c: Census, r: Range): u64 {
 /** Counts range set `i` into `c`. */
 export function censusOf(i: i32, c: Census): void {
   memory.fill(changetype<usize>(c), 0, offsetof<Census>());
-  const set = setAt(i);
+  const set = knownSet(i);
   c.family = set.family;
   c.index = i;
   let taken: u64 = 0;

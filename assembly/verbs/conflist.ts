@@ -6,10 +6,9 @@
 //
 // Refuses: subnets that a plugin would refuse, or that overlap.
 import {
+  hasHostBits,
   lastHi,
   lastLo,
-  maskHi,
-  maskLo,
   parsedFamily,
   parsedHi,
   parsedLength,
@@ -54,9 +53,9 @@ function readSubnet(at: usize, bytes: i32): string {
     return "that is no subnet: use a list as 10.244.1.0/24,fd00:1::/64";
   }
   const bits = parsedFamily == 6 ? 128 : 32;
-  const hi = parsedHi & maskHi(parsedFamily, parsedLength);
-  const lo = parsedLo & maskLo(parsedFamily, parsedLength);
-  if (hi != parsedHi || lo != parsedLo) return "there are bits behind the subnet's length";
+  const hi = parsedHi;
+  const lo = parsedLo;
+  if (hasHostBits()) return "there are bits behind the subnet's length";
   if (parsedLength > bits - 2) return "too small: use one of 4 addresses at least";
   const r = subnet(subnetCount);
   r.family = parsedFamily;

@@ -64,7 +64,7 @@ import {
   knownCount,
   knownPolicy,
   knownRead,
-  setAt,
+  knownSet,
 } from "./known";
 import { pendingTell } from "./pending";
 import { isThisBoot } from "./place";
@@ -105,7 +105,7 @@ function sayFree(known: bool): void {
   } else if (inSet < 0) {
     say("It can't be given: it lies in none of the ranges of the last ADD:\n");
     for (let i = 0; i < knownCount; i++) {
-      const set = setAt(i);
+      const set = knownSet(i);
       for (let n = 0; n < set.count; n++) {
         say("  ");
         sayRange(set.ranges + <usize>n * offsetof<Range>());
@@ -216,7 +216,7 @@ function explainAddress(known: bool): i32 {
     valuePlain(state == IS_FREE ? freeWord(known) : stateWord(state));
     if (inSet >= 0) {
       member("rangeSet");
-      valueNumber(setAt(inSet).index);
+      valueNumber(knownSet(inSet).index);
     }
     if (state != IS_FREE) jsonRecord(holdingHead, state);
     jsonEvents();
@@ -230,7 +230,7 @@ function explainAddress(known: bool): i32 {
   else sayRecord(state);
   if (inSet >= 0) {
     say("Range set ");
-    sayNumber(setAt(inSet).index);
+    sayNumber(knownSet(inSet).index);
     say(", ");
     sayRange(inRange);
     say("\n");
@@ -325,8 +325,8 @@ function tellNext(known: bool): void {
     return;
   } else say("An ADD of this name would get:\n");
   for (let i = 0; i < knownCount && keptFor == 0 && knownPolicy != POLICY_RANDOM; i++) {
-    const family = setAt(i).family;
-    const found = poolPick(changetype<usize>(setAt(i)), knownPolicy, 0, 0);
+    const family = knownSet(i).family;
+    const found = poolPick(changetype<usize>(knownSet(i)), knownPolicy, 0, 0);
     if (isJson && found) {
       item();
       sayQuoted(family, pickHi, pickLo);

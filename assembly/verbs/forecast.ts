@@ -17,7 +17,7 @@ import { askAt, askBad, askBytes, askNumber, askOption } from "./ask";
 import { sayCensus } from "./captions";
 import { Census, censusBegin, censusOf } from "./census";
 import { jsonMoment, NEVER, sayName } from "./holding";
-import { sayUnknown, setAt, settings } from "./known";
+import { knownSet, sayUnknown, settings } from "./known";
 import { jsonCensus } from "./metrics";
 import { paceChange, paceEnd, paceOf, paceSeconds } from "./pace";
 import { isThisBoot } from "./place";
@@ -82,7 +82,7 @@ function forecastText(count: i32): void {
 
 // When the set runs out at the pace of the history.
 function paceText(i: i32, c: Census): void {
-  paceOf(changetype<usize>(setAt(i)));
+  paceOf(changetype<usize>(knownSet(i)));
   if (paceSeconds == 0) {
     say("  too little history to tell a pace\n");
     return;
@@ -235,7 +235,7 @@ function reservationsText(): void {
 }
 
 function jsonPace(i: i32, c: Census): void {
-  paceOf(changetype<usize>(setAt(i)));
+  paceOf(changetype<usize>(knownSet(i)));
   if (paceSeconds == 0) return;
   member("history");
   open(123);

@@ -58,7 +58,7 @@ export function stateWord(state: i32): string {
 }
 
 /** container, node, service, other. */
-export function kindWord(kind: u32): string {
+function kindWord(kind: u32): string {
   if (kind == KIND_CONTAINER) return "container";
   if (kind == KIND_NODE) return "node";
   return kind == KIND_SERVICE ? "service" : "other";

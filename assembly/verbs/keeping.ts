@@ -11,7 +11,7 @@ import { configured } from "../pool/configured";
 import { dueAfter, reserve } from "../pool/leave";
 import { isReserved, NAMES_MAX } from "../pool/named";
 import { Order } from "../pool/order";
-import { Given, RangeSet, setHolds, Wanted } from "../pool/range";
+import { Given, givenAt, RangeSet, setAt, setHolds, Wanted, wantedAt } from "../pool/range";
 import { Settings } from "../pool/settings";
 import { close, item, member, open } from "../protocol/document";
 import { ERROR_PLUGIN, errorAddress, errorBegin, errorBytes, errorText } from "../protocol/errors";
@@ -73,7 +73,7 @@ function readAddresses(): bool {
         "that is no address: use a list as 10.1.0.9,fd00:1::9",
       );
     }
-    const w = changetype<Wanted>(wanted + <usize>wantedCount * offsetof<Wanted>());
+    const w = wantedAt(wanted, wantedCount);
     wantedCount++;
     w.family = parsedFamily;
     w.hi = parsedHi;
@@ -105,7 +105,7 @@ function hasAlready(): bool {
 
 function isWanted(set: usize): bool {
   for (let i = 0; i < wantedCount; i++) {
-    const w = changetype<Wanted>(wanted + <usize>i * offsetof<Wanted>());
+    const w = wantedAt(wanted, i);
     if (w.family == changetype<RangeSet>(set).family && setHolds(set, w.hi, w.lo) != 0) return true;
   }
   return false;
@@ -152,7 +152,7 @@ function refuse(what: string): i32 {
 // The address of --addresses that lies in no range set; if each does, two lie in one.
 function sayLeftOver(o: Order): i32 {
   for (let i = 0; i < wantedCount; i++) {
-    const w = changetype<Wanted>(wanted + <usize>i * offsetof<Wanted>());
+    const w = wantedAt(wanted, i);
     let inOne = false;
     for (let n = 0; n < o.setCount && !inOne; n++) {
       const set = o.sets + <usize>n * offsetof<RangeSet>();
@@ -177,7 +177,7 @@ function sayWhy(o: Order, status: i32): i32 {
   errorText(": ");
   let family = 4;
   for (let i = 0; i < wantedCount; i++) {
-    const w = changetype<Wanted>(wanted + <usize>i * offsetof<Wanted>());
+    const w = wantedAt(wanted, i);
     if (w.hi == failHi && w.lo == failLo) family = w.family;
   }
   errorAddress(family, failHi, failLo);
@@ -192,8 +192,8 @@ function tell(o: Order, due: u32): void {
     open(91);
   }
   for (let i = 0; i < o.setCount; i++) {
-    const g = changetype<Given>(o.given + <usize>i * offsetof<Given>());
-    const set = changetype<RangeSet>(o.sets + <usize>i * offsetof<RangeSet>());
+    const g = givenAt(o.given, i);
+    const set = setAt(o.sets, i);
     if (isJson) {
       item();
       sayQuoted(set.family, g.hi, g.lo);

@@ -2,7 +2,7 @@
 // that see no config: which of them holds the target, and what an address without a record is.
 import { configured } from "../pool/configured";
 import { poolReason, REASON_EXCLUDED, REASON_GATEWAY } from "../pool/pool";
-import { Range, RangeSet, setHolds } from "../pool/range";
+import { RangeSet, setAt, setHolds } from "../pool/range";
 import { Settings, settingsTooLarge } from "../pool/settings";
 import { say } from "./print";
 import { targetFamily, targetHi, targetLo } from "./target";
@@ -24,14 +24,8 @@ export function knownRead(): bool {
 }
 
 /** Range set `i` of the settings. */
-export function setAt(i: i32): RangeSet {
-  const sets = changetype<Settings>(settings).sets;
-  return changetype<RangeSet>(sets + <usize>i * offsetof<RangeSet>());
-}
-
-/** Range `i` of a set. */
-export function rangeAt(set: RangeSet, i: i32): Range {
-  return changetype<Range>(set.ranges + <usize>i * offsetof<Range>());
+export function knownSet(i: i32): RangeSet {
+  return setAt(changetype<Settings>(settings).sets, i);
 }
 
 /** The set and the range that findSet has found. */
@@ -42,8 +36,8 @@ export let inRange: usize = 0;
 export function findSet(): void {
   inSet = -1;
   for (let i = 0; i < knownCount && inSet < 0; i++) {
-    if (setAt(i).family != targetFamily) continue;
-    inRange = setHolds(changetype<usize>(setAt(i)), targetHi, targetLo);
+    if (knownSet(i).family != targetFamily) continue;
+    inRange = setHolds(changetype<usize>(knownSet(i)), targetHi, targetLo);
     if (inRange != 0) inSet = i;
   }
 }

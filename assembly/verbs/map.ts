@@ -7,7 +7,7 @@
 import * as host from "../host";
 import { SETS_MAX } from "../image/header";
 import { EXIT_ERROR, EXIT_OK } from "../numbers";
-import { Range, RangeSet } from "../pool/range";
+import { Range, RangeSet, rangeAt } from "../pool/range";
 import { close, item, member, open, valueNumber } from "../protocol/document";
 import { ERROR_PLUGIN, errorBegin, errorNumber, errorText } from "../protocol/errors";
 import { textByte } from "../protocol/text";
@@ -15,7 +15,7 @@ import { scratchMark, scratchRewind, scratchTake } from "../scratch";
 import { askApart, askAt, askBad, askBytes, askNumber, askOption } from "./ask";
 import { sayCensus, sayFrame, sayRange } from "./captions";
 import { Census, censusBegin, censusOf } from "./census";
-import { rangeAt, sayUnknown, setAt, settings } from "./known";
+import { knownSet, sayUnknown, settings } from "./known";
 import { jsonCensus } from "./metrics";
 import {
   pictureBits,
@@ -113,7 +113,7 @@ function mapText(count: i32): void {
     if (only >= 0 && only != i) continue;
     const mark = scratchMark();
     censusOf(i, c);
-    const set = setAt(i);
+    const set = knownSet(i);
     say("\nset ");
     sayNumber(i);
     say(", ");
@@ -284,7 +284,7 @@ function mapJson(count: i32): void {
     item();
     open(123);
     jsonCensus(c);
-    jsonSet(setAt(i));
+    jsonSet(knownSet(i));
     close(125);
   }
   close(93);

@@ -66,7 +66,7 @@ export const VERB_LAST: i32 = 15;
 /** Looks at a copy of each network, without lock. */
 export const KIND_READS: i32 = 0;
 /** Changes one network, under its lock. */
-export const KIND_WRITES: i32 = 1;
+const KIND_WRITES: i32 = 1;
 /** Needs no network. */
 export const KIND_BARE: i32 = 2;
 /** Changes each network in turn, or the one that was named, under its lock. */
@@ -79,7 +79,7 @@ export const KIND_FILES: i32 = 9;
 /** How a verb that reads answers for several networks: one after the other; */
 export const GATHERS_NOT: i32 = 0;
 /** ... all together at the end; */
-export const GATHERS_ALL: i32 = 1;
+const GATHERS_ALL: i32 = 1;
 /** ... not at all. */
 export const GATHERS_ONE: i32 = 2;
 

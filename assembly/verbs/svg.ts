@@ -4,13 +4,13 @@
 //   margin | title, counts, frame | cells of CELL pixels | ... | legend
 //
 // Cells of one letter are one path, a run of them in a row one piece of it.
-import { Range, RangeSet } from "../pool/range";
+import { Range, RangeSet, rangeAt } from "../pool/range";
 import { call } from "../protocol/call";
 import { textByte, textNumber, textString } from "../protocol/text";
 import { scratchMark, scratchRewind, scratchTake } from "../scratch";
 import { sayCensus, sayFrame, sayRange } from "./captions";
 import { Census, censusOf } from "./census";
-import { knownCount, rangeAt, setAt } from "./known";
+import { knownCount, knownSet } from "./known";
 import { pictureColumns, pictureLetter, pictureOf, pictureRows } from "./picture";
 import { printRoom, say } from "./print";
 
@@ -179,7 +179,7 @@ function blocks(only: i32, whole: bool, drawing: bool): i32 {
   for (let i = 0; i < count; i++) {
     if (only >= 0 && only != i) continue;
     const mark = scratchMark();
-    const set = setAt(i);
+    const set = knownSet(i);
     censusOf(i, c);
     for (let n = 0; n < set.count; n++) {
       pictureOf(rangeAt(set, n), BITS, whole);
