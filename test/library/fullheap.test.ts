@@ -1,17 +1,8 @@
 // Releases in a heap that is full: takes leave some memory to them. In a file of its own, for the
 // heap stays full.
 import { expect, it } from "vitest";
-import { createPool, createPrefixPool, IpamError, type Pool } from "../../src/index.ts";
-
-function codeOf(call: () => unknown): string {
-  try {
-    call();
-    return "none";
-  } catch (error) {
-    if (error instanceof IpamError) return error.code;
-    throw error;
-  }
-}
+import { createPool, createPrefixPool, type Pool } from "../../src/index.ts";
+import { codeOf } from "../support/codes.ts";
 
 /** Makes pools until no more fit, large ones first. */
 function fill(): Pool[] {

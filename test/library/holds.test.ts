@@ -2,7 +2,8 @@
 // abort, or the end of its time; and an old hold never touches what somebody else got since.
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { createPool, type Hold, IpamError, Pool, type PoolOptions } from "../../src/index.ts";
+import { createPool, type Hold, Pool, type PoolOptions } from "../../src/index.ts";
+import { codeOf } from "../support/codes.ts";
 
 let now = 0;
 let pool: Pool;
@@ -22,16 +23,6 @@ afterEach(() => {
   pool.close();
 });
 
-function refusal(call: () => unknown): string {
-  try {
-    call();
-    return "none";
-  } catch (error) {
-    if (error instanceof IpamError) return error.code;
-    throw error;
-  }
-}
-
 describe("a hold", () => {
   it("is neither free nor allocated, and counts as used", () => {
     const hold = pool.hold();
@@ -46,9 +37,9 @@ describe("a hold", () => {
     const { state, until, why } = pool.explain(hold.address);
     expect([state, until]).toEqual(["held", 5060]);
     expect(why).not.toBe("");
-    expect(refusal(() => pool.allocate(hold.address))).toBe("held");
-    expect(refusal(() => pool.hold(hold.address))).toBe("held");
-    expect(refusal(() => pool.takeAt(0))).toBe("held");
+    expect(codeOf(() => pool.allocate(hold.address))).toBe("held");
+    expect(codeOf(() => pool.hold(hold.address))).toBe("held");
+    expect(codeOf(() => pool.takeAt(0))).toBe("held");
     expect([pool.allocate(), pool.take(), pool.used]).toEqual(["10.0.0.1", 2, 3]);
   });
 
@@ -64,18 +55,18 @@ describe("a hold", () => {
     hold.abort();
     hold[Symbol.dispose]();
     expect(pool.has("10.0.0.2")).toBe(true);
-    expect(refusal(() => pool.allocate("10.0.0.2"))).toBe("taken");
+    expect(codeOf(() => pool.allocate("10.0.0.2"))).toBe("taken");
   });
 
   it("aborted gives back, once; confirm is too late then", () => {
     const hold = pool.hold("10.0.0.2");
     hold.abort();
     expect([pool.used, pool.explain("10.0.0.2").state]).toEqual([0, "free"]);
-    expect(refusal(() => hold.confirm())).toBe("lapsed");
+    expect(codeOf(() => hold.confirm())).toBe("lapsed");
     pool.allocate("10.0.0.2");
     hold.abort();
     hold[Symbol.dispose]();
-    expect(refusal(() => hold.confirm())).toBe("lapsed");
+    expect(codeOf(() => hold.confirm())).toBe("lapsed");
     expect(pool.used).toBe(1);
   });
 
@@ -86,7 +77,7 @@ describe("a hold", () => {
     now += 0.2;
     expect([hold.lapsed, pool.used, pool.free]).toEqual([true, 0, 4]);
     expect(pool.explain("10.0.0.0")).toMatchObject({ state: "free" });
-    expect(refusal(() => hold.confirm())).toBe("lapsed");
+    expect(codeOf(() => hold.confirm())).toBe("lapsed");
     expect([...pool]).toEqual([]);
   });
 
@@ -100,8 +91,8 @@ describe("a hold", () => {
       takeAt: (p) => p.takeAt(1) === undefined,
       explain: (p) => p.explain("10.0.0.1").state === "free",
       iterate: (p) => [...p].length === 0,
-      release: (p) => refusal(() => p.release("10.0.0.1")) === "notAllocated",
-      give: (p) => refusal(() => p.give(1)) === "notAllocated",
+      release: (p) => codeOf(() => p.release("10.0.0.1")) === "notAllocated",
+      give: (p) => codeOf(() => p.give(1)) === "notAllocated",
       giveMany: (p) => p.giveMany(Uint32Array.of(1)) === 0,
       takeMany: (p) => p.takeMany(new Uint32Array(4)) === 4,
       toBytes: (p) => {
@@ -122,9 +113,9 @@ describe("a hold", () => {
   it("of a full pool lapses for an allocation by the policy", () => {
     const p = made({}, "10.0.0.9/32");
     const first = p.hold();
-    expect(refusal(() => p.hold())).toBe("exhausted");
-    expect(refusal(() => p.allocate())).toBe("exhausted");
-    expect(refusal(() => p.take())).toBe("exhausted");
+    expect(codeOf(() => p.hold())).toBe("exhausted");
+    expect(codeOf(() => p.allocate())).toBe("exhausted");
+    expect(codeOf(() => p.take())).toBe("exhausted");
     now += 61;
     expect(p.take()).toBe(0);
     expect([first.lapsed, p.used]).toEqual([true, 1]);
@@ -141,7 +132,7 @@ describe("a hold", () => {
       const other = p.hold("10.0.0.1", { ttl: 100 });
       old.abort();
       old[Symbol.dispose]();
-      expect(refusal(() => old.confirm())).toBe("lapsed");
+      expect(codeOf(() => old.confirm())).toBe("lapsed");
       expect([p.has("10.0.0.1"), other.lapsed, p.used]).toEqual([true, false, 1]);
       now += 50;
       expect([p.has("10.0.0.1"), other.confirm()]).toEqual([true, "10.0.0.1"]);
@@ -174,7 +165,7 @@ describe("a hold", () => {
     kept.confirm();
     pool.close();
     expect(hold.lapsed).toBe(true);
-    expect(["lapsed", "closed"]).toContain(refusal(() => hold.confirm()));
+    expect(["lapsed", "closed"]).toContain(codeOf(() => hold.confirm()));
     hold.abort();
     hold[Symbol.dispose]();
     kept.abort();
@@ -203,18 +194,18 @@ describe("a hold", () => {
   it("twice confirmed throws nothing new and keeps the address", () => {
     const hold = pool.hold("10.0.0.1");
     hold.confirm();
-    expect(["none", "lapsed"]).toContain(refusal(() => hold.confirm()));
+    expect(["none", "lapsed"]).toContain(codeOf(() => hold.confirm()));
     expect(pool.used).toBe(1);
   });
 
   it("refuses a time that isn't one, and takes nothing", () => {
     const bad = [0, -1, Number.NaN, Number.POSITIVE_INFINITY, 86_401, "10", 10n, null, {}];
     for (const ttl of bad) {
-      expect([ttl, refusal(() => pool.hold(undefined, { ttl: ttl as number }))]).toEqual([
+      expect([ttl, codeOf(() => pool.hold(undefined, { ttl: ttl as number }))]).toEqual([
         ttl,
         "invalid",
       ]);
-      expect(refusal(() => pool.hold("10.0.0.1", { ttl: ttl as number }))).toBe("invalid");
+      expect(codeOf(() => pool.hold("10.0.0.1", { ttl: ttl as number }))).toBe("invalid");
     }
     expect([pool.used, pool.allocate()]).toEqual([0, "10.0.0.0"]);
     pool.hold("10.0.0.3", { ttl: 86_400 });
@@ -231,7 +222,7 @@ describe("a hold", () => {
       else now += 11;
       expect([p.used, p.cooling, p.free]).toEqual([0, 1, 3]);
       expect(p.explain("10.0.0.1").state).toBe("cooling");
-      expect(refusal(() => p.allocate("10.0.0.1"))).toBe("cooling");
+      expect(codeOf(() => p.allocate("10.0.0.1"))).toBe("cooling");
     }
   });
 
@@ -264,7 +255,7 @@ describe("a hold", () => {
             const count = [...due.values()].filter((end) => end > now).length;
             const right =
               what === "hold" ? (count < 8 ? "none" : "exhausted") : free ? "none" : "refused";
-            const got = refusal(() => {
+            const got = codeOf(() => {
               const hold = p.hold(what === "hold" ? undefined : address, { ttl: 10 });
               expect(alive(hold.address)).toBe(false);
               due.set(hold.address, now + 10);
@@ -279,7 +270,7 @@ describe("a hold", () => {
             const live = chosen[1] && alive(at);
             const settled = due.get(at) === Number.POSITIVE_INFINITY;
             if (!settled || !live) {
-              const got = refusal(() => chosen[0][what]());
+              const got = codeOf(() => chosen[0][what]());
               expect(got).toBe(live || what === "abort" ? "none" : "lapsed");
               if (live && what === "confirm") due.set(at, Number.POSITIVE_INFINITY);
               if (live && what === "abort") due.delete(at);
@@ -287,13 +278,13 @@ describe("a hold", () => {
             if (live && what === "abort" && !settled) chosen[1] = false;
           }
           if (what === "allocate") {
-            const got = refusal(() => p.allocate(address));
+            const got = codeOf(() => p.allocate(address));
             expect(got === "none").toBe(free);
             if (free) due.set(address, Number.POSITIVE_INFINITY);
             if (free) for (const e of holds) if (e[0].address === address) e[1] = false;
           }
           if (what === "release") {
-            expect(refusal(() => p.release(address))).toBe(free ? "notAllocated" : "none");
+            expect(codeOf(() => p.release(address))).toBe(free ? "notAllocated" : "none");
             due.delete(address);
             for (const e of holds) if (e[0].address === address) e[1] = false;
           }

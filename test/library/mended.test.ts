@@ -13,6 +13,7 @@ import {
   PrefixPool,
   type ServiceAllocation,
 } from "../../src/index.ts";
+import { codeOf } from "../support/codes.ts";
 
 let now = 0;
 const clock = () => now;
@@ -21,16 +22,6 @@ const open: Disposable[] = [];
 function kept<T extends Disposable>(pool: T): T {
   open.push(pool);
   return pool;
-}
-
-function codeOf(call: () => unknown): string {
-  try {
-    call();
-    return "none";
-  } catch (error) {
-    if (error instanceof IpamError) return error.code;
-    throw error;
-  }
 }
 
 afterEach(() => {

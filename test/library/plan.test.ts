@@ -5,16 +5,7 @@ import { overlaps, parsePrefix } from "../../src/address.ts";
 import { planCommand } from "../../src/cli/plan.ts";
 import { planCluster, prefixLengthFor } from "../../src/cluster/plan.ts";
 import { createPrefixPool } from "../../src/cluster/prefixpool.ts";
-import { IpamError } from "../../src/errors.ts";
-
-function codeOf(call: () => unknown): unknown {
-  try {
-    return call();
-  } catch (error) {
-    if (error instanceof IpamError) return error.code;
-    throw error;
-  }
-}
+import { answerOf } from "../support/codes.ts";
 
 /** The warnings of a plan, by code. */
 function codes(needs: Parameters<typeof planCluster>[0]): string[] {
@@ -58,11 +49,11 @@ describe("prefixLengthFor", () => {
 
   it("refuses what is no number of pods, no headroom, no family, and more than IPv4 has", () => {
     for (const pods of [0, -1, 1.5, Number.NaN, "110", undefined, 2 ** 41])
-      expect(codeOf(() => prefixLengthFor(pods as number))).toBe("invalid");
+      expect(answerOf(() => prefixLengthFor(pods as number))).toBe("invalid");
     for (const headroom of [0.5, 0, Number.NaN, Number.POSITIVE_INFINITY, "2", 1025])
-      expect(codeOf(() => prefixLengthFor(110, headroom as number))).toBe("invalid");
-    expect(codeOf(() => prefixLengthFor(110, 2, 5 as 4))).toBe("invalid");
-    expect(codeOf(() => prefixLengthFor(2 ** 32, 2))).toBe("tooLarge");
+      expect(answerOf(() => prefixLengthFor(110, headroom as number))).toBe("invalid");
+    expect(answerOf(() => prefixLengthFor(110, 2, 5 as 4))).toBe("invalid");
+    expect(answerOf(() => prefixLengthFor(2 ** 32, 2))).toBe("tooLarge");
     expect(prefixLengthFor(2 ** 31, 2)).toBe(0);
   });
 });
@@ -96,7 +87,7 @@ describe("planCluster", () => {
         const exclude = (about.servicePrefixes as string[]).filter(touches);
         const pool = createPrefixPool(room, { length: { [family]: length }, exclude });
         let given = 0;
-        while (codeOf(() => pool.allocate()) !== "exhausted") given++;
+        while (answerOf(() => pool.allocate()) !== "exhausted") given++;
         pool.close();
         expect([family, nodes]).toEqual([family, given]);
       }
@@ -155,8 +146,8 @@ describe("planCluster", () => {
   });
 
   it("refuses wrong input with a code", () => {
-    const bad = (more: object) => codeOf(() => planCluster({ ...needs, ...more }));
-    expect(codeOf(() => planCluster(undefined as never))).toBe("invalid");
+    const bad = (more: object) => answerOf(() => planCluster({ ...needs, ...more }));
+    expect(answerOf(() => planCluster(undefined as never))).toBe("invalid");
     expect(bad({ nodes: 0 })).toBe("invalid");
     expect(bad({ podsPerNode: 1.5 })).toBe("invalid");
     expect(bad({ headroom: "2" })).toBe("invalid");

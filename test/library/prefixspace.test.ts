@@ -1,17 +1,8 @@
 // What prefix pools do when the heap of the process is full. In a file of its own, for it stays full.
 import { expect, it } from "vitest";
 import { createPrefixPool } from "../../src/cluster/prefixpool.ts";
-import { IpamError } from "../../src/errors.ts";
 import { heap } from "../../src/heap.ts";
-
-function codeOf(call: () => unknown): unknown {
-  try {
-    return call();
-  } catch (error) {
-    if (error instanceof IpamError) return error.code;
-    throw error;
-  }
-}
+import { answerOf } from "../support/codes.ts";
 
 it("says noSpace, gives no family alone, and takes everything back that is released", () => {
   // IPv4 is a bitmap and needs no more memory, IPv6 is a radix set and does.
@@ -23,10 +14,10 @@ it("says noSpace, gives no family alone, and takes everything back that is relea
   while (core.arenaTake!(552) !== 0) {}
   for (const pool of [one, mixed]) {
     const before = JSON.stringify([pool.stats(), [...pool.entries()]]);
-    expect(codeOf(() => pool.allocate({ owner: "b" }))).toBe("noSpace");
-    expect(codeOf(() => pool.hold({ owner: "b" }))).toBe("noSpace");
-    expect(codeOf(() => pool.occupy("fd00:1::/60", "b"))).toBe("noSpace");
-    expect(codeOf(() => pool.add("fe00::/16"))).toBe("noSpace");
+    expect(answerOf(() => pool.allocate({ owner: "b" }))).toBe("noSpace");
+    expect(answerOf(() => pool.hold({ owner: "b" }))).toBe("noSpace");
+    expect(answerOf(() => pool.occupy("fd00:1::/60", "b"))).toBe("noSpace");
+    expect(answerOf(() => pool.add("fe00::/16"))).toBe("noSpace");
     expect(pool.occupyAll([{ prefix: "fd00:2::/64" }]).invalid[0]!.code).toBe("noSpace");
     expect(JSON.stringify([pool.stats(), [...pool.entries()]])).toBe(before);
   }

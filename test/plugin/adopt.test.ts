@@ -1,5 +1,6 @@
 // `"adopt": true`: a directory of host-local is taken over in place, at the first call.
 
+import { spawnSync } from "node:child_process";
 import {
   mkdirSync,
   readdirSync,
@@ -202,7 +203,8 @@ describe.each(berths)("[adopt] $name", (binary) => {
       env: { PATH: "/usr/bin:/bin" },
       stdin: "",
     });
-    await sleep(200);
+    const isHeld = () => spawnSync("/usr/bin/flock", ["-n", lock, "true"]).status === 1;
+    for (const end = Date.now() + 5000; !isHeld() && Date.now() < end; ) await sleep(10);
     const late = await call(caller, binary, {
       verb: "ADD",
       config: n,

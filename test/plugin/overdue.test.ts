@@ -111,13 +111,7 @@ beforeAll(async () => {
   }
   ipam.close();
   expect(await checkNetwork(path)).toEqual([]);
-  image = new Disk();
-  for (const name of ["berth.state", "berth.log"]) {
-    const cache = fs.readFileSync(join(path, name));
-    image.names.set(name, { cache, disk: cache });
-  }
-  const id = image.names.get("berth.state")!.cache.subarray(40, 56).toString("hex");
-  image.boot = id.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+  image = Disk.of(path);
 }, 120_000);
 
 afterAll(() => fs.rmSync(dir, { recursive: true }));

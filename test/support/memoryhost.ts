@@ -11,6 +11,7 @@
 // Cost: about 0.2 ms a call. All calls of a process share one memory of 1 GiB, whose scratch part
 // is zeroed before each of them; a memory of its own would cost 5 ms.
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import {
   EXIT_ERROR,
   NEED_CALL,
@@ -70,6 +71,18 @@ export class Disk {
   argv: string[] = [];
   /** What host.random's next bytes come from. */
   salt = 1;
+
+  /** The files of a network at `path`, in the boot that its header names. */
+  static of(path: string): Disk {
+    const disk = new Disk();
+    for (const name of ["berth.state", "berth.log"]) {
+      const cache = readFileSync(join(path, name));
+      disk.names.set(name, { cache, disk: cache });
+    }
+    const boot = disk.names.get("berth.state")!.cache.subarray(40, 56).toString("hex");
+    disk.boot = boot.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+    return disk;
+  }
 
   syncNames(): void {
     this.#durable = new Map(this.names);
