@@ -8,7 +8,7 @@
 // Every store goes through putWord. While a journal is open it notes the offset and the old word
 // first, so that a commit can write the new words down and a failing call can be undone:
 //
-//   notes   | offset u32 | - | old word u64 |  x notesCount        16 bytes each
+//   notes   | offset u32 | - | old word u64 |  x count             16 bytes each
 //   seen    hash of offset -> note number + 1, u16, open addressing: 512 slots for the usual
 //           call; 16,384 elsewhere once half of them are full
 //

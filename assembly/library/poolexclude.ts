@@ -1,5 +1,5 @@
-// What a pool excludes, put into it before its first slot is given (slotcell.ts): the
-// interval, and in a bitmap its bits, so that a search needn't ask. Cost: a word for 64 slots.
+// What a pool excludes, put into it before its first slot is given (slotcell.ts): the interval, and
+// in a bitmap its bits, so that a search needn't ask. Cost: a word for 64 slots.
 import { half, putWord, word } from "../image/image";
 import { bitmapFill } from "../sets/bitmap";
 import { exclusionsAdd } from "./exclusions";

@@ -1,6 +1,6 @@
-// Check of the expiry tree: each entry has its cooling cell or its reservation, each reservation
-// stands on its namespace's what cools in a pool of the library on the list of all. Records
-// that only this tree leads to are claimed here. Cost: O(entries).
+// Check of the expiry tree: each entry has its cooling cell or its reservation; what is listed for
+// a namespace, or for a pool of the library, is on the list of all, too. Records that only this
+// tree leads to are claimed here. Cost: O(entries).
 import { EXPIRY, H_COOLING, H_RESERVED } from "../image/header";
 import { half, word } from "../image/image";
 import {

@@ -4,12 +4,12 @@
 //
 //   | Unix seconds u32 | boot seconds u32 |
 //
-// It is taken anew by every commit while anything is reserved or cools: when the two clocks have
-// drifted apart (somebody set the wall clock), else once a minute. It rides in the
-// header's page, which every commit writes. What the wall clock says is believed only from the
-// year of this release on, and only forwards: else no time has passed since the anchor. So a clock
-// that is wrong or jumps keeps an address too long, never too short, unless it jumps forward while
-// nobody looks: between the last call before a reboot and the first one after it.
+// While anything is reserved or cools, a commit takes it anew: when the two clocks have drifted
+// apart (somebody set the wall clock), else once a minute. It rides in the header's page, which
+// every commit writes. What the wall clock says is believed only from the year of this release on,
+// and only forwards: else no time has passed since the anchor. So a clock that is wrong or jumps
+// keeps an address too long, never too short, unless it jumps forward while nobody looks: between
+// the last call before a reboot and the first one after it.
 
 import * as host from "../host";
 import { H_ANCHOR, H_COOLING, H_RESERVED } from "../image/header";

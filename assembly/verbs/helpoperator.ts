@@ -1,5 +1,5 @@
-// Help of the verbs by which an operator asks and changes: history,
-// explain, release, reserve, reset.
+// Help of the verbs by which an operator asks and changes: history, explain, release, reserve,
+// reset.
 import { helpReader, helpWriter } from "./help";
 import { say } from "./print";
 
