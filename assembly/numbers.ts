@@ -1,9 +1,9 @@
 // Numbers that both compilers read: asc for the core, tsc for everything around it.
 // Only plain `export const NAME = literal`; nothing here may be computed.
 
-/** First byte of the image window in WebAssembly memory; below it lies the transfer area. */
+/** First byte of the image window in WebAssembly memory; below it lies nothing. */
 export const WINDOW_BASE = 65536;
-/** End of the image window: static data, scratch and heap lie above. */
+/** End of the image window: static data and scratch lie above. */
 export const WINDOW_END = 1073741824;
 /** Bytes of memory above the window: static data and the scratch of one instance. */
 export const SCRATCH_BYTES = 33554432;

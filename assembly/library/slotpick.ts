@@ -1,8 +1,8 @@
 // Picks: which free slot a pool gives next, by its policy. Nothing is taken here: slots.ts does
 // that with slotHi, slotLo.
 //
-// Cost: a search in the bitmap or the radix set for the cursor's place, one more from the beginning of
-// what is above the band, one in the band; in a radix set another for each exclusion it meets.
+// Cost: a search in the bitmap or the radix set for the cursor's place, one more from the beginning
+// of what is above the band, one in the band; in a radix set another for each exclusion it meets.
 import { half, putWord, word } from "../image/image";
 import { bitmapNextFree, NONE } from "../sets/bitmap";
 import { foundHi, foundLo, radixNextFree } from "../sets/radix";

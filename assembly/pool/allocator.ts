@@ -17,7 +17,6 @@ import {
   STATE_ALLOCATION,
   STATE_RESERVATION,
 } from "../records/cell";
-
 import { collectMore, isAnyOver, isOver, reservationOver } from "../records/due";
 import { eventBack, eventOf } from "../records/event";
 import { EVENT_GIVEN } from "../records/eventcell";

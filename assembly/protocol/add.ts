@@ -19,7 +19,6 @@ import {
   failLo,
   failSet,
 } from "../pool/allocator";
-
 import { Order } from "../pool/order";
 import { Given, RangeSet, setHolds, wantedAt } from "../pool/range";
 import {
