@@ -7,8 +7,9 @@
 //
 // Each address becomes a range set of one range of one address, and a request fixed to it, so that
 // the allocator holds it as any other: in one commit, once per container, never for two.
-// An address that is named twice counts once, with the length and gateway that came last (upstream
-// would answer it twice). Cost: linear in the config, quadratic in STATIC_MAX.
+// An address that is named twice counts once, with the length and the gateway that came last (what
+// names none leaves the one of before; upstream would answer the address twice). Cost: linear in
+// the config, quadratic in STATIC_MAX.
 //
 // Refuses: texts of upstream (code 999); more than STATIC_MAX addresses (101).
 import {
@@ -234,7 +235,13 @@ function isAgain(i: i32): bool {
   for (let n = 0; n < call.setCount; n++) {
     const w = wantedAt(call.wanted, n);
     if (w.family != s.family || w.hi != s.hi || w.lo != s.lo) continue;
-    fillRange(changetype<Range>(w.range), s);
+    const r = changetype<Range>(w.range);
+    if (s.gwFamily == 0) {
+      s.gwFamily = r.gatewayFamily;
+      s.gwHi = r.gatewayHi;
+      s.gwLo = r.gatewayLo;
+    }
+    fillRange(r, s);
     return true;
   }
   return false;

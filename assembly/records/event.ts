@@ -67,6 +67,8 @@ import { unshare } from "./unshare";
 
 /** Newest events among which a refusal looks for its like. */
 const LIKE_MAX: u32 = 16;
+/** Bytes of an IPv4 and an IPv6 address, from C_V4 on. */
+const ADDRESS_BYTES: usize = 20;
 const NUMBER_MASK: u64 = 0xffffffffffff;
 
 let draft: usize = 0;
@@ -304,11 +306,13 @@ export function refusalAddress(family: u32, hi: u64, lo: u64): void {
   draftAddress(family, hi, lo);
 }
 
-// Is the event at `cell` a refusal like the draft: same code, reason, name or owner?
+// Is the event at `cell` a refusal like the draft: same code, reason, address, name or owner?
 function isLike(cell: u32): bool {
   if (!cellIsSound(cell) || cellByte(cell, 5) != EVENT_REFUSED) return false;
   if (cellByte(cell, 6) != <u32>load<u8>(draft, 6)) return false;
   if (half(cell + E_EXTRA) != load<u32>(draft, E_EXTRA)) return false;
+  if (cellByte(cell, 7) != <u32>load<u8>(draft, 7)) return false;
+  if (memory.compare(imageBase() + cell + C_V4, draft + C_V4, ADDRESS_BYTES) != 0) return false;
   const name = load<u64>(draft, E_NAME_HASH);
   if (word(cell + E_NAME_HASH) != name) return false;
   return name != 0 || word(cell + E_OWNER) == load<u64>(draft, E_OWNER);

@@ -13,8 +13,8 @@
 // `extra` is a cool-down's or a reservation's seconds, a refusal's code, or for how long a
 // reservation was over when a call noticed it. A reboot has the number of reservations that were
 // over in the place of IPv6. Texts are cut; the keyed hash of the name and the digest of the owner
-// find them whole. Many refusals of one kind for one name are one event that counts them. Two
-// addresses of one family are two events.
+// find them whole. Many refusals of one kind and one address for one name are one event that counts
+// them. Two addresses of one family are two events.
 //
 // The cell is sound like any other, so a rebuild carries the newest ones over.
 import { half, word } from "../image/image";

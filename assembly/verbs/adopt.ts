@@ -41,7 +41,6 @@ import { isName } from "../protocol/env";
 import { ENOENT } from "../protocol/errno";
 import {
   ERROR_DISK,
-  ERROR_ENVIRONMENT,
   ERROR_LIMIT,
   errorBegin,
   errorBytes,
@@ -63,7 +62,7 @@ import { scratchTake } from "../scratch";
 import { ASIDE_FULL, ASIDE_MAX, setAside } from "../store/aside";
 import { STORE_NONE, STORE_OPEN, storeCreate } from "../store/store";
 import { askAt, askBytes, askOption } from "./ask";
-import { cacheBegin, cacheFiles, skipped, takeCache } from "./cache";
+import { cacheBegin, cacheFiles, cacheReads, skipped, takeCache } from "./cache";
 import { failed, isJson, printHere, say, sayBytes, sayNumber } from "./print";
 
 const CACHE_DIRECTORY: string = "/var/lib/cni/results";
@@ -123,7 +122,7 @@ function onlyNetwork(parent: Span): bool {
     spanSet(name, at, source.bytes);
     return true;
   }
-  errorBegin(ERROR_ENVIRONMENT);
+  errorBegin(ERROR_DISK);
   errorText(count == 0 ? "there is no network in " : "say with --network which network of ");
   errorBytes(parent.at, parent.bytes);
   return false;
@@ -173,6 +172,7 @@ export function adoptBegin(): i32 {
   if (!readPlaces()) return failed("adopt");
   let status = host.enter(source.at, source.bytes, 0);
   if (status < 0) return cannot("open ", source, status);
+  if (fromCache && !cacheReads(source, names, NAMES_BYTES)) return failed("adopt");
   const own = call.directory;
   status = host.enter(own.at, own.bytes, dry ? 0 : 1);
   if (status == -ENOENT && dry) return adoptWith(STORE_NONE);
@@ -296,10 +296,15 @@ function tellJson(): void {
   say("\n");
 }
 
-function tellLine(n: u32, what: string): void {
+function tellLine(n: u32, one: string, more: string): void {
   if (n == 0) return;
   sayNumber(n);
-  say(what);
+  say(n == 1 ? one : more);
+}
+
+function tellCount(n: i64, one: string, more: string): void {
+  sayNumber(n);
+  say(n == 1 ? one : more);
 }
 
 function tell(): void {
@@ -317,14 +322,31 @@ function tell(): void {
   say("network ");
   sayBytes(call.network.at, call.network.bytes);
   say(dry ? ": would take over " : ": took over ");
-  sayNumber(takenNew);
-  say(" addresses from ");
-  sayNumber(fromCache ? cacheFiles : takenFiles);
-  say(fromCache ? " results in " : " files in ");
+  tellCount(takenNew, " address", " addresses");
+  say(" from ");
+  if (fromCache) tellCount(cacheFiles, " result", " results");
+  else tellCount(takenFiles, " file", " files");
+  say(" in ");
   sayBytes(source.at, source.bytes);
   say("\n");
-  tellLine(takenUnknown, " files name no owner: their addresses are held until the files go\n");
-  tellLine(takenConflicts, " addresses are held by somebody else here and were left alone\n");
-  tellLine(skipped, " files are of another network or format\n");
-  tellLine(freed, " addresses are free: their files have gone\n");
+  tellLine(
+    takenUnknown,
+    " file names no owner: its address is held until the file goes\n",
+    " files name no owner: their addresses are held until the files go\n",
+  );
+  tellLine(
+    takenConflicts,
+    " address is held by somebody else here and was left alone\n",
+    " addresses are held by somebody else here and were left alone\n",
+  );
+  tellLine(
+    skipped,
+    " file is of another network or format\n",
+    " files are of another network or format\n",
+  );
+  tellLine(
+    freed,
+    " address is free: its file has gone\n",
+    " addresses are free: their files have gone\n",
+  );
 }

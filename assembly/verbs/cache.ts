@@ -3,14 +3,18 @@
 //
 //   { "kind": "cniCacheV1", "networkName", "containerId", "ifName", "result": { "ips": [ ... ] } }
 //
-// What can't be read as that, or is of another network, is left out and counted.
+// What is of another network, or of an older libcni, is left out and counted. A file that can't be
+// read, or is no JSON (a full disk leaves them cut), may be of a container that runs: it stops the
+// verb before anything is changed, since what is rebuilt without it would be given again.
 import { parsePrefix } from "../address";
 import { TakeOver, TOO_MANY_FILES, takeAddress } from "../foreign/takeover";
 import * as host from "../host";
 import { journalCount } from "../image/image";
-import { call } from "../protocol/call";
+import { call, Span } from "../protocol/call";
 import { close, open } from "../protocol/document";
 import { isName } from "../protocol/env";
+import { EINVAL, ENOENT } from "../protocol/errno";
+import { ERROR_DISK, errorBegin, errorBytes, errorErrno, errorText } from "../protocol/errors";
 import {
   JSON_LIST,
   JSON_OBJECT,
@@ -104,14 +108,60 @@ function skip(): i32 {
 
 // One file of the cache. 0 or -errno.
 function takeCacheFile(t: TakeOver, name: usize, bytes: i32): i32 {
+  if (!isOfNetwork(name, bytes)) return skip();
+  const got = readResult(name, bytes);
+  if (got < 0) return got == -ENOENT ? 0 : got;
+  cacheFiles++;
+  return takeResult(t);
+}
+
+// Reads a file of the cache as JSON. 0 or -errno: -ENOENT, it has gone meanwhile; -EINVAL, no JSON.
+function readResult(name: usize, bytes: i32): i32 {
   const handle = host.open(name, bytes, 0);
-  if (handle < 0) return skip();
+  if (handle < 0) return handle;
   const text = scratchTake(<usize>RESULT_MAX + 16);
   const got = host.read(handle, 0, text, <u32>RESULT_MAX);
   host.close(handle);
-  if (got <= 0 || got == RESULT_MAX || !jsonRead(text, got)) return skip();
-  cacheFiles++;
-  return takeResult(t);
+  if (got < 0) return got;
+  return got == 0 || got == RESULT_MAX || !jsonRead(text, got) ? -EINVAL : 0;
+}
+
+/**
+ * Can every file of the network be read? The directory of the cache (named `where`) is entered.
+ * false: an error began that names the first one that can't.
+ */
+export function cacheReads(where: Span, names: usize, room: i32): bool {
+  const prefix = call.network;
+  const used = host.list(prefix.at, prefix.bytes, names, room);
+  for (let at = 0; at < used; ) {
+    let bytes = 0;
+    while (at + bytes < used && load<u8>(names + at + bytes) != 0) bytes++;
+    const mark = scratchMark();
+    const status = isOfNetwork(names + at, bytes) ? readResult(names + at, bytes) : 0;
+    scratchRewind(mark);
+    if (status < 0 && status != -ENOENT) return refuseFile(where, names + at, bytes, status);
+    at += bytes + 1;
+  }
+  return true;
+}
+
+// Is the file called <network>-...?
+function isOfNetwork(name: usize, bytes: i32): bool {
+  const prefix = call.network.bytes;
+  return bytes > prefix && load<u8>(name + prefix) == 45;
+}
+
+function refuseFile(where: Span, name: usize, bytes: i32, status: i32): bool {
+  errorBegin(ERROR_DISK);
+  errorText("can't read the result ");
+  errorBytes(where.at, where.bytes);
+  errorText("/");
+  errorBytes(name, bytes);
+  errorText(": ");
+  if (status == -EINVAL) errorText("it is no whole JSON");
+  else errorErrno(status);
+  errorText("; nothing was changed, since its container may run: move the file away if it doesn't");
+  return false;
 }
 
 /** Forgets what a walk before has counted. */

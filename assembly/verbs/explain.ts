@@ -1,5 +1,6 @@
 // `berth explain`: what an address is and why it can't be given, or when it can; for a name what it
-// has, what is kept for it, and what an ADD would give it. The newest events follow.
+// has, what is kept for it, and what an ADD would give it; for the id of a container (or another
+// owner) what that has. The newest events follow.
 import { word } from "../image/image";
 import { EXIT_ERROR, EXIT_OK } from "../numbers";
 import { POLICY_RANDOM, pickHi, pickLo, poolPick } from "../pool/pool";
@@ -56,6 +57,7 @@ import {
   sayOwner,
   stateWord,
 } from "./holding";
+import { hasOwned, keptFor, sayUntil, tellOwned, tellRecords } from "./holdings";
 import {
   findSet,
   freeWord,
@@ -119,18 +121,6 @@ function sayFree(known: bool): void {
   } else say("It is free: an ADD may get it.\n");
 }
 
-function sayUntil(): void {
-  if (!isThisBoot) say("for a time that can't be told (the state is of another boot)");
-  else if (holdingDue == NEVER) say("for good");
-  else {
-    say("until ");
-    sayMoment(wallOf(holdingDue));
-    say(" (in ");
-    saySpan(holdingDue - bootTime());
-    say(")");
-  }
-}
-
 function sayRecord(state: i32): void {
   const head = holdingHead;
   if (state == IS_HELD) {
@@ -155,7 +145,9 @@ function sayRecord(state: i32): void {
   } else {
     say("It cools down ");
     sayUntil();
-    say(". Its name may have it back before; anybody, if nothing else is free.\n");
+    const named = nextOfKind(head, KIND_NAME) != 0;
+    say(named ? ". Its name may have it back before; anybody" : ". Anybody may have it before");
+    say(", if nothing else is free.\n");
   }
   if (nextOfKind(head, KIND_NAME) == 0) return;
   say("Name: ");
@@ -239,69 +231,6 @@ function explainAddress(known: bool): i32 {
   return EXIT_OK;
 }
 
-// Each address of a record, with what the record is.
-function tellRecord(head: u32, state: i32): void {
-  let cell = head;
-  for (let step: u32 = 0; step < CHAIN_MAX && cell != 0; step++) {
-    for (let family: u32 = 4; family <= 6; family += 2) {
-      if (!cellHasFamily(cell, family)) continue;
-      if (isJson) {
-        item();
-        open(123);
-        member("address");
-        sayQuoted(<i32>family, cellHi(cell, family), cellLo(cell, family));
-        member("state");
-        valuePlain(stateWord(state));
-        jsonRecord(head, state);
-        close(125);
-        continue;
-      }
-      say("  ");
-      sayAddress(<i32>family, cellHi(cell, family), cellLo(cell, family));
-      say("  ");
-      say(stateWord(state));
-      if (state == IS_HELD) {
-        say(" by ");
-        sayOwner(head);
-      } else {
-        say(" ");
-        sayUntil();
-      }
-      say("\n");
-    }
-    cell = nextOfKind(cell, KIND_MORE);
-  }
-}
-
-// The records of the target's name; how many of them are kept for it.
-let keptFor: i32 = 0;
-function tellRecords(): i32 {
-  let name = recordByName(targetAt, <u32>targetBytes);
-  let told = 0;
-  keptFor = 0;
-  for (let step = 0; step < RECORDS_MAX && name != 0; step++) {
-    const head = headAt(cellHead(name));
-    const state = holdingOf(firstCell(head));
-    if (state != IS_FREE) {
-      tellRecord(head, state);
-      told++;
-      if (state != IS_HELD) keptFor++;
-    }
-    name = olderOfName(name);
-  }
-  return told;
-}
-
-// The first cell of a record that has an address: its due time counts.
-function firstCell(head: u32): u32 {
-  let cell = head;
-  for (let step: u32 = 0; step < CHAIN_MAX && cell != 0; step++) {
-    if (cellHasFamily(cell, 4) || cellHasFamily(cell, 6)) return cell;
-    cell = nextOfKind(cell, KIND_MORE);
-  }
-  return head;
-}
-
 // What an ADD of this name would get, as far as it can be told.
 function tellNext(known: bool): void {
   if (isJson) {
@@ -340,6 +269,25 @@ function tellNext(known: bool): void {
   if (isJson) close(93);
 }
 
+// A container or another owner, told by its id.
+function explainOwner(): i32 {
+  if (isJson) {
+    member("owner");
+    valueText(targetAt, targetBytes);
+    member("records");
+    open(91);
+    tellOwned();
+    close(93);
+    jsonEvents();
+    return EXIT_OK;
+  }
+  sayBytes(targetAt, targetBytes);
+  say(":\n");
+  tellOwned();
+  sayEvents();
+  return EXIT_OK;
+}
+
 function explainName(known: bool): i32 {
   if (isJson) {
     member("name");
@@ -361,10 +309,13 @@ function explainName(known: bool): i32 {
   return told == 0 ? EXIT_ERROR : EXIT_OK;
 }
 
-/** Explains the target in the copied image. EXIT_ERROR: a name that has nothing. */
+/** Explains the target in the copied image. EXIT_ERROR: a name or an owner that has nothing. */
 export function explain(): i32 {
   targetRead();
   pendingTell();
   const known = knownRead();
-  return isAddress ? explainAddress(known) : explainName(known);
+  if (isAddress) return explainAddress(known);
+  // Names come first: a container whose id is a pod's namespace/name can't be (it has no slash).
+  const isName = recordByName(targetAt, <u32>targetBytes) != 0;
+  return !isName && hasOwned() ? explainOwner() : explainName(known);
 }

@@ -17,8 +17,11 @@ export function helpExplain(): void {
   say(
     "Tells who has an address and since when, why it can't be given, and when it will be free;\n",
   );
+  say(
+    "of a pod (namespace/name) what it has, and what an ADD would give it; of a container's id\n",
+  );
   helpReader(
-    "of a pod (namespace/name) what it has, and what an ADD would give it.\n",
+    "(its first 12 characters will do) what it has.\n",
     "",
     "  berth explain 10.1.2.7\n  berth explain default/web-0 --json\n",
   );

@@ -4,7 +4,7 @@
 // In an image of another boot no time can be told: what was reserved or cooling there still is.
 import { half, imageBase } from "../image/image";
 import { member, valuePlain, valueText } from "../protocol/document";
-import { textByte, textRune } from "../protocol/text";
+import { RUNE_ERROR, runeAt, runeBytes, textByte, textRune } from "../protocol/text";
 import {
   C_DUE,
   C_IFNAME,
@@ -66,10 +66,11 @@ function kindWord(kind: u32): string {
 
 /** Bytes of a stored text with control characters and broken UTF-8 made harmless for a terminal. */
 export function sayClean(at: usize, bytes: i32): void {
-  for (let i = 0; i < bytes; i++) {
-    const c = <u32>load<u8>(at + i);
-    if (c < 32 || c == 127) textRune(0xfffd);
-    else textByte(c);
+  const end = at + bytes;
+  for (let p = at; p < end; p += runeBytes) {
+    const rune = runeAt(p, end);
+    // U+007F to U+009F are control characters, too; what isn't UTF-8 reads as U+FFFD.
+    textRune(rune < 32 || (rune >= 127 && rune < 160) ? RUNE_ERROR : rune);
   }
 }
 

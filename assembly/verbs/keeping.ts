@@ -34,7 +34,7 @@ import { imageGrow } from "../store/files";
 import { askAt, askBad, askBytes, askMissing, askOption, askWords } from "./ask";
 import { jsonMoment } from "./holding";
 import { isJson, printHere, say, sayAddress, sayQuoted } from "./print";
-import { targetAt, targetBytes, targetRead } from "./target";
+import { isAddress, targetAt, targetBytes, targetRead } from "./target";
 import { sayMoment, wallOf } from "./times";
 
 const WANTED_MAX: i32 = 8;
@@ -87,6 +87,8 @@ function readAddresses(): bool {
 export function reserveAccepts(): bool {
   if (askWords != 1)
     return askMissing("NAME", "whose addresses these are to be, as namespace/name");
+  targetRead();
+  if (isAddress) return askMissing("NAME", "this is an address, which goes behind --addresses");
   return readTime() && readAddresses();
 }
 

@@ -281,7 +281,10 @@ export function verbAccepts(n: i32): bool {
       return installAccepts();
     case EXPLAIN:
       if (askWords == 1) return true;
-      return askMissing("what to explain", "an address, or a name (namespace/name)");
+      return askMissing(
+        "what to explain",
+        "an address, a name (namespace/name), or a container's id",
+      );
     case RELEASE:
       return releaseAccepts();
     case RESERVE:

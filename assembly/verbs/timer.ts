@@ -2,6 +2,15 @@
 // written whole and renamed; a file that doesn't begin with our first line isn't ours and stays.
 import * as host from "../host";
 import { EXIT_OK } from "../numbers";
+import {
+  close,
+  documentBegin,
+  item,
+  member,
+  open,
+  valuePlain,
+  valueText,
+} from "../protocol/document";
 import { ENOENT } from "../protocol/errno";
 import { ERROR_DISK, errorBegin, errorBytes, errorErrno, errorText } from "../protocol/errors";
 import { Text, textBytes, textClear, textString, textTake, textTo } from "../protocol/text";
@@ -9,7 +18,7 @@ import { scratchTake } from "../scratch";
 import { openFile, openNew, renameFile } from "../store/files";
 import { fileName, nameAt, nameBytes } from "../store/names";
 import { askAt, askBytes, askOption } from "./ask";
-import { failed, printHere, say, sayBytes } from "./print";
+import { failed, isJson, printHere, say, sayBytes } from "./print";
 
 const DIRECTORY: string = "/etc/systemd/system";
 const PROGRAM: string = "/opt/cni/bin/berth";
@@ -104,6 +113,35 @@ function writeAll(program: Text): bool {
   return write(TIMER);
 }
 
+// The answer of `install`, whose files these are like.
+function jsonFile(name: string): void {
+  textClear(unit);
+  textTo(unit);
+  textBytes(directory.at, directory.length);
+  if (load<u8>(directory.at + directory.length - 1) != 47) textString("/");
+  textString(name);
+  printHere();
+  item();
+  open(123);
+  member("file");
+  valueText(unit.at, unit.length);
+  member("done");
+  valuePlain("written");
+  close(125);
+}
+
+function tellJson(): void {
+  documentBegin();
+  open(123);
+  member("files");
+  open(91);
+  jsonFile(SERVICE);
+  jsonFile(TIMER);
+  close(93);
+  close(125);
+  say("\n");
+}
+
 /** Writes both units. Answers the exit status. */
 export function timer(): i32 {
   directory = textOf("unit-dir", DIRECTORY);
@@ -123,6 +161,10 @@ export function timer(): i32 {
   // Both are looked at before one is written.
   if (!isOurs(SERVICE) || !isOurs(TIMER) || !writeAll(program)) return failed("gc");
   printHere();
+  if (isJson) {
+    tellJson();
+    return EXIT_OK;
+  }
   say("wrote berth-gc.service and berth-gc.timer to ");
   sayBytes(directory.at, directory.length);
   say("\nto begin:  systemctl daemon-reload && systemctl enable --now berth-gc.timer\n");

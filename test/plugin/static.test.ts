@@ -234,6 +234,10 @@ describe.each(berths)("$name in mode static", (binary) => {
   });
 
   it("an address that is named twice counts once, as it came last", async () => {
+    const same = await p.add(n, "b", { args: "IP=10.1.2.3/24" });
+    // It names no gateway: that of the config stays.
+    expect(same.result.ips).toEqual([four, { address: "2001:db8::5/64" }]);
+    await p.gone(n, "b");
     const args = "IP=10.1.2.3/16,10.7.0.1/24;GATEWAY=10.1.0.9";
     const o = await p.add(n, "a", { args });
     expect(o.result.ips).toEqual([

@@ -1,6 +1,6 @@
 // The verbs that move a node between host-local and Berth: adopt, export, shadow.
 
-import { mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
 import { bare } from "../plugin/support/address.ts";
@@ -75,7 +75,7 @@ describe.each(berths)("$name: verbs beside host-local", (binary) => {
       const said = verb("adopt", "--from", from);
       expect([said.status, said.err]).toEqual([0, ""]);
       expect(said.out).toContain("network net: took over 3 addresses from 3 files in");
-      expect(said.out).toContain("1 files name no owner");
+      expect(said.out).toContain("1 file names no owner");
       expect((await p.check(n, "a")).ok).toBe(true);
       expect((await p.given(n, "new")).map(bare)[0]).toBe("10.77.0.14");
       seedFiles(homeOf(n), { "10.77.0.16": "late\r\neth0" });
@@ -121,9 +121,51 @@ describe.each(berths)("$name: verbs beside host-local", (binary) => {
       const place = ["--network", "net", "--data-dir", n.ipam.dataDir];
       const said = verb("adopt", "--from", other, ...place);
       expect(said.status).toBe(1);
-      expect(said.out).toContain("1 addresses are held by somebody else here and were left alone");
+      expect(said.out).toContain("1 address is held by somebody else here and was left alone");
       expect((await p.check(n, "mine")).ok).toBe(true);
       expect(verb("adopt", "--from", "/nowhere", "--network", "net").status).toBe(1);
+    });
+
+    it("names no network where there is none, as error 106", () => {
+      const dir = folder();
+      for (const where of [
+        ["--from", dir],
+        ["--from-cache", "--from", dir, "--data-dir", dir],
+      ]) {
+        const said = verb("adopt", ...where, "--json");
+        expect(JSON.parse(said.out)).toEqual({ code: 106, msg: `there is no network in ${dir}` });
+      }
+    });
+
+    it("shows ids that are no UTF-8, or steer a terminal, with U+FFFD in the places", () => {
+      seedFiles(homeOf(n), {});
+      const id = Buffer.from([0x61, 0xff, 0xc2, 0x9b, 0xc3, 0xa4, 0x0d, 0x0a, 0x65]);
+      writeFileSync(path.join(homeOf(n), "10.77.0.10"), id);
+      verb("adopt", "--from", n.ipam.dataDir);
+      const said = verb("show", "--data-dir", n.ipam.dataDir).out;
+      expect(said).toContain("held         a\ufffd\ufffd\u00e4");
+      expect(said.match(/\ufffd/g)).toHaveLength(2);
+    });
+
+    it("changes nothing while a result of the network can't be read: its container may run", async () => {
+      await p.given(n, "pod-a");
+      const cache = folder();
+      const from = ["--from-cache", "--from", cache, "--data-dir", n.ipam.dataDir];
+      truncateSync(path.join(homeOf(n), "berth.state"), 5000);
+      const files = readdirSync(homeOf(n));
+      seedFiles(cache, {
+        "other-pod-b-eth0": "{",
+        network: "{",
+        "net-pod-b-eth0": '{"kind": "cni',
+      });
+      for (const more of [[], ["--dry-run"]]) {
+        const said = verb("adopt", ...from, "--network", "net", ...more);
+        expect([said.status, said.out]).toEqual([1, ""]);
+        expect(said.err).toContain(`${cache}/net-pod-b-eth0: it is no whole JSON; nothing was`);
+        expect(readdirSync(homeOf(n))).toEqual(files);
+      }
+      rmSync(path.join(cache, "net-pod-b-eth0"));
+      expect(answer("adopt", ...from)).toMatchObject({ files: 0, skipped: 1, setAside: 1 });
     });
 
     it("builds a damaged state anew from the runtime's results, and keeps the old files", async () => {
@@ -145,7 +187,7 @@ describe.each(berths)("$name: verbs beside host-local", (binary) => {
         ...result("pod-a", addresses),
         ...result("pod-c", [], { result: { ip4: { ip: "10.77.0.15/16" } } }),
         ...result("pod-d", ["10.77.0.17/16"], { networkName: "net-other" }),
-        "net-broken-eth0": "{",
+        "net-old-pod-e": JSON.stringify({ cniVersion: "0.2.0", ip4: { ip: "10.77.0.18/16" } }),
       });
       const from = ["--from-cache", "--from", cache, "--data-dir", n.ipam.dataDir];
       truncateSync(path.join(homeOf(n), "berth.state"), 5000);

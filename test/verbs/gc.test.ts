@@ -213,6 +213,16 @@ describe.skipIf(real.missing)(`berth gc, native${real.why}`, () => {
     expect(fs.readFileSync(join(units, "berth-gc.timer"), "utf8")).toContain(
       "OnUnitActiveSec=5min",
     );
+    const { json } = await node.verb([
+      "gc",
+      "--install-timer",
+      "--unit-dir",
+      `${units}/`,
+      "--json",
+    ]);
+    expect(json.files).toEqual(
+      ["service", "timer"].map((kind) => ({ file: `${units}/berth-gc.${kind}`, done: "written" })),
+    );
     expect((await write()).status).toBe(0);
     expect(fs.readdirSync(units).sort()).toEqual(["berth-gc.service", "berth-gc.timer"]);
     fs.writeFileSync(join(units, "berth-gc.timer"), "[Timer]\nOnCalendar=daily\n");

@@ -89,11 +89,15 @@ describe.each(berths)("$name: the recorder", (binary) => {
   it("counts refusals of one kind in one event, with code and reason", async () => {
     for (const id of ["a", "b", "c"]) await p.given(n, id);
     for (let i = 0; i < 5; i++) await p.add(n, `new-${i}`, { args: args("web-9") });
-    await p.add(n, "again", { args: `${args("web-8")};IP=10.77.0.10` });
+    for (const ip of ["10.77.0.10", "10.77.0.11", "10.77.0.10"])
+      await p.add(n, "again", { args: `${args("web-8")};IP=${ip}` });
     const refused = events().slice(3);
+    expect(refused[1]).toMatchObject({ times: 2 });
+    expect(brief("10.77.0.11").at(-1)).toBe("refused again 10.77.0.11");
     expect(refused).toMatchObject([
       { event: "refused", code: 999, reason: "nothing was free", times: 5, name: "shop/web-9" },
       { event: "refused", code: 999, reason: "the address wasn't free", addresses: ["10.77.0.10"] },
+      { event: "refused", code: 999, reason: "the address wasn't free", addresses: ["10.77.0.11"] },
     ]);
   });
 

@@ -45,9 +45,16 @@ describe.each(berths)("$name: operator", (binary) => {
       await given("aaaa", "web-0");
       await given("bbbb", "web-1");
       await p.gone(n, "bbbb");
+      await p.given(n, "dddd", { args: "IP=10.1.0.9" });
+      await p.gone(n, "dddd");
       const wanted: [string, string, RegExp][] = [
         ["10.1.0.2", "held", /can't be given: aaaa eth0 holds it since .*[\s\S]*Name: shop\/web-0/],
-        ["10.1.0.3", "cooling", /cools down until .* \(in (10m|9m\d+s)\)/],
+        [
+          "10.1.0.3",
+          "cooling",
+          /cools down until .* \(in (10m|9m\d+s)\)\. Its name may have it back/,
+        ],
+        ["10.1.0.9", "cooling", /\. Anybody may have it before, if nothing else is free/],
         ["10.1.0.1", "gateway", /can't be given: it is the gateway/],
         ["10.1.0.4", "excluded", /can't be given: the config excludes it/],
         ["10.1.0.5", "excluded", /excludes/],
@@ -82,6 +89,29 @@ describe.each(berths)("$name: operator", (binary) => {
       expect(next).toEqual(["10.1.0.3", "2001:db8::3"]);
       expect(await given("bbbb", "web-1")).toEqual(next);
     });
+  });
+
+  it("explain tells what a container has, by its id or the first 12 characters of it", async () => {
+    const id = "5f2c9d17e0ab4c7d".repeat(4);
+    await given(id, "web-0");
+    await p.add(n, id, { ifname: "net1" });
+    await given(`${id.slice(0, 11)}x`);
+    for (const word of [id, id.slice(0, 12), id.slice(0, 13)]) {
+      const { owner, records, addWouldGive } = ask("explain", word);
+      expect([owner, addWouldGive]).toEqual([word, undefined]);
+      expect((records as Told[]).map((r) => `${r.address} ${r.owner} ${r.interface}`)).toEqual([
+        `10.1.0.2 ${id} eth0`,
+        `10.1.0.3 ${id} net1`,
+        `2001:db8::2 ${id} eth0`,
+        `2001:db8::3 ${id} net1`,
+      ]);
+    }
+    const said = run("explain", id);
+    expect([said.status, said.out]).toEqual([
+      0,
+      expect.stringMatching(/^ {2}10\.1\.0\.2 {2}held by 5f2c9d17e0ab4$/m),
+    ]);
+    for (const word of [id.slice(0, 11), `${id}0`]) expect(run("explain", word).status).toBe(1);
   });
 
   describe("release", () => {
