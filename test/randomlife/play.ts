@@ -106,6 +106,9 @@ export class Life {
     const gap = this.#clocks.gap(step.down, step.now, step.cut !== undefined);
     this.pods.reboot();
     if (gap.cut) this.#settings = undefined;
+    // A cut may take back this boot's first opening, too. With the clock put back nobody could know
+    // of the time that this boot has carried over.
+    if (step.down < 0) disk.syncNames();
     if (step.cut === undefined) disk.flush();
     else disk.cut(randomFrom(step.cut));
     disk.boot = `bbbbbbbb-cccc-dddd-eeee-${String(++this.#boots).padStart(12, "0")}`;
