@@ -56,6 +56,16 @@ function noSpace(): IpamError {
   return new IpamError("noSpace", "the heap of this process is full (1 GiB): close pools");
 }
 
+// An array whose buffer was sent away isn't an empty one: its slots are somewhere else.
+function refuseDetached(array: ArrayBufferView): void {
+  if (array.byteLength > 0) return;
+  try {
+    Uint8Array.prototype.keys.call(array as Uint8Array);
+  } catch {
+    throw new IpamError("invalid", "this array is detached: its buffer was transferred", array);
+  }
+}
+
 /** A pool of 2^bits slots. */
 export abstract class Slots {
   readonly heap: Heap;
@@ -147,6 +157,7 @@ export abstract class Slots {
 
   /** The array must be able to hold every slot: 4 = u32, 8 = f64, 9 = u64. */
   protected widthOf(array: unknown): number {
+    if (ArrayBuffer.isView(array)) refuseDetached(array);
     if (array instanceof Uint32Array && this.bits <= 32) return 4;
     if (array instanceof Float64Array && this.bits <= 53) return 8;
     if (array instanceof BigUint64Array && this.bits <= 64) return 9;

@@ -109,7 +109,8 @@ export function reportOf(
   list: Iterable<{ prefix: string; owner?: string | undefined }>,
   occupy: (prefix: string, owner: string | undefined) => Occupied,
 ): OccupyReport {
-  if (typeof list?.[Symbol.iterator] !== "function" || typeof list === "string")
+  const notEntries = typeof list === "string" || ArrayBuffer.isView(list);
+  if (typeof list?.[Symbol.iterator] !== "function" || notEntries)
     throw new IpamError("invalid", `${shown(list)} is not a list of prefixes with owners`, list);
   const report: OccupyReport = { added: 0, same: 0, conflicts: [], outsiders: [], invalid: [] };
   for (const entry of list) {

@@ -7,7 +7,7 @@
 // prebuilt binary needs glibc). A wait polls: the add-on's waits can't be given a time.
 import { closeSync, constants, fstatSync, ftruncateSync, readSync, writeSync } from "node:fs";
 import { createRequire } from "node:module";
-import { basename } from "node:path";
+import { basename, join } from "node:path";
 import { errnoOf } from "../errno.ts";
 import { IpamError } from "../errors.ts";
 import type { Host } from "../host.ts";
@@ -27,7 +27,9 @@ let locks: Locks | undefined;
 
 function loadLocks(): Locks {
   try {
-    locks ??= createRequire(import.meta.url)("fs-native-extensions") as Locks;
+    // In a CommonJS bundle there is no import.meta.url: the program's own file lies as near.
+    const from = import.meta.url ?? process.argv[1] ?? join(process.cwd(), "-");
+    locks ??= createRequire(from)("fs-native-extensions") as Locks;
     return locks;
   } catch (error) {
     const why = (error as Error).message.split("\n")[0];

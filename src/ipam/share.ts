@@ -1,7 +1,7 @@
 // Sharing an Ipam with worker threads: they ask, the thread that opened it answers. The image has
 // one writer; what workers share is a mailbox in a SharedArrayBuffer.
 //
-//   0     bell: counts requests i32 | closed i32 | -
+//   0     bell: counts requests i32 | closed i32 | tag of the opener's thread i32 | -
 //   64    64 boxes of BOX bytes: | state i32 | tag of the thread i32 | bytes i32 | - | JSON, UTF-8
 //   |
 //
@@ -9,7 +9,8 @@
 //
 // A worker writes its request, rings the bell and waits; the opener's event loop wakes up, works,
 // answers. So a request is done whole or not at all, whenever its worker ends: there is no
-// half-done call and no lock to free. The box of a thread that is gone is given to the next one.
+// half-done call and no lock to free. The box of a thread that is gone is given to the next one;
+// who waits for an opener whose thread is gone is told so.
 // Cost: 20 to 60 us a call, beside the 100 to 200 of an fdatasync.
 import { IpamError, shown } from "../errors.ts";
 import { lostToken, threadLives, threadTag } from "../share.ts";
@@ -31,11 +32,14 @@ const FIRST = 64;
 const HEAD = 16;
 const BELL = 0;
 const CLOSED = 1;
+const OPENER = 2;
 const [IDLE, REQUEST, ANSWER, ERROR] = [0, 1, 2, 3];
 /** Of an error's message (characters): a request's value may be as long as a box. */
 const MESSAGE_MAX = 2000;
 /** How long a worker waits for an answer: its opener may be busy, or gone. */
 const PATIENCE_MS = 60_000;
+/** How often it looks meanwhile whether the opener's thread still runs. */
+const SLICE_MS = 250;
 
 /** A shared Ipam, as it is sent to a worker (postMessage, workerData). */
 export interface IpamToken {
@@ -167,13 +171,14 @@ class Box {
     Atomics.notify(this.words, BELL);
   }
 
-  /** Waits while the state is REQUEST; false: the time was up. */
-  wait(ms: number): boolean {
-    return Atomics.wait(this.words, this.#at, REQUEST!, ms) !== "timed-out";
+  /** Waits a slice while the state is REQUEST; false: the time was up. */
+  wait(): boolean {
+    return Atomics.wait(this.words, this.#at, REQUEST!, SLICE_MS) !== "timed-out";
   }
 
-  waitAsync(ms: number): Promise<unknown> {
-    return Promise.resolve(waitAsync(this.words, this.#at, REQUEST!, ms).value);
+  async waitAsync(): Promise<boolean> {
+    const outcome = await waitAsync(this.words, this.#at, REQUEST!, SLICE_MS).value;
+    return outcome !== "timed-out";
   }
 }
 
@@ -222,16 +227,29 @@ async function serve(ipam: Ipam, mailbox: SharedArrayBuffer): Promise<void> {
 
 const shared = new WeakMap<Ipam, IpamToken>();
 
+function closedError(path: string): IpamError {
+  return new IpamError("closed", `the Ipam of ${path} is closed`, path);
+}
+
+// Asks the kernel: for who waits, not for each call.
+function isClosed(words: Int32Array): boolean {
+  const opener = Atomics.load(words, OPENER);
+  return Atomics.load(words, CLOSED) === 1 || (opener !== 0 && !threadLives(opener));
+}
+
 /**
  * What a worker needs to use this Ipam: send it with postMessage or as workerData and call
- * attachIpam there. Up to 64 workers. The opener's event loop must turn to answer them.
+ * attachIpam there. Up to 64 workers. The opener's event loop must turn to answer them. Throws
+ * "closed", "invalid".
  */
 export function shareIpam(ipam: Ipam): IpamToken {
   if (typeof ipam?.allocate !== "function" || typeof ipam.path !== "string")
     throw new IpamError("invalid", `${shown(ipam)} is no Ipam that openIpam answered`, ipam);
+  if (ipam.closed) throw closedError(ipam.path);
   const known = shared.get(ipam);
   if (known) return known;
   const mailbox = new SharedArrayBuffer(FIRST + BOXES * BOX);
+  Atomics.store(new Int32Array(mailbox), OPENER, threadTag());
   const token: IpamToken = { berth: "ipam", path: ipam.path, mailbox };
   shared.set(ipam, token);
   void serve(ipam, mailbox);
@@ -241,22 +259,21 @@ export function shareIpam(ipam: Ipam): IpamToken {
 /** Calls on an Ipam that another thread has opened. They wait for their answer. */
 export class AttachedIpam implements Disposable {
   readonly path: string;
+  // In the opener's own thread: waiting there would keep it from answering.
+  readonly #own: boolean;
   #box: Box | undefined;
   #turn: Promise<unknown> = Promise.resolve();
 
   /** Use attachIpam. */
-  constructor(token: IpamToken, box: Box) {
+  constructor(token: IpamToken, box: Box, own: boolean) {
     this.path = token.path;
+    this.#own = own;
     this.#box = box;
-  }
-
-  #closed(): IpamError {
-    return new IpamError("closed", `the Ipam of ${this.path} is closed`, this.path);
   }
 
   #request(method: Method, args: unknown[]): Box {
     const box = this.#box;
-    if (!box || Atomics.load(box.words, CLOSED) === 1) throw this.#closed();
+    if (!box || Atomics.load(box.words, CLOSED) === 1) throw closedError(this.path);
     // A flush whose answer is there, but hasn't been read, isn't done either.
     if (box.state !== IDLE)
       throw new IpamError("locked", "a flush of this thread isn't done yet: await it", method);
@@ -264,7 +281,7 @@ export class AttachedIpam implements Disposable {
     box.state = REQUEST!;
     box.ring();
     // Closed meanwhile: the opener has looked through the boxes perhaps before this was in one.
-    if (Atomics.load(box.words, CLOSED) === 1 && box.withdraw()) throw this.#closed();
+    if (Atomics.load(box.words, CLOSED) === 1 && box.withdraw()) throw closedError(this.path);
     return box;
   }
 
@@ -272,6 +289,7 @@ export class AttachedIpam implements Disposable {
     const { state } = box;
     if (state !== ANSWER && state !== ERROR) {
       this.close();
+      if (isClosed(box.words)) throw closedError(this.path);
       throw new IpamError(
         "locked",
         `no answer from the opener of ${this.path} for 60 s`,
@@ -286,8 +304,11 @@ export class AttachedIpam implements Disposable {
   }
 
   #ask(method: Method, ...args: unknown[]): unknown {
+    if (this.#own)
+      throw new IpamError("invalid", "this thread has opened the Ipam: it can't wait here", method);
     const box = this.#request(method, args);
-    box.wait(PATIENCE_MS);
+    let left = PATIENCE_MS;
+    while (!box.wait() && left > SLICE_MS && !isClosed(box.words)) left -= SLICE_MS;
     return this.#result(box);
   }
 
@@ -337,9 +358,10 @@ export class AttachedIpam implements Disposable {
       const box = this.#request("flush", []);
       // A pending waitAsync alone doesn't keep a thread alive.
       const awake = setInterval(() => {}, PATIENCE_MS);
-      await box.waitAsync(PATIENCE_MS);
+      let left = PATIENCE_MS;
+      while (!(await box.waitAsync()) && left > SLICE_MS && !isClosed(box.words)) left -= SLICE_MS;
       clearInterval(awake);
-      if (this.#box !== box) throw this.#closed();
+      if (this.#box !== box) throw closedError(this.path);
       this.#result(box);
     });
     this.#turn = turn.catch(() => {});
@@ -363,12 +385,13 @@ export function attachIpam(token: IpamToken): AttachedIpam {
     throw new IpamError("invalid", "this is not what shareIpam gave", token);
   if (!(token.mailbox instanceof SharedArrayBuffer)) throw lostToken(token);
   const boxes = boxesOf(token.mailbox);
+  const words = new Int32Array(token.mailbox);
   const tag = threadTag();
-  if (Atomics.load(new Int32Array(token.mailbox), CLOSED) === 1)
-    throw new IpamError("closed", `the Ipam of ${token.path} is closed`, token.path);
+  const own = Atomics.load(words, OPENER) === tag;
+  if (isClosed(words)) throw closedError(token.path);
   for (const gone of [false, true]) {
     const mine = boxes.find((box) => box.claim(tag, gone));
-    if (mine) return new AttachedIpam(token, mine);
+    if (mine) return new AttachedIpam(token, mine, own);
   }
   throw new IpamError("noSpace", `${BOXES} threads use this Ipam already: end one`, BOXES);
 }

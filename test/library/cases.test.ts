@@ -77,6 +77,28 @@ describe("cases", () => {
     expect(tried).toBeGreaterThan(100);
   });
 
+  it("read leading zeros as Kubernetes does; host-local refuses them", () => {
+    const given = {
+      name: "zeros",
+      ops: [{ op: "allocateNext" }],
+      expect: [{ cidr: "10.0.0.0/24" }],
+    };
+    const cidrset = { suite: "cidrset", clusterCIDR: "010.000.001.0/23", nodeMask: 24, ...given };
+    expect(playCase(cidrset)).toEqual([]);
+    const ops = [{ op: "canonicalize", range: { subnet: "010.0.0.0/24" } }];
+    const expected = [{ error: "any" }];
+    const local = { suite: "host-local-range", name: "zeros", ops, expect: expected };
+    expect(playCase(local)).toEqual([]);
+  });
+
+  it("fail where a file has no list of them", () => {
+    for (const text of ["null", "5", "{}", '{"cases":5}']) {
+      const lines: string[] = [];
+      expect(playText(text, (line) => lines.push(line))).toBe(1);
+      expect(lines).toEqual(["no list of cases in this file"]);
+    }
+  });
+
   it("end with a line of figures, and status 1 if one failed", () => {
     const file = { cases: read(own).cases.filter((one) => one.suite === "service-math") };
     const lines: string[] = [];

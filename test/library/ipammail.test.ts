@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { afterEach, describe, expect, it, vi } from "vitest";
+import type { IpamToken } from "../../src/index.ts";
 import { packageRoot } from "../../src/wasm.ts";
 
 const index = join(packageRoot(), "build/js/src/index.js");
@@ -43,6 +44,38 @@ describe("the mailbox of a shared Ipam", () => {
     const closed = token();
     new Int32Array(closed.mailbox)[1] = 1;
     expect(() => attachIpam(closed)).toThrow(/is closed/);
+  });
+
+  it("keeps the opener's own thread from waiting for itself, and shares nothing closed", async () => {
+    const dir = mkdtempSync(join(tmpdir(), "berth-mail-"));
+    const ipam = openIpam(dir);
+    const own = attachIpam(shareIpam(ipam));
+    expect(() => own.stats()).toThrow(/this thread has opened the Ipam/);
+    await own.flush();
+    ipam.close();
+    expect(() => shareIpam(ipam)).toThrow(/is closed/);
+    rmSync(dir, { recursive: true });
+  });
+
+  it("tells who waits, or attaches, that the opener's thread has ended without closing", async () => {
+    const dir = mkdtempSync(join(tmpdir(), "berth-mail-"));
+    const code = `
+      const { parentPort, workerData } = require("node:worker_threads");
+      import(workerData.index).then(({ openIpam, shareIpam }) => {
+        parentPort.postMessage(shareIpam(openIpam(workerData.dir)));
+        setInterval(() => {}, 1000);
+      });`;
+    const opener = new Worker(code, { eval: true, workerData: { index, dir } });
+    const sent = await new Promise<IpamToken>((resolve) => opener.once("message", resolve));
+    const [calling, flushing] = [attachIpam(sent), attachIpam(sent)];
+    expect(calling.stats().allocations).toBe(0);
+    await opener.terminate();
+    const begun = performance.now();
+    expect(() => calling.stats()).toThrow(/is closed/);
+    await expect(flushing.flush()).rejects.toThrow(/is closed/);
+    expect(performance.now() - begun).toBeLessThan(30_000);
+    expect(() => attachIpam(sent)).toThrow(/is closed/);
+    rmSync(dir, { recursive: true });
   });
 
   it("lets no request wait that came while its opener closed", async () => {

@@ -29,6 +29,34 @@ afterEach(() => {
   now = 0;
 });
 
+describe("a detached array", () => {
+  const sent = <T extends ArrayBufferView>(array: T) => {
+    structuredClone(array.buffer, { transfer: [array.buffer as ArrayBuffer] });
+    return array;
+  };
+
+  it("is refused: it isn't an empty one", () => {
+    const pool = kept(createPool("10.0.0.0/24"));
+    const prefixes = kept(createPrefixPool("10.0.0.0/16"));
+    for (const array of [new Uint32Array(4), new Float64Array(4), new BigUint64Array(4)]) {
+      expect(pool.takeMany(array.subarray(0, 0))).toBe(0);
+      const gone = sent(array);
+      for (const one of [pool, prefixes]) {
+        expect(codeOf(() => one.takeMany(gone))).toBe("invalid");
+        expect(codeOf(() => one.giveMany(gone))).toBe("invalid");
+      }
+    }
+    expect(pool.used).toBe(0);
+  });
+
+  it("is no snapshot and no list of prefixes", () => {
+    expect(codeOf(() => Pool.fromBytes(sent(new Uint8Array(64))))).toBe("damaged");
+    const prefixes = kept(createPrefixPool("10.0.0.0/16"));
+    for (const array of [new Uint8Array(2), sent(new Uint8Array(2))])
+      expect(codeOf(() => prefixes.occupyAll(array as never))).toBe("invalid");
+  });
+});
+
 describe("open holds", () => {
   it("aren't looked through by a call while none of them is due", () => {
     const pool = kept(createPool("10.0.0.0/16", { clock }));

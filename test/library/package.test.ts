@@ -99,11 +99,11 @@ describe("the package", () => {
 
   it("bundles with esbuild into one file that runs where there is no package", async () => {
     const elsewhere = mkdtempSync(join(tmpdir(), "berth-bundle-"));
-    const bundled = async (text: string) => {
+    const bundled = async (text: string, format: "esm" | "cjs" = "esm") => {
       const { build } = await import("esbuild");
       writeFileSync(join(project, "entry.mjs"), text);
-      const outfile = join(elsewhere, "bundle.mjs");
-      const options = { bundle: true, format: "esm", platform: "node" } as const;
+      const outfile = join(elsewhere, format === "esm" ? "bundle.mjs" : "bundle.cjs");
+      const options = { bundle: true, format, platform: "node" } as const;
       const entryPoints = [join(project, "entry.mjs")];
       await build({ ...options, logLevel: "silent", entryPoints, outfile });
       return outfile;
@@ -114,6 +114,9 @@ describe("the package", () => {
     expect(node(file, join(elsewhere, "state"))).toBe("IpamError io true\n");
     writeFileSync(join(project, "beside.mjs"), readFileSync(file));
     expect(node("beside.mjs", join(elsewhere, "state"))).toBe("10.9.0.0\n");
+    // What esbuild makes for Node unless it is told otherwise has no import.meta.url.
+    writeFileSync(join(project, "beside.cjs"), readFileSync(await bundled(durable, "cjs")));
+    expect(node("beside.cjs", join(elsewhere, "other"))).toBe("10.9.0.0\n");
     rmSync(elsewhere, { recursive: true });
   });
 
