@@ -2,22 +2,29 @@
 // peer whose policy leaves other slots than the first free one is shown as what it is, and only the
 // number of its slots is checked.
 import { type Context, leftOut } from "../method/experiment.ts";
-import { ratioOf, type Task, takeTurns } from "../method/measure.ts";
+import { type Task, takeTurns } from "../method/measure.ts";
 import { medianOf, type Row, timed } from "../method/row.ts";
-import { type GoPeer, type GoRow, goPeers, runGo, TookTooLong } from "../peers/go.ts";
+import { type GoPeer, type GoRow, goPeers } from "../peers/go.ts";
+import { GoRun, TookTooLong } from "../peers/gorun.ts";
 import { expectedHash, ROWS } from "../peers/sequence.ts";
 
 type Head = Pick<Row, "suite" | "table" | "what">;
 type Found = Extract<GoPeer, { version: string }>;
 
 /** Turns of a peer in a pass of a full run, and the time that one of its turns should take. */
-const TURNS = 3;
-const TURN_MS = 100;
-/** A peer whose rounds take longer has one turn: the one by which that was found out. */
+const TURNS = 10;
+const TURN_MS = 30;
+/** A peer whose rounds take longer has few turns, the one by which that was found out with them. */
 const SLOW_MS = 500;
+const SLOW_TURNS = 2;
 const RUN_MS_MAX = 30_000;
+/** Berth's turn: as many samples, after so many milliseconds that bring it back into the caches. */
+const OWN = { rounds: 15, samples: 1, warm: 5 };
 /** Releases of a peer in a quick run, if it says that many of them take minutes. */
 const SLOW_QUICK = 4;
+
+/** Who has the row that the peers in Go are beside. */
+export const OWN_TURNS = "Berth, by turns with Go";
 
 let known: Promise<GoPeer[]> | undefined;
 
@@ -27,76 +34,85 @@ export function peersOf({ install }: Context): Promise<GoPeer[]> {
   return known;
 }
 
-/** A peer under way: how it is called, and what it has answered so far. */
-interface Runner {
+/** What a peer has answered. */
+interface Answered {
   who: string;
-  operations: number;
-  rounds: number;
-  turns: number;
   can: GoRow;
+  operations: number;
   ns: number[];
   /** Its median beside Berth's, of each turn. */
   ratios: number[];
+  /** For each address. */
   bytes: number;
-  missing?: string;
 }
 
 /** Berth's task, and its turn beside a peer's. */
 type Own = Task & { hash(): string };
 
-/** What a peer's turn gave, beside a turn of Berth's right after it. */
-function note(one: Runner, ns: readonly number[], own: Own, seed: number): void {
-  const mine = takeTurns([own], { rounds: 3, samples: 1, seed })[0]!;
-  one.ns.push(...ns);
-  one.ratios.push(ratioOf({ rounds: [medianOf(mine.rounds)] }, { rounds: [medianOf(ns)] }));
-}
+/** Berth's turns beside the peers in Go: what they are compared with. */
+class OwnTurns {
+  readonly #own: Own;
+  #seed: number;
+  readonly ns: number[] = [];
 
-/** One call of the program, whose time may be over; checks what it gave. */
-async function turn(one: Runner, peer: string, seed: number): Promise<number[] | undefined> {
-  const { can, operations, rounds } = one;
-  const run = await runGo(peer, can.row, seed, rounds, operations, { ms: RUN_MS_MAX }).catch(
-    (error: Error) => {
-      if (error instanceof TookTooLong) return error;
-      throw error;
-    },
-  );
-  if (run instanceof Error) {
-    Object.assign(one, { missing: `a turn ${run.message}`, turns: 0 });
-    return undefined;
+  constructor(own: Own, seed: number) {
+    this.#own = own;
+    this.#seed = seed;
   }
-  const row = ROWS.find(({ name }) => name === can.row)!;
-  const hash = expectedHash(row, seed, operations, can.common);
-  if (run.hash !== hash)
-    throw new Error(`${one.who}, ${can.row}: gave other slots (hash ${run.hash}) than ${hash}`);
-  one.bytes = run.bytes / run.held;
-  return run.ns;
+
+  /** The median of a turn. */
+  take(): number {
+    const { rounds } = takeTurns([this.#own], { ...OWN, seed: this.#seed++ })[0]!;
+    this.ns.push(...rounds);
+    return medianOf(rounds);
+  }
 }
 
-/** How many rounds fill a turn: one is tried. */
-async function start(
+/**
+ * A peer's turns, each between two of Berth's: its ratio is beside the mean of those two, so that a
+ * machine that slows down for a second slows both. Throws when it gave something else than it
+ * should.
+ */
+async function turnsOf(
   found: Found,
   can: GoRow,
   pairs: number,
-  own: Own,
+  own: OwnTurns,
   { seed, quick }: Context,
-): Promise<Runner> {
-  const who = `${found.peer} ${found.version}`;
-  const slow = quick ? SLOW_QUICK : (can.operationsMax ?? pairs);
-  const operations = Math.min(pairs, can.operationsMax === undefined ? pairs : slow);
-  const none = { ns: [], ratios: [], bytes: 0 };
-  const one: Runner = { who, operations, rounds: 1, turns: 0, can, ...none };
-  const tried = await turn(one, found.peer, seed);
-  if (!tried) return one;
+): Promise<Answered> {
+  const { peer } = found;
+  const who = `${peer} ${found.version}`;
   const row = ROWS.find(({ name }) => name === can.row)!;
-  const calls = 2 * (row.percent === 0 ? row.last - row.first + 1 : operations);
-  const ms = ((tried[0] ?? 0) * calls) / 1e6;
-  if (quick || ms > SLOW_MS) note(one, tried, own, seed);
-  else one.turns = TURNS;
-  one.rounds = Math.max(1, Math.min(50, Math.floor(TURN_MS / ms)));
-  return one;
+  const most = quick && can.operationsMax !== undefined ? SLOW_QUICK : can.operationsMax;
+  const operations = Math.min(pairs, most ?? pairs);
+  const run = new GoRun({ peer, row: can.row, seed, operations, ms: RUN_MS_MAX });
+  try {
+    const ratios: number[] = [];
+    let before = own.take();
+    const turn = async (rounds: number) => {
+      const ns = medianOf(await run.turn(rounds));
+      const after = own.take();
+      ratios.push(ns / Math.sqrt(before * after));
+      before = after;
+      return ns;
+    };
+    const calls = 2 * (row.percent === 0 ? row.last - row.first + 1 : operations);
+    // How many rounds fill a turn: one is tried.
+    const ms = ((await turn(1)) * calls) / 1e6;
+    const rounds = Math.max(1, Math.min(50, Math.floor(TURN_MS / ms)));
+    const turns = quick ? 1 : ms > SLOW_MS ? SLOW_TURNS : TURNS;
+    for (let at = 1; at < turns; at++) await turn(rounds);
+    const { ns, hash, bytes, held } = await run.end();
+    const wanted = expectedHash(row, seed, operations, can.common);
+    if (hash !== wanted)
+      throw new Error(`${who}, ${can.row}: gave other slots (hash ${hash}) than ${wanted}`);
+    return { who, can, operations, ns, ratios, bytes: bytes / held };
+  } finally {
+    run.kill();
+  }
 }
 
-function rowOf(head: Head, one: Runner, pairs: number): Row {
+function rowOf(head: Head, one: Answered, pairs: number): Row {
   const { who, can, ns, ratios, bytes, operations } = one;
   const notes: string[] = [];
   if (!can.common) notes.push(`own policy: ${can.policy}`);
@@ -108,15 +124,16 @@ function rowOf(head: Head, one: Runner, pairs: number): Row {
     unit: "ns",
     ...timed(ns),
     ratio: medianOf(ratios),
-    beside: "Berth",
+    beside: OWN_TURNS,
     ...(head.table.includes("fill") && { bytesPerAddress: bytes }),
     ...(notes.length > 0 && { note: notes.join(", ") }),
   };
 }
 
 /**
- * The Go peers' rows. `own` is Berth's task on the same row; `pairs` its releases in a sample (a
- * churn row's `operations`), `hash` what it gave.
+ * The Go peers' rows, and Berth's own turns beside them: a loop that is alone finds warmer caches
+ * than one that takes turns with the peers in JavaScript. `own` is Berth's task on the same row;
+ * `pairs` its releases in a sample (a churn row's `operations`), `hash` what it gave.
  */
 export async function goRows(
   head: Head,
@@ -126,32 +143,28 @@ export async function goRows(
   context: Context,
 ): Promise<Row[]> {
   if (!context.peers) return [];
-  const { seed, pass } = context;
   const rows: Row[] = [];
-  const runners: [peer: string, one: Runner][] = [];
+  const left = (who: string, reason: string) => rows.push(leftOut({ ...head, who }, reason));
+  const turns = new OwnTurns(own, context.seed + context.pass);
   for (const peer of await peersOf(context)) {
     if ("error" in peer) {
-      rows.push(leftOut({ ...head, who: `${peer.peer} (Go)` }, peer.error));
+      left(`${peer.peer} (Go)`, peer.error);
       continue;
     }
+    const who = `${peer.peer} ${peer.version}`;
+    const out = peer.left.find((one) => one.row === row);
+    if (out) left(who, out.reason);
     const can = peer.rows.find((one) => one.row === row);
-    if (can) runners.push([peer.peer, await start(peer, can, pairs, own, context)]);
-    const left = peer.left.find((one) => one.row === row);
-    if (left) rows.push(leftOut({ ...head, who: `${peer.peer} ${peer.version}` }, left.reason));
-  }
-  for (let at = 0; at < TURNS; at++)
-    for (const [peer, one] of runners) {
-      if (at >= one.turns) continue;
-      const ns = await turn(one, peer, seed);
-      if (ns) note(one, ns, own, seed + pass * TURNS + at);
+    if (!can) continue;
+    try {
+      const one = await turnsOf(peer, can, pairs, turns, context);
+      const hash = can.common && one.operations === pairs ? { hash: own.hash() } : {};
+      rows.push({ ...rowOf(head, one, pairs), ...hash });
+    } catch (error) {
+      if (!(error instanceof TookTooLong)) throw error;
+      left(who, `a run ${error.message}`);
     }
-  for (const [, one] of runners) {
-    if (one.missing !== undefined) {
-      rows.push(leftOut({ ...head, who: one.who }, one.missing));
-      continue;
-    }
-    const hash = one.can.common && one.operations === pairs ? { hash: own.hash() } : {};
-    rows.push({ ...rowOf(head, one, pairs), ...hash });
   }
-  return rows;
+  if (turns.ns.length === 0) return rows;
+  return [{ ...head, who: OWN_TURNS, unit: "ns", ...timed(turns.ns), hash: own.hash() }, ...rows];
 }

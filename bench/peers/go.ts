@@ -1,4 +1,4 @@
-// Peers in Go: builds the programs under bench/peers/go and runs them.
+// Peers in Go: builds the programs under bench/peers/go; gorun.ts runs them.
 //
 // Each peer is an executable of its own, so that one that can't be built takes no other along; it
 // is named with the reason all the same. What is built is kept in build/peers/go, beside a key of
@@ -17,7 +17,6 @@ import { packageRoot } from "../../src/wasm.ts";
 
 const BUILD_MS_MAX = 300_000;
 const LIST_MS_MAX = 10_000;
-export const RUN_MS_MAX = 120_000;
 
 /** A row that a peer can do. */
 export interface GoRow {
@@ -41,20 +40,6 @@ export interface LeftRow {
 export type GoPeer =
   | { peer: string; version: string; rows: GoRow[]; left: LeftRow[] }
   | { peer: string; error: string };
-
-/** Figures of one peer on one row. */
-export interface GoRun {
-  peer: string;
-  row: string;
-  policy: string;
-  common: boolean;
-  /** Nanoseconds for one call, a number for each round. */
-  ns: number[];
-  hash: string;
-  /** In use by the peer when `held` slots are held. */
-  bytes: number;
-  held: number;
-}
 
 interface Program {
   peer: string;
@@ -87,12 +72,7 @@ interface Finished {
   stdout: string;
   /** Why it failed; undefined when it didn't. */
   failure?: string;
-  /** Because its time was over. */
-  late?: boolean;
 }
-
-/** A peer was too slow for its row, here and now: it is left out with this reason. */
-export class TookTooLong extends Error {}
 
 /** Runs a program without a shell, never longer than `ms`; doesn't throw. */
 function execute(
@@ -107,7 +87,7 @@ function execute(
       if (!error) resolve({ stdout });
       else if (error.code === "ENOENT") resolve({ stdout, failure: "ENOENT" });
       else if (child.signalCode === "SIGKILL" && error.killed)
-        resolve({ stdout, failure: `took over ${ms / 1000} s`, late: true });
+        resolve({ stdout, failure: `took over ${ms / 1000} s` });
       else resolve({ stdout, failure: lastWords(stderr) || error.message });
     });
     child.stdin?.end();
@@ -115,7 +95,7 @@ function execute(
 }
 
 /** What a failing command said last, without addresses of hosts, in one line. */
-function lastWords(stderr: string): string {
+export function lastWords(stderr: string): string {
   const lines = stderr.trim().split("\n");
   // What go quotes from a server is indented below the line that says what it was doing.
   const last = lines.findLastIndex((line) => /^\S/.test(line));
@@ -196,27 +176,9 @@ export async function goPeers(options: GoOptions = {}): Promise<GoPeer[]> {
   return found;
 }
 
-/**
- * Runs a peer that goPeers() listed: `rounds` rounds of `operations` steps (a fill row has its own
- * number). An error that names the peer and the row when it fails or takes longer than `ms`.
- */
-export async function runGo(
-  peer: string,
-  row: string,
-  seed: bigint | number,
-  rounds: number,
-  operations: number,
-  options: { out?: string; ms?: number } = {},
-): Promise<GoRun> {
+/** The executable of a peer that goPeers() listed; throws for another. */
+export function programOf(peer: string, out = outDefault()): string {
   const program = PROGRAMS.find((one) => one.peer === peer);
   if (!program) throw new Error(`${peer}: no such peer in Go`);
-  const path = join(options.out ?? outDefault(), program.name);
-  const numbers = { seed, rounds, operations };
-  const args = ["run", "--peer", peer, "--row", row];
-  for (const [name, value] of Object.entries(numbers)) args.push(`--${name}`, String(value));
-  const done = await execute(path, args, { ms: options.ms ?? RUN_MS_MAX });
-  if (done.failure === "ENOENT") throw new Error(`${peer}: not built yet`);
-  if (done.late) throw new TookTooLong(done.failure);
-  if (done.failure !== undefined) throw new Error(`${peer}, ${row}: ${done.failure}`);
-  return JSON.parse(done.stdout) as GoRun;
+  return join(out, program.name);
 }

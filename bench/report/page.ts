@@ -143,14 +143,14 @@ const NO_PEER = /^(empty program|bare log|plain bytes|reading the bytes|closed p
 function faster(rows: readonly Row[]): string {
   const found = new Map<string, Row[]>();
   for (const row of rows) {
-    if (row.beside !== "Berth" || !(row.ratio! < 1) || NO_PEER.test(row.who)) continue;
+    if (!row.beside?.startsWith("Berth") || !(row.ratio! < 1) || NO_PEER.test(row.who)) continue;
     const key = `${row.who}, ${row.table}`;
     found.set(key, [...(found.get(key) ?? []), row]);
   }
   if (found.size === 0) return "No peer was faster than Berth in any row.";
   return [...found]
     .map(([key, own]) => {
-      const places = own.map((row) => `${row.what} (${besideText(row).replace(/ Berth$/, "")})`);
+      const places = own.map((row) => `${row.what} (${besideText(row).replace(/ Berth.*$/, "")})`);
       return `- ${key}: ${places.join("; ")}`;
     })
     .join("\n");

@@ -1,5 +1,6 @@
 // Plots: the two drawings of the page. What an ADD costs over the pods that a node holds, and what
 // an allocation costs over the size of a pool, beside every peer that has at least one point.
+import { OWN_TURNS } from "../core/gorows.ts";
 import { digits } from "../method/measure.ts";
 import type { Row } from "../method/row.ts";
 import { BEFORE_TABLE } from "../plugin/calls.ts";
@@ -73,7 +74,8 @@ export function heldPlot(rows: readonly Row[]): Plot {
 /** Release one, allocate one, in pools that are 99 % full, over their size. */
 export function sizePlot(rows: readonly Row[]): Plot {
   const core = rows.filter(
-    (row) => row.suite === "core" && row.table.startsWith("first free: rel"),
+    ({ suite, table, who }) =>
+      suite === "core" && table.startsWith("first free: rel") && who !== OWN_TURNS,
   );
   const sizeOf = ({ what }: Row) => {
     const length = /^\/(\d+), 99 % full$/.exec(what)?.[1];

@@ -2,13 +2,14 @@
 // gives the slots that the plainest allocator gives, and what goes wrong with Go is told by name.
 // With BERTH_BENCH_GO=1 the programs in Go are built (the network and minutes) and checked as well.
 import { execFile } from "node:child_process";
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { berthAllocator } from "../../bench/peers/berth.ts";
-import { type GoOptions, goPeers, runGo } from "../../bench/peers/go.ts";
+import { type GoOptions, goPeers } from "../../bench/peers/go.ts";
+import { GoRun, TookTooLong } from "../../bench/peers/gorun.ts";
 import {
   expectedHash,
   hashOf,
@@ -126,10 +127,41 @@ describe("peers in Go that aren't there", () => {
     expect(again[2]).toEqual(peers[2]);
   });
 
-  it("are errors to run", async () => {
-    const out = join(dir, "none");
-    await expect(runGo("go-ipam", "fill-24", 1, 1, 1, { out })).rejects.toThrow("not built yet");
-    await expect(runGo("Cilium", "fill-24", 1, 1, 1)).rejects.toThrow("Cilium: no such peer in Go");
+  /** A program that is there in the place of go-ipam's. */
+  function fakeProgram(name: string, script: string) {
+    const out = join(dir, `program-${name}`);
+    mkdirSync(out);
+    writeFileSync(join(out, "goipam"), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+    return new GoRun({ peer: "go-ipam", row: "fill-24", seed: 1, operations: 1, out, ms: 2000 });
+  }
+
+  it("have as many rounds in a turn as they are asked for, and wait between turns", async () => {
+    const run = fakeProgram(
+      "turns",
+      'n=0; while read k; do n=$((n + k)); echo "[$n, $k]"; done; echo "{\\"held\\": $n}"',
+    );
+    expect(await run.turn(3)).toEqual([3, 3]);
+    expect(await run.turn(4)).toEqual([7, 4]);
+    expect(await run.end()).toEqual({ held: 7 });
+  });
+
+  it("are errors to run, with their last words", async () => {
+    const order = { peer: "go-ipam", row: "fill-24", seed: 1, operations: 1 };
+    const none = new GoRun({ ...order, out: join(dir, "none") });
+    await expect(none.turn(1)).rejects.toThrow("go-ipam, fill-24: not built yet");
+    expect(() => new GoRun({ ...order, peer: "Cilium" })).toThrow("Cilium: no such peer in Go");
+    const full = fakeProgram("full", "echo 'go-ipam: it is full' >&2; exit 1");
+    await expect(full.turn(1)).rejects.toThrow("go-ipam, fill-24: go-ipam: it is full");
+    const short = fakeProgram("short", "read k; echo '[1]'");
+    expect(await short.turn(1)).toEqual([1]);
+    await expect(short.turn(1)).rejects.toThrow("go-ipam, fill-24: it ended before its answer");
+  });
+
+  it("are told to be too slow when a run takes too long", async () => {
+    const run = fakeProgram("hangs", "exec sleep 60");
+    const error = await run.turn(1).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(TookTooLong);
+    expect((error as Error).message).toBe("took over 2 s");
   });
 });
 
@@ -147,7 +179,9 @@ describe.runIf(asked)(`peers in Go${why}`, () => {
       expect(rows.sort()).toEqual(ROWS.map(({ name }) => name).sort());
       for (const { row, common, operationsMax } of peer.rows) {
         const operations = Math.min(operationsMax ?? 1000, 1000);
-        const done = await runGo(peer.peer, row, SEED, 1, operations);
+        const run = new GoRun({ peer: peer.peer, row, seed: SEED, operations });
+        await run.turn(1);
+        const done = await run.end();
         const hash = expectedHash(rowOf(row), SEED, operations, common);
         expect({ peer: peer.peer, row, hash: done.hash }).toEqual({ peer: peer.peer, row, hash });
         expect(done.ns[0]).toBeGreaterThan(0);

@@ -1,19 +1,23 @@
 // Program: the command line of a peer.
 //
 //	PEER list
-//	PEER run --peer NAME --row NAME --seed N --rounds R --operations K
+//	PEER run --peer NAME --row NAME --seed N --operations K
 //
 // Both answer with one line of JSON; an error goes to standard error with exit status 1, wrong
-// usage with 2. README.md beside this module says what the members mean.
+// usage with 2. A run reads from standard input how many rounds to time next, a number a line, and
+// answers each with their times: so that whoever calls it can let others have their turn in
+// between. README.md beside this module says what the members mean.
 package protocol
 
 import (
+	"bufio"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"time"
 )
 
@@ -92,13 +96,12 @@ func command(peer Peer, args []string) (any, error) {
 		return listed{peer.Name, version(peer), peer.Rows, append([]LeftRow{}, peer.Left...)}, nil
 	}
 	if len(args) == 0 || args[0] != "run" {
-		return nil, usageError("list, or run --peer NAME --row NAME --seed N --rounds R --operations K")
+		return nil, usageError("list, or run --peer NAME --row NAME --seed N --operations K")
 	}
 	flags := flag.NewFlagSet("run", flag.ContinueOnError)
 	name := flags.String("peer", peer.Name, "which peer")
 	rowName := flags.String("row", "", "which row")
 	seed := flags.Uint64("seed", 1, "of the draws")
-	rounds := flags.Int("rounds", 1, "to time")
 	operations := flags.Int("operations", 1000, "steps of a churn row's round")
 	if err := flags.Parse(args[1:]); err != nil {
 		return nil, usageError(err.Error())
@@ -106,12 +109,12 @@ func command(peer Peer, args []string) (any, error) {
 	if *name != peer.Name {
 		return nil, usageError(fmt.Sprintf("no peer %s here", *name))
 	}
-	if *rounds < 1 || *operations < 1 || *rounds > 1e6 || *operations > 1e8 {
-		return nil, usageError("--rounds and --operations are at least 1")
+	if *operations < 1 || *operations > 1e8 {
+		return nil, usageError("--operations is at least 1")
 	}
 	for _, can := range peer.Rows {
 		if can.Row == *rowName {
-			return run(peer.Name, can, *seed, *rounds, *operations)
+			return run(peer.Name, can, *seed, *operations)
 		}
 	}
 	return nil, usageError(fmt.Sprintf("%s has no row %q", peer.Name, *rowName))
@@ -135,7 +138,7 @@ func version(peer Peer) string {
 	return "unknown"
 }
 
-func run(peer string, can PeerRow, seed uint64, rounds, operations int) (any, error) {
+func run(peer string, can PeerRow, seed uint64, operations int) (any, error) {
 	row, err := RowOf(can.Row)
 	if err != nil {
 		return nil, err
@@ -159,19 +162,39 @@ func run(peer string, can PeerRow, seed uint64, rounds, operations int) (any, er
 		return nil, err
 	}
 	var ns []float64
-	for range rounds {
-		begin := time.Now()
-		if err := sequence.Round(allocator); err != nil {
+	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+		rounds, err := strconv.Atoi(lines.Text())
+		if err != nil || rounds < 1 || rounds > 1e6 {
+			return nil, usageError(fmt.Sprintf("%q is no number of rounds", lines.Text()))
+		}
+		turn, err := timed(sequence, allocator, rounds)
+		if err != nil {
 			return nil, err
 		}
-		elapsed := time.Since(begin)
-		ns = append(ns, float64(elapsed.Nanoseconds())/float64(sequence.Calls()))
+		if err := json.NewEncoder(os.Stdout).Encode(turn); err != nil {
+			return nil, err
+		}
+		ns = append(ns, turn...)
 	}
 	runtime.KeepAlive(make)
 	runtime.KeepAlive(allocator)
 	return answer{
 		peer, row.Name, can.Policy, can.Common, ns, hash.String(), bytes, row.Held(),
 	}, nil
+}
+
+// timed is the nanoseconds of one call, for each of so many rounds.
+func timed(sequence *Sequence, allocator Allocator, rounds int) ([]float64, error) {
+	ns := make([]float64, rounds)
+	for round := range ns {
+		begin := time.Now()
+		if err := sequence.Round(allocator); err != nil {
+			return nil, err
+		}
+		elapsed := time.Since(begin)
+		ns[round] = float64(elapsed.Nanoseconds()) / float64(sequence.Calls())
+	}
+	return ns, nil
 }
 
 // heap is the bytes that are in use after everything unreachable is gone.
