@@ -92,3 +92,22 @@ export function worstError(passes: readonly (readonly Row[])[]): number {
   const rows = mergePasses(passes).filter(({ ratio }) => ratio !== undefined);
   return Math.max(0, ...rows.map(({ error }) => error ?? Number.POSITIVE_INFINITY));
 }
+
+/** Two runs agree about a ratio that moved by less than a quarter, up or down. */
+const APART = Math.log(1.25);
+
+/** How likely two runs are to differ about a ratio of this error: a bound of the normal law's. */
+function riskOf(error: number): number {
+  return Math.exp(-((APART / (2 * error)) ** 2));
+}
+
+/** By how many ratios fewer two runs would differ after one more pass. */
+export function gainOf(passes: readonly (readonly Row[])[]): number {
+  let gain = 0;
+  for (const { error, passes: ratios } of mergePasses(passes)) {
+    if (error === undefined || !ratios || error <= ERROR_MAX) continue;
+    const after = error * Math.sqrt(ratios.length / (ratios.length + 1));
+    gain += riskOf(error) - riskOf(after);
+  }
+  return gain;
+}

@@ -4,10 +4,13 @@
 //
 //     sweep 1   all
 //     sweep 2   all but those that are counted, not timed: short ones first
-//     then      those with a row that isn't settled (passes.ts), short ones first, until there are
-//               none or the time is over
+//     then      a minute of those with a row that isn't settled (passes.ts): first those where a
+//               second of measuring settles most, until there are none or the time is over
+//
+// So the last minutes go to the rows that two runs would differ about, and not to those that are
+// nearly settled.
 import type { Experiment } from "./experiment.ts";
-import { ERROR_MAX, worstError } from "./passes.ts";
+import { ERROR_MAX, gainOf, worstError } from "./passes.ts";
 import type { Row } from "./row.ts";
 
 export interface Limits {
@@ -22,6 +25,9 @@ export interface Limits {
 /** A whole run takes about 12 minutes, of the 15 that it may; a quick one has a single pass. */
 export const FULL: Limits = { passes: 12, each: 120, whole: 700 };
 export const QUICK: Limits = { ...FULL, passes: 1 };
+
+/** Seconds after which a sweep from the third on begins no pass any more: what is due is asked anew. */
+const SWEEP_MAX = 60;
 
 /** What a run's sweeps are given; tests bring a clock of their own. */
 export interface Means {
@@ -42,7 +48,15 @@ interface State {
   spent: number;
 }
 
-/** Is another pass worth its time? */
+/** What is due, in the order in which it is measured. */
+function dueOf(all: readonly State[], limits: Limits, sweep: number): State[] {
+  const due = all.filter((state) => isDue(state, limits));
+  if (sweep < 2) return due.sort((a, b) => a.last - b.last);
+  const worth = new Map(due.map((state) => [state, gainOf(state.passes) / state.last]));
+  return due.sort((a, b) => worth.get(b)! - worth.get(a)! || a.last - b.last);
+}
+
+/** May another pass be begun? */
 function isDue({ one, passes, last, spent }: State, limits: Limits): boolean {
   if (one.counted || passes.length >= limits.passes || spent + last > limits.each) return false;
   return passes.length < 2 || worstError(passes) > ERROR_MAX;
@@ -56,7 +70,9 @@ export async function sweeps(list: readonly Experiment[], means: Means): Promise
   let due = all;
   for (let sweep = 0; due.length > 0; sweep++) {
     let taken = 0;
+    const from = now();
     for (const state of due) {
+      if (sweep > 1 && now() - from > SWEEP_MAX) break;
       if (sweep > 0 && now() - begun + state.last > limits.whole) continue;
       const start = now();
       state.passes.push(await means.measure(state.one, sweep));
@@ -66,7 +82,7 @@ export async function sweeps(list: readonly Experiment[], means: Means): Promise
     }
     await means.swept(sweep, taken);
     if (taken === 0) break;
-    due = all.filter((state) => isDue(state, limits)).sort((a, b) => a.last - b.last);
+    due = dueOf(all, limits, sweep + 1);
   }
   return all.map(({ passes }) => passes);
 }

@@ -140,6 +140,28 @@ describe("sweeps", () => {
     expect(time()).toBe(98);
   });
 
+  it("spend what time is left where two runs would differ most", async () => {
+    let turn = 0;
+    const wild = () => (turn++ < 2 ? 1 : 1.4);
+    const { list, means } = stage({ whole: 85 }, { calm: 10, wild: 10, wildLong: 15 }, wild);
+    const passes = await sweeps(list, means);
+    expect(passes.map((own) => own.length)).toEqual([2, 3, 2]);
+  });
+
+  it("ask anew after a minute what is due, so that the least sure rows come again soon", async () => {
+    let turn = 0;
+    const wild = () => (turn++ % 2 ? 1 : 1.6);
+    const costs = Object.fromEntries(Array.from({ length: 20 }, (_, n) => [`calm${n}`, 10]));
+    const { list, means, order } = stage({ each: 500 }, { ...costs, wild: 10 }, wild);
+    await sweeps(list, means);
+    expect(
+      order()
+        .slice(2, 5)
+        .map((names) => names[0]),
+    ).toEqual(["wild", "wild", "wild"]);
+    expect(order()[2]).toHaveLength(7);
+  });
+
   it("are one in a quick run", async () => {
     const { list, means, order } = stage(QUICK, { wild: 1, calm: 1 }, () => 1);
     await sweeps(list, means);
