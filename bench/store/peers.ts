@@ -5,7 +5,6 @@
 // Both are given their best shape: one process, prepared statements, one transaction for each batch
 // of callers, and no more than two tables.
 import { join } from "node:path";
-import { mix } from "../method/measure.ts";
 import { loadPeer } from "../peers/packages.ts";
 import type { Store } from "./store.ts";
 
@@ -42,12 +41,13 @@ function batches(
   const store: Store = {
     name,
     round(owners, callers) {
-      let hash = 0;
+      const given: number[] = new Array(owners.length);
       for (let n = 0; n < owners.length; n += callers)
         all(() => {
-          for (const owner of owners.slice(n, n + callers)) hash = mix(hash, one(owner));
+          const end = Math.min(n + callers, owners.length);
+          for (let k = n; k < end; k++) given[k] = one(owners[k]!);
         });
-      return hash;
+      return given;
     },
     close,
   };
@@ -62,6 +62,8 @@ function sqlite(dir: string, Database: Database, version: string): Store {
   const db = new Database(join(dir, "peer.sqlite"));
   db.pragma("journal_mode = WAL");
   db.pragma("synchronous = FULL");
+  // One process has it, as an Ipam is one process's: without this each transaction asks for locks.
+  db.pragma("locking_mode = EXCLUSIVE");
   db.exec("CREATE TABLE held (address INTEGER PRIMARY KEY, owner TEXT NOT NULL UNIQUE)");
   db.exec("CREATE TABLE cursor (id INTEGER PRIMARY KEY, next INTEGER NOT NULL)");
   db.exec(`INSERT INTO cursor VALUES (1, ${BASE})`);

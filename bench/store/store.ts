@@ -34,16 +34,22 @@ const LOG_BYTES = 16 << 20;
 const OPEN_ROUNDS = 5;
 const TARGET: Aim = { text: ">= 0.8 x Berth", of: "ratio", least: 0.8 };
 
+/** Addresses in the order of their owners, as a store has them: as text, or as numbers. */
+export type Given = readonly (string | number)[];
+
 /** Something that allocates durably. */
 export interface Store {
   name: string;
-  /** Gives an address to each of `owners`, in rounds of `callers` at once; the hash of them. */
-  round(owners: readonly string[], callers: number): Promise<number> | number;
+  /** Gives an address to each of `owners`, in rounds of `callers` at once; a log gives none. */
+  round(owners: readonly string[], callers: number): Promise<Given> | Given;
   close(): void;
 }
 
-function hashOf(addresses: readonly string[]): number {
-  return addresses.reduce((hash, text) => mix(hash, Number(parseAddress(text).value)), 0);
+/** Of what was given in a round: made when the clock has stopped, for every store alike. */
+function hashOf(given: Given): number {
+  const numberOf = (one: string | number) =>
+    typeof one === "number" ? one : Number(parseAddress(one).value);
+  return given.reduce((hash: number, one) => mix(hash, numberOf(one)), 0);
 }
 
 /** Every caller on its own: the next allocation when the last is on disk. */
@@ -62,7 +68,7 @@ function berth(dir: string, sync: "always" | "never"): Store & { ipam: Ipam } {
         }
       };
       await Promise.all(Array.from({ length: callers }, (_, n) => caller(n)));
-      return hashOf(given);
+      return given;
     },
     close: () => ipam.close(),
   };
@@ -137,7 +143,7 @@ function bareTurns(log: BareLog, bytes: number, work = 0): Store {
         }
       };
       await Promise.all(Array.from({ length: callers }, (_, n) => caller(n)));
-      return 0;
+      return [];
     },
     close: () => log.close(),
   };
@@ -148,7 +154,7 @@ function bareNow(log: BareLog, bytes: number): Store {
     name: "bare log, synced on the thread",
     round(owners, callers) {
       for (let n = 0; n < owners.length; n += callers) log.now(bytes * callers);
-      return 0;
+      return [];
     },
     close: () => log.close(),
   };
@@ -191,9 +197,11 @@ function workAlone(dir: string): number {
   }
 }
 
+const CALLERS_MAX = 64;
+
 /** Operations of a round. */
 function operationsOf(callers: number): number {
-  return callers === 1 ? 100 : 64 * 25;
+  return callers === 1 ? 100 : CALLERS_MAX * 25;
 }
 
 function ownerOf(round: number, n: number): string {
@@ -239,23 +247,26 @@ interface Times {
 }
 
 /**
- * Every store does the same round, in an order drawn by seed: so many that are measured, and as
- * many before, in which V8 compiles what an Ipam runs.
+ * Every store does the same rounds, in an order drawn by seed: so many that are measured, as many
+ * before, and before these as many of 64 callers, which are short: in them V8 compiles what an Ipam
+ * and the peers run, also where Berth's own has run for workAlone already.
  */
 async function roundsOf(stores: Store[], callers: number, rounds: number, seed: number) {
-  const operations = operationsOf(callers);
   const random = randomOf(seed);
   const all = stores.map((store): Times & { store: Store } => ({ store, us: [], hash: 0 }));
-  for (let round = -rounds; round < rounds; round++) {
-    const owners = Array.from({ length: operations }, (_, n) => ownerOf(round + rounds, n));
+  const round = async (number: number, many: number, isMeasured: boolean) => {
+    const operations = operationsOf(many);
+    const owners = Array.from({ length: operations }, (_, n) => ownerOf(number, n));
     for (const one of shuffled(all, random)) {
       const begin = process.hrtime.bigint();
-      const hash = await one.store.round(owners, callers);
+      const given = await one.store.round(owners, many);
       const ns = Number(process.hrtime.bigint() - begin);
-      one.hash = mix(one.hash, hash);
-      if (round >= 0) one.us.push(ns / operations / 1000);
+      one.hash = mix(one.hash, hashOf(given));
+      if (isMeasured) one.us.push(ns / operations / 1000);
     }
-  }
+  };
+  for (let n = 0; n < rounds; n++) await round(n, CALLERS_MAX, false);
+  for (let n = rounds; n < 3 * rounds; n++) await round(n, callers, n >= 2 * rounds);
   for (const store of stores) store.close();
   return all;
 }
