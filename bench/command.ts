@@ -23,25 +23,26 @@
 // Exits 0 when everything ran, whether targets were met or not; 1 when something was wrong (a call
 // failed, an allocator gave other addresses than its peers, more instructions than the baseline
 // allows); 2 for wrong usage.
-import { writeFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { loadavg } from "node:os";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { runAlone } from "./alone.ts";
+import { prepareAlone, runAlone } from "./alone.ts";
 import { experiments } from "./experiments.ts";
 import { HELP } from "./help.ts";
-import { toolchain, writeBaseline } from "./instructions/baseline.ts";
+import { baselinePath, toolchain, writeBaseline } from "./instructions/baseline.ts";
 import { suite as counted } from "./instructions/instructions.ts";
 import { judged } from "./method/aim.ts";
 import { compareFiles } from "./method/compare.ts";
 import type { Context, Experiment } from "./method/experiment.ts";
+import { undoAtSignal } from "./method/leaving.ts";
 import { machine, warnings } from "./method/machine.ts";
 import { mergePasses } from "./method/passes.ts";
 import { type Row, sameWork } from "./method/row.ts";
 import { FULL, QUICK, sweeps } from "./method/sweeps.ts";
 import { tablesText } from "./method/table.ts";
 import { closePlugin, closeSweep } from "./plugin/plugin.ts";
-import { readResult, resultPath, resultText, writePage } from "./report/page.ts";
+import { pagePath, readResult, resultPath, resultText, writePage } from "./report/page.ts";
 
 class Usage extends Error {}
 
@@ -77,6 +78,13 @@ function read(argv: string[]) {
     }
   })();
   const { values, positionals } = parsed;
+  const modes = (["compare", "baseline", "publish", "page"] as const).filter((one) => values[one]);
+  if (modes.length > 1) throw new Usage(`either --${modes[0]} or --${modes[1]}`);
+  if (values.json === "") throw new Usage("--json wants the name of a file");
+  if (values.filter.includes("")) throw new Usage("--filter wants a suite or a part of a name");
+  const still = values.compare || values.page || values.baseline;
+  if (still && (values.filter.length > 0 || values.json !== undefined))
+    throw new Usage(`--${modes[0]} goes without --filter and --json`);
   if (values.compare && positionals.length !== 2) throw new Usage("--compare wants two files");
   if (!values.compare && positionals.length > 0)
     throw new Usage(`${positionals[0]} is no option: --filter ${positionals[0]}?`);
@@ -118,10 +126,9 @@ function progress(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
 }
 
-/** One pass. What is measured inside a process gets one of its own. */
-function runOne(one: Experiment, context: Context): Row[] | Promise<Row[]> {
-  const inside = ["core", "churn", "store"].includes(one.suite);
-  return inside ? runAlone(one, context) : one.run(context);
+/** All but whole plugins, which are processes anyway, are measured in a process of their own. */
+function isAlone({ suite }: Experiment): boolean {
+  return suite !== "plugin";
 }
 
 /** Runs them all in sweeps, merges the passes of each, and shows every table. */
@@ -129,7 +136,8 @@ async function runAll(list: readonly Experiment[], context: Context): Promise<Ro
   const now = () => performance.now() / 1000;
   const measure = (one: Experiment, pass: number) => {
     progress(`sweep ${pass + 1}: ${one.suite} ${one.name}`);
-    return runOne(one, { ...context, pass });
+    const own = { ...context, pass };
+    return isAlone(one) ? runAlone(one, own) : one.run(own);
   };
   const swept = async (sweep: number, taken: number) => {
     // The next sweep has new copies of all programs, new directories, new states.
@@ -141,10 +149,9 @@ async function runAll(list: readonly Experiment[], context: Context): Promise<Ro
   const limits = context.quick ? QUICK : FULL;
   try {
     // What is built now is no part of a pass: those that take long get fewer of them.
-    for (const one of list) {
-      if (one.prepare) progress(`preparing: ${one.suite} ${one.name}`);
-      await one.prepare?.(context);
-    }
+    progress("preparing");
+    await prepareAlone(list.filter(isAlone), context);
+    for (const one of list) if (!isAlone(one)) await one.prepare?.(context);
     const passes = await sweeps(list, { limits, measure, swept, now });
     const merged = passes.map((own, at) => (list[at]!.counted ? own.flat() : mergePasses(own)));
     const rows = judged(merged.flat());
@@ -154,6 +161,13 @@ async function runAll(list: readonly Experiment[], context: Context): Promise<Ro
     progress("");
     await closePlugin();
   }
+}
+
+/** Throws now where a result couldn't be written after the minutes that it takes. */
+function needWritable(path: string): void {
+  const isThere = existsSync(path);
+  closeSync(openSync(path, "a"));
+  if (!isThere) rmSync(path);
 }
 
 function say(written: readonly string[]): void {
@@ -172,6 +186,16 @@ async function bench(argv: string[]): Promise<number> {
   }
   if (compare) return compareFiles(positionals[0]!, positionals[1]!, console.log);
   const list = chosen(context, baseline ? [counted] : filter);
+  const paths = [
+    ...(json === undefined ? [] : [resolve(json)]),
+    ...(publish ? [resultPath()] : []),
+  ];
+  for (const path of [
+    ...paths,
+    ...(publish ? [pagePath()] : []),
+    ...(baseline ? [baselinePath()] : []),
+  ])
+    needWritable(path);
   const load = loadavg()[0]!;
   const begun = performance.now();
   const where = machine();
@@ -194,10 +218,6 @@ async function bench(argv: string[]): Promise<number> {
   }
   const { seed, turn } = context;
   const result = { machine: where, seed, size, turn, load, seconds, warnings: noise, rows };
-  const paths = [
-    ...(json === undefined ? [] : [resolve(json)]),
-    ...(publish ? [resultPath()] : []),
-  ];
   for (const path of paths) writeFileSync(path, resultText(result));
   if (publish) say(writePage(result));
   const worse = rows.filter((row) => row.suite === counted && row.met === false);
@@ -211,10 +231,16 @@ async function bench(argv: string[]): Promise<number> {
 
 /** The verb `bench`; its exit status. */
 export async function benchCommand(argv: string[]): Promise<number> {
+  // Who read the tables has gone (`| head`): the run goes on, since its results may be a file.
+  process.stdout.on("error", () => {});
+  // From the first moment on a signal finds a way out that leaves nothing.
+  const forget = undoAtSignal(() => {});
   try {
     return await bench(argv);
   } catch (error) {
     console.error(`bench: ${error instanceof Error ? error.message : error}`);
     return error instanceof Usage ? 2 : 1;
+  } finally {
+    forget();
   }
 }

@@ -45,13 +45,20 @@ function ratioText({ ratio, error, passes }: Row): string {
   return `${text} (+-${digits(error * 100)} % in ${passes.length} passes)`;
 }
 
+function rowsIn(path: string): Row[] {
+  const text = readFileSync(path, "utf8");
+  try {
+    const { rows } = JSON.parse(text) as { rows?: Row[] };
+    if (Array.isArray(rows)) return rows;
+  } catch {
+    // It is told below, with the file's name.
+  }
+  throw new TypeError(`${path} holds no rows: not a file of --json`);
+}
+
 /** Prints what moved; the exit status. */
 export function compareFiles(first: string, second: string, say: (line: string) => void): number {
-  const [a, b] = [first, second].map((path) => {
-    const { rows } = JSON.parse(readFileSync(path, "utf8")) as { rows?: Row[] };
-    if (!Array.isArray(rows)) throw new TypeError(`${path} holds no rows: not a file of --json`);
-    return rows;
-  });
+  const [a, b] = [first, second].map(rowsIn);
   const { compared, moved, changed, alone } = compareRows(a!, b!);
   for (const { key, a: one, b: two } of moved)
     say(`${key}: ${ratioText(one)}, then ${ratioText(two)}`);

@@ -9,14 +9,16 @@
 //
 // The programs' protocol is described in bench/peers/go/README.md.
 
-import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { packageRoot } from "../../src/wasm.ts";
+import { execute } from "../plugin/execute.ts";
+import { failureOf, noteFailure } from "./failures.ts";
 
 const BUILD_MS_MAX = 300_000;
 const LIST_MS_MAX = 10_000;
+const NOT_THERE = "it isn't there";
 
 /** A row that a peer can do. */
 export interface GoRow {
@@ -75,23 +77,19 @@ interface Finished {
 }
 
 /** Runs a program without a shell, never longer than `ms`; doesn't throw. */
-function execute(
+async function run(
   path: string,
   args: readonly string[],
   options: { ms: number; cwd?: string; env?: NodeJS.ProcessEnv },
 ): Promise<Finished> {
-  return new Promise((resolve) => {
-    const { ms, cwd, env } = options;
-    const limits = { timeout: ms, killSignal: "SIGKILL", maxBuffer: 1 << 26 } as const;
-    const child = execFile(path, args, { ...limits, cwd, env }, (error, stdout, stderr) => {
-      if (!error) resolve({ stdout });
-      else if (error.code === "ENOENT") resolve({ stdout, failure: "ENOENT" });
-      else if (child.signalCode === "SIGKILL" && error.killed)
-        resolve({ stdout, failure: `took over ${ms / 1000} s` });
-      else resolve({ stdout, failure: lastWords(stderr) || error.message });
-    });
-    child.stdin?.end();
-  });
+  const { ms, cwd, env } = options;
+  const began = performance.now();
+  const { status, stdout, stderr } = await execute(path, args, { env, cwd, timeoutMs: ms });
+  if (status === 0) return { stdout };
+  if (status === 137 && performance.now() - began >= ms)
+    return { stdout, failure: `took over ${ms / 1000} s` };
+  if (status === 127 && stderr === "") return { stdout, failure: NOT_THERE };
+  return { stdout, failure: lastWords(stderr) || `it ended with ${status}` };
 }
 
 /** What a failing command said last, without addresses of hosts, in one line. */
@@ -134,15 +132,18 @@ async function build(program: Program, version: string, options: GoOptions): Pro
     return { stdout: "" };
   if (options.build === false)
     return { stdout: "", failure: "not built yet, and this run builds nothing" };
+  const known = failureOf(path);
+  if (known !== undefined) return { stdout: "", failure: known };
   mkdirSync(out, { recursive: true });
   rmSync(kept, { force: true });
   const args = ["build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-o", path, program.path];
-  const made = await execute(options.go ?? "go", args, {
+  const made = await run(options.go ?? "go", args, {
     ms: options.buildMs ?? BUILD_MS_MAX,
     cwd: join(folder, program.module),
     env: { ...process.env, CGO_ENABLED: "0" },
   });
   if (made.failure === undefined) writeFileSync(kept, key);
+  else noteFailure(path, made.failure);
   return made;
 }
 
@@ -152,7 +153,7 @@ async function ask(program: Program, version: string, options: GoOptions): Promi
   const made = await build(program, version, options);
   if (made.failure !== undefined) return { peer, error: `go build: ${made.failure}` };
   const path = join(options.out ?? outDefault(), program.name);
-  const listed = await execute(path, ["list"], { ms: LIST_MS_MAX });
+  const listed = await run(path, ["list"], { ms: LIST_MS_MAX });
   if (listed.failure !== undefined) return { peer, error: `list: ${listed.failure}` };
   try {
     return JSON.parse(listed.stdout) as GoPeer;
@@ -166,10 +167,10 @@ async function ask(program: Program, version: string, options: GoOptions): Promi
  * version and rows, or with the reason why it isn't there. Doesn't throw.
  */
 export async function goPeers(options: GoOptions = {}): Promise<GoPeer[]> {
-  const about = await execute(options.go ?? "go", ["version"], { ms: LIST_MS_MAX });
+  const about = await run(options.go ?? "go", ["version"], { ms: LIST_MS_MAX });
   const found: GoPeer[] = [];
   for (const program of PROGRAMS) {
-    const error = about.failure === "ENOENT" ? "go isn't installed" : `go: ${about.failure}`;
+    const error = about.failure === NOT_THERE ? "go isn't installed" : `go: ${about.failure}`;
     if (about.failure !== undefined) found.push({ peer: program.peer, error });
     else found.push(await ask(program, about.stdout.trim(), options));
   }

@@ -5,9 +5,10 @@
 //     start   the program is filling its allocator
 //     turn    rounds that are timed: any number of turns
 //     end     what it gave, and the memory that it took
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { createInterface, type Interface } from "node:readline";
+import { begin, kill } from "../method/leaving.ts";
 import { lastWords, programOf } from "./go.ts";
 
 const RUN_MS_MAX = 120_000;
@@ -57,18 +58,18 @@ export class GoRun {
     const args = ["run", "--peer", peer, "--row", row];
     args.push("--seed", String(seed), "--operations", String(operations));
     this.#order = order;
-    const child = spawn(programOf(peer, out), args, { stdio: ["pipe", "pipe", "pipe"] });
+    const child = begin(programOf(peer, out), args, { stdio: ["pipe", "pipe", "pipe"] });
     this.#child = child;
-    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    child.stderr!.setEncoding("utf8").on("data", (text: string) => {
       this.#words += text;
     });
     // A program that has ended reads no more: why it did is what is told.
-    child.stdin.on("error", () => {});
-    this.#reader = createInterface({ input: child.stdout });
+    child.stdin!.on("error", () => {});
+    this.#reader = createInterface({ input: child.stdout! });
     this.#lines = this.#reader[Symbol.asyncIterator]();
     this.#timer = setTimeout(() => {
       this.#late = true;
-      child.kill("SIGKILL");
+      kill(child);
     }, ms);
     this.#ended = once(child, "close").then(
       ([code, signal]) => (code === 0 ? undefined : lastWords(this.#words) || `${code ?? signal}`),
@@ -94,7 +95,7 @@ export class GoRun {
   /** Ends it at once, whatever it is at. */
   kill(): void {
     clearTimeout(this.#timer);
-    this.#child.kill("SIGKILL");
+    kill(this.#child);
     this.#reader.close();
   }
 

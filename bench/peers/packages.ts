@@ -6,9 +6,11 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { packageRoot } from "../../src/wasm.ts";
+import { failureOf, noteFailure } from "./failures.ts";
 
 const INSTALL_MS_MAX = 180_000;
-const failures = new Map<string, string>();
+/** Written when all is there: an install that was interrupted isn't taken for one. */
+const WHOLE = ".whole";
 
 /** Where a list says its versions, and where its packages are installed. */
 function placesOf(list: string): { source: string; dir: string } {
@@ -19,9 +21,8 @@ function placesOf(list: string): { source: string; dir: string } {
 
 /** Are the packages there, by the versions of today's list? */
 function isCurrent({ source, dir }: { source: string; dir: string }): boolean {
-  const copy = join(dir, "package.json");
-  if (!existsSync(join(dir, "node_modules")) || !existsSync(copy)) return false;
-  return readFileSync(copy, "utf8") === readFileSync(source, "utf8");
+  const whole = join(dir, WHOLE);
+  return existsSync(whole) && readFileSync(whole, "utf8") === readFileSync(source, "utf8");
 }
 
 /** Installs the list unless it is there; the reason if that failed, or isn't allowed. */
@@ -29,19 +30,23 @@ function installed(list: string, install: boolean): string | undefined {
   const places = placesOf(list);
   if (isCurrent(places)) return undefined;
   if (!install) return "not installed yet, and this run installs nothing";
-  const known = failures.get(list);
+  const known = failureOf(`packages ${list}`);
   if (known !== undefined) return known;
   console.error(`bench: installing the packages of bench/peers/${list}`);
+  rmSync(places.dir, { recursive: true, force: true });
   mkdirSync(places.dir, { recursive: true });
   copyFileSync(places.source, join(places.dir, "package.json"));
   const args = ["install", "--no-audit", "--no-fund", "--no-package-lock"];
   const options = { cwd: places.dir, encoding: "utf8", timeout: INSTALL_MS_MAX } as const;
   const done = spawnSync("npm", args, options);
-  if (done.status === 0) return undefined;
+  if (done.status === 0) {
+    copyFileSync(places.source, join(places.dir, WHOLE));
+    return undefined;
+  }
   const lines = done.stderr?.trim().split("\n") ?? [];
   const line = lines.find((text) => /error|ERR/.test(text));
   const reason = `npm install: ${done.error?.message ?? line ?? `status ${done.status}`}`;
-  failures.set(list, reason);
+  noteFailure(`packages ${list}`, reason);
   rmSync(join(places.dir, "node_modules"), { recursive: true, force: true });
   return reason;
 }

@@ -1,10 +1,10 @@
-// Execute: a program run to its end, and the end of those that a signal finds under way.
-import { type ChildProcess, execFile } from "node:child_process";
+// Execute: a program run to its end.
+import { begin, kill } from "../method/leaving.ts";
 
 export type Output = { status: number; stdout: string; stderr: string };
 
-/** What `execute` has under way, for the way out by a signal. */
-const running = new Set<ChildProcess>();
+/** More of either than this is cut off. */
+const TEXT_MAX = 64 << 20;
 
 /**
  * Runs a program to its end; never throws. `status` is 128 + 9 after a time-out, 127 if it could
@@ -15,31 +15,20 @@ export function execute(
   args: readonly string[],
   options: { env?: NodeJS.ProcessEnv; timeoutMs?: number; cwd?: string } = {},
 ): Promise<Output> {
+  const { env, cwd, timeoutMs = 0 } = options;
   return new Promise((resolve) => {
-    const child = execFile(
-      path,
-      args,
-      {
-        ...(options.env && { env: options.env }),
-        ...(options.cwd && { cwd: options.cwd }),
-        timeout: options.timeoutMs ?? 0,
-        killSignal: "SIGKILL",
-        maxBuffer: 64 * 1024 * 1024,
-      },
-      (error, stdout, stderr) => {
-        running.delete(child);
-        const code = child.exitCode ?? (child.signalCode ? 137 : 127);
-        const failed = code < 0 || (error !== null && code === 0); // not started, output cut
-        resolve({ status: failed ? 127 : code, stdout, stderr });
-      },
-    );
-    running.add(child);
-    child.stdin?.on("error", () => {});
-    child.stdin?.end();
+    const child = begin(path, args, { env, cwd, stdio: ["ignore", "pipe", "pipe"] });
+    const output = { stdout: "", stderr: "" };
+    for (const name of ["stdout", "stderr"] as const)
+      child[name]!.setEncoding("utf8").on("data", (text: string) => {
+        if (output[name].length < TEXT_MAX) output[name] += text;
+      });
+    const timer = timeoutMs > 0 ? setTimeout(() => kill(child), timeoutMs) : undefined;
+    const end = (status: number) => {
+      clearTimeout(timer);
+      resolve({ status, ...output });
+    };
+    child.once("error", () => end(127));
+    child.once("close", (code) => end(code === null ? 137 : code < 0 ? 127 : code));
   });
-}
-
-/** Ends what is under way. */
-export function killRunning(): void {
-  for (const child of running) child.kill("SIGKILL");
 }

@@ -10,16 +10,21 @@
 import { linkSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { undoAtSignal } from "../method/leaving.ts";
 import { execute } from "./execute.ts";
 
 export class HeldFiles {
   #directory = "";
+  #forget = () => {};
   /** Pods whose file is there: those below this number. */
   #made = 0;
 
   /** Gives pod `k`'s file one more name. */
   link(k: number, path: string): void {
-    this.#directory ||= mkdtempSync(join(tmpdir(), "berth-bench-held-"));
+    if (!this.#directory) {
+      this.#directory = mkdtempSync(join(tmpdir(), "berth-bench-held-"));
+      this.#forget = undoAtSignal(() => this.close());
+    }
     for (; this.#made <= k; this.#made++)
       writeFileSync(this.#pathOf(this.#made), `held-${this.#made}\r\neth0`, { mode: 0o600 });
     linkSync(this.#pathOf(k), path);
@@ -35,5 +40,6 @@ export class HeldFiles {
     this.#directory = "";
     this.#made = 0;
     if (directory) await execute("rm", ["-rf", directory]);
+    this.#forget();
   }
 }

@@ -10,7 +10,14 @@ import type { Row } from "../method/row.ts";
 import { randomOf } from "../method/schedule.ts";
 import { measureAdoption } from "./adoption.ts";
 import { measureBridge } from "./bridge.ts";
-import { type Bench, measureCalls, type Plan, type Surroundings, suite } from "./calls.ts";
+import {
+  BEFORE_TABLE,
+  type Bench,
+  measureCalls,
+  type Plan,
+  type Surroundings,
+  suite,
+} from "./calls.ts";
 import { HeldFiles } from "./held.ts";
 import { findPrograms, type Role } from "./programs.ts";
 import { Spawner } from "./spawner.ts";
@@ -82,6 +89,24 @@ export async function closePlugin(): Promise<void> {
   await held.close();
 }
 
+/** The rows, and in each situation the peers that couldn't be had, with the reason. */
+export function withAbsent(rows: readonly Row[], missing: readonly string[]): Row[] {
+  const peers = missing.filter((text) => roleOf(text) === "peer");
+  return rows.flatMap((row, at) => {
+    const next = rows[at + 1];
+    const isLast = next?.table !== row.table || next.what !== row.what;
+    if (!isLast || row.table === BEFORE_TABLE) return [row];
+    const { suite, table, what } = row;
+    return [row, ...peers.map((text) => named(leftOut({ suite, table, what, who: "" }, text)))];
+  });
+}
+
+/** "host-local 1.9.1: why" as its row. */
+function named(row: Row): Row {
+  const [who = "", ...reason] = row.missing!.split(": ");
+  return { ...row, who, missing: reason.join(": ") };
+}
+
 type Work = (bench: Awaited<ReturnType<typeof open>>, context: Context) => Promise<Row[]>;
 
 function experiment(name: string, work: Work): Experiment {
@@ -91,7 +116,7 @@ function experiment(name: string, work: Work): Experiment {
       return [leftOut({ suite, table: name, what: "all", who: "Berth" }, bench)];
     const mark = bench.workspace.mark();
     try {
-      return await work(bench, context);
+      return withAbsent(await work(bench, context), bench.missing);
     } finally {
       await bench.workspace.clear(mark);
     }
@@ -106,12 +131,13 @@ function single(one: Plan, surroundings: Partial<Surroundings>): Experiment {
   return experiment(name, async (bench) => {
     const rows = await measureCalls(bench, one, { table: CALLS, ...surroundings });
     const what = `ADD, ${one.held.toLocaleString("en-US")} held`;
-    const absent = bench.missing.filter((text) => one.calls[roleOf(text)]);
-    const left = absent.map((text) => {
-      const [who = "", ...reason] = text.split(": ");
-      return leftOut({ suite, table: CALLS, what, who }, reason.join(": "));
-    });
-    return [...rows, ...left];
+    const others = bench.missing.filter(
+      (text) => roleOf(text) !== "peer" && one.calls[roleOf(text)],
+    );
+    const head = { suite, table: CALLS, what, who: "" };
+    const left = others.map((text) => named(leftOut(head, text)));
+    const last = rows.findLastIndex((row) => row.table === CALLS && row.what === what);
+    return rows.toSpliced(last + 1, 0, ...left);
   });
 }
 

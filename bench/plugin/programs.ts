@@ -7,6 +7,8 @@
 import { existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { findCompiler, isFresh } from "../method/native.ts";
+import { failureOf, noteFailure } from "../peers/failures.ts";
+import { lastWords } from "../peers/go.ts";
 import { execute } from "./execute.ts";
 import { compile } from "./spawner.ts";
 import type { Workspace } from "./workspace.ts";
@@ -176,15 +178,25 @@ async function newestRelease(
   const path = join(bin, "host-local");
   if (existsSync(path)) return { path };
   if (!install) return { missing: "not built yet, and this run builds nothing" };
+  const known = failureOf(path);
+  if (known !== undefined) return { missing: known };
   mkdirSync(bin, { recursive: true });
+  const missing = await installRelease(bin, path);
+  if (missing === undefined) return { path };
+  noteFailure(path, missing);
+  return { missing };
+}
+
+/** Why it couldn't be built; undefined if it was. */
+async function installRelease(bin: string, path: string): Promise<string | undefined> {
   const made = await execute("go", ["install", HOST_LOCAL], {
     env: { ...process.env, GOBIN: bin, CGO_ENABLED: "0" },
     timeoutMs: GO_INSTALL_MS_MAX,
   });
-  if (made.status === 0 && existsSync(path)) return { path };
-  if (made.status === 127) return { missing: "needs Go, which isn't installed" };
-  if (made.status === 137) return { missing: `go install took over ${GO_INSTALL_MS_MAX / 1000} s` };
-  return { missing: `go install: ${made.stderr.trim().split("\n").at(-1)}` };
+  if (made.status === 0 && existsSync(path)) return undefined;
+  if (made.status === 127) return "needs Go, which isn't installed";
+  if (made.status === 137) return `go install took over ${GO_INSTALL_MS_MAX / 1000} s`;
+  return `go install: ${lastWords(made.stderr)}`;
 }
 
 async function addFloors(found: Found, source: string, workspace: Workspace): Promise<void> {

@@ -1,15 +1,14 @@
 // Workspace: the temporary directory of one sweep and everything that has to be undone after it.
 //
-// Whatever is made outside the directory (a network namespace) is registered with `undo`. Clean-up
-// runs on every way out: the end, an error, Ctrl-C.
+// Whatever is made outside the directory (a network namespace) is registered with `undo`. It is
+// undone on every way out: the end, an error, a signal.
 
 import { mkdtempSync, rmSync, statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { execute, killRunning } from "./execute.ts";
+import { killRunning, undoAtSignal } from "../method/leaving.ts";
+import { execute } from "./execute.ts";
 import type { HeldFiles } from "./held.ts";
-
-const SIGNALS = ["SIGINT", "SIGTERM"] as const;
 
 const FILE_SYSTEMS: Record<number, string> = {
   61267: "ext4",
@@ -25,20 +24,14 @@ export class Workspace {
   readonly held: HeldFiles;
   #undo: (() => Promise<unknown>)[] = [];
   readonly #paths: string[] = [];
+  readonly #forget: () => void;
   #closed: Promise<void> | undefined;
 
   constructor(held: HeldFiles) {
     this.held = held;
     this.directory = mkdtempSync(join(tmpdir(), "berth-bench-"));
-    for (const signal of SIGNALS) process.on(signal, this.#stop);
+    this.#forget = undoAtSignal(() => this.close());
   }
-
-  readonly #stop = () => {
-    this.close()
-      .catch(() => {})
-      .then(() => this.held.close())
-      .finally(() => process.exit(130));
-  };
 
   /** A path in the workspace that nobody else has; nothing is created. */
   path(name: string): string {
@@ -85,11 +78,11 @@ export class Workspace {
   }
 
   async #close(): Promise<void> {
-    for (const signal of SIGNALS) process.off(signal, this.#stop);
     killRunning();
     for (const action of this.#undo.splice(0).reverse()) await action().catch(() => {});
-    // Plugins of a storm that was ended go on for a moment, and make files.
+    // Plugins of a storm that was ended may make a last file.
     const retry = { maxRetries: 8, retryDelay: 100 };
     rmSync(this.directory, { recursive: true, force: true, ...retry });
+    this.#forget();
   }
 }

@@ -236,6 +236,10 @@ export function resultPath(): string {
   return join(packageRoot(), "bench/results/results.json");
 }
 
+export function pagePath(): string {
+  return join(packageRoot(), "docs/BENCHMARKS.md");
+}
+
 export function readResult(path = resultPath()): Result {
   return JSON.parse(readFileSync(path, "utf8")) as Result;
 }
