@@ -1,6 +1,6 @@
-// Leaving: what has to be undone on every way out of the bench, and the programs that are under way.
-// An end, an error and a signal (Ctrl-C) all leave nothing behind: no process, no directory, no
-// network namespace.
+// Leaving: what has to be undone on every way out of the bench, and the programs that are under
+// way. An end, an error and a signal (Ctrl-C) all leave nothing behind: no process, no directory,
+// no network namespace.
 //
 // Every program that is begun is the first of a group of its own, so that what it has begun itself
 // ends with it: the plugins of a storm, the compilers of a build. A process of the bench's own that

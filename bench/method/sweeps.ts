@@ -26,7 +26,7 @@ export interface Limits {
 export const FULL: Limits = { passes: 12, each: 120, whole: 700 };
 export const QUICK: Limits = { ...FULL, passes: 1 };
 
-/** Seconds after which a sweep from the third on begins no pass any more: what is due is asked anew. */
+/** Seconds after which a sweep from the third on begins no pass any more: what is due changes. */
 const SWEEP_MAX = 60;
 
 /** What a run's sweeps are given; tests bring a clock of their own. */

@@ -1,6 +1,6 @@
-// Failures: what couldn't be built or installed in this run, and why. It isn't tried again: without a
-// network each pass would wait for the same time-out. Every experiment runs in a process of its own,
-// so they are handed on (alone.ts).
+// Failures: what couldn't be built or installed in this run, and why. It isn't tried again: without
+// a network each pass would wait for the same time-out. Every experiment runs in a process of its
+// own, so they are handed on (alone.ts).
 
 const known = new Map<string, string>();
 

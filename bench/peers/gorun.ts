@@ -1,6 +1,6 @@
-// A run of a peer in Go: its program does one row on one allocator and times as many rounds as it is
-// asked for, turn by turn, so that Berth has its turns in between (bench/peers/go/README.md has the
-// protocol).
+// A run of a peer in Go: its program does one row on one allocator and times as many rounds as it
+// is asked for, turn by turn, so that Berth has its turns in between (bench/peers/go/README.md has
+// the protocol).
 //
 //     start   the program is filling its allocator
 //     turn    rounds that are timed: any number of turns

@@ -1,5 +1,5 @@
-// On every way out the bench leaves nothing: no process, no directory. And what couldn't be built or
-// installed is told in every process of the run, and not tried again.
+// On every way out the bench leaves nothing: no process, no directory. And what couldn't be built
+// or installed is told in every process of the run, and not tried again.
 import { spawn, spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
