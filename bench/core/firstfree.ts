@@ -20,6 +20,13 @@ const SCAN_MAX = { full: 100_000, quick: 1000 };
 const COUNTED_MIN = 10_000;
 /** A pass has few rounds, but V8 has to be warm all the same (milliseconds of each task). */
 const WARM_MS = 130;
+/**
+ * Rounds of a pass: as many as fit into so many nanoseconds, and the samples of each task in all of
+ * them. Many short rounds: a Set takes half as long until the garbage collector has moved it, and
+ * with three rounds a pass was the one or the other by chance.
+ */
+const ROUNDS = { least: 3, most: 15, ns: 1.5e9 };
+const SAMPLES = { most: 75, ns: 15e6 };
 /** Releases of one sample. */
 export const PAIRS = 1000;
 
@@ -94,25 +101,36 @@ function attempt(
   return { task: exercise(maker, work, seed), ns };
 }
 
+/** How many rounds, and how many samples each task has in one, by what a sample of each takes. */
+export function planOf(tried: readonly { task: Exercise; ns: number }[], quick: boolean) {
+  const each = tried.map(({ task, ns }) => Math.max(1, ns * task.operations));
+  const all = each.reduce((sum, ns) => sum + ns, 0);
+  const fit = Math.min(ROUNDS.most, Math.floor(ROUNDS.ns / all));
+  const rounds = quick ? ROUNDS.least : Math.max(ROUNDS.least, fit);
+  const most = quick ? 4 : Math.ceil(SAMPLES.most / rounds);
+  const ns = quick ? 5e5 : SAMPLES.ns / rounds;
+  const tasks = tried.map(({ task }, at) => {
+    const samples = Math.min(most, Math.max(1, Math.floor(ns / each[at]!)));
+    return Object.assign(task, { samples });
+  });
+  return { rounds, tasks };
+}
+
 /** Rows of one situation, Berth's first. */
 async function measure(one: Situation, found: readonly Found[], context: Context): Promise<Row[]> {
   const { table, what, work } = one;
   const { seed, quick, pass } = context;
   const head = (who: string) => ({ suite, table, what, who });
   const rows = new Map<string, Row>();
-  const tasks: (Exercise & { samples: number })[] = [];
+  const tried: { task: Exercise; ns: number }[] = [];
   for (const maker of found) {
-    const tried = "missing" in maker ? maker.missing : attempt(maker, work, context);
-    if (typeof tried === "string") {
-      rows.set(maker.who, leftOut(head(maker.who), tried));
-      continue;
-    }
-    const each = Math.max(1, tried.ns * tried.task.operations);
-    const samples = Math.min(quick ? 4 : 25, Math.max(1, Math.floor((quick ? 5e5 : 5e6) / each)));
-    tasks.push(Object.assign(tried.task, { samples }));
+    const one = "missing" in maker ? maker.missing : attempt(maker, work, context);
+    if (typeof one === "string") rows.set(maker.who, leftOut(head(maker.who), one));
+    else tried.push(one);
   }
+  const { rounds, tasks } = planOf(tried, quick);
   try {
-    const turns = quick ? { rounds: 3 } : { rounds: 3, warm: WARM_MS };
+    const turns = quick ? { rounds } : { rounds, warm: WARM_MS };
     const all = takeTurns(tasks, { ...turns, samples: 1, seed: seed + pass });
     for (const [at, m] of all.entries()) {
       const task = tasks[at]!;

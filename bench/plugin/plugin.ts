@@ -191,7 +191,7 @@ export function plugins(quick: boolean): Experiment[] {
     experiment("bridge", async (bench) => {
       const rows: Row[] = [];
       for (const held of quick ? [0] : [0, 1_000])
-        rows.push(...(await measureBridge(bench, held, quick ? 2 : 12)));
+        rows.push(...(await measureBridge(bench, held, quick ? 2 : 20)));
       return rows;
     }),
   ];

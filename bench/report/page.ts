@@ -5,6 +5,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { packageRoot } from "../../src/wasm.ts";
+import { OWN_TURNS } from "../core/gorows.ts";
 import type { Machine } from "../method/machine.ts";
 import { digits } from "../method/measure.ts";
 import { ERROR_MAX } from "../method/passes.ts";
@@ -42,8 +43,9 @@ programs and new states: many rounds of one process would all have its luck with
 the moment. A pass's ratio is the median of its rounds; the row's is the geometric mean of its
 passes, and **passes** shows the least and the greatest of them and their number. A row goes on,
 two passes at least, until the standard error of that mean is under 4 %, or the row's two minutes
-or the run's twelve are over; what takes over a minute, as the storm of 1,000 does, may have a
-single pass. Targets are judged by the merged figures.`;
+or the run's twelve are over; after two passes the time goes first to the rows that two runs would
+most likely differ about. What takes over a minute, as the storm of 1,000 does, may have a single
+pass. Targets are judged by the merged figures.`;
 
 const METHOD = `\
 Inside a process tinybench measures samples of many operations each. All that is compared takes
@@ -72,6 +74,13 @@ machine's misfortune; inodes and directory entries stay in memory. Instructions 
 
 To check it: \`npm run bench -- --json a.json\` twice, then \`npm run bench -- --compare a.json
 b.json\` names every ratio that moved by more than 25 %, and each one whose addresses changed.`;
+
+const GO = `\
+The peers in Go have the situations that they do in seconds: /24 half full, /16 half and 99 % full,
+and those that are filled and emptied. A peer's program keeps its allocator and does some rounds at
+a time; between them Berth has its turn. Alone with one of them Berth's loop finds its list of held
+addresses in the cache, and between the peers in JavaScript it doesn't, so
+"${OWN_TURNS}" has a row of its own, and the peers in Go are beside that.`;
 
 const SUITES: Record<string, string> = {
   core: "Core: bitmap, radix, pools",
@@ -209,6 +218,7 @@ export function pageOf(result: Result): string {
     ...(rows.some(({ passes }) => passes !== undefined) ? [PASSES] : []),
     ...certainty(rows),
     METHOD,
+    ...(rows.some(({ who }) => who === OWN_TURNS) ? [GO] : []),
   ];
   for (const suite of new Set(rows.map((row) => row.suite))) {
     parts.push(`## ${SUITES[suite] ?? suite}`);

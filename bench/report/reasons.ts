@@ -35,6 +35,12 @@ const REASONS: readonly Reason[] = [
       "the aim in this run.",
   },
   {
+    applies: ({ table }) => table === "take and give inside WebAssembly",
+    text:
+      "The same module compiled by V8 and, through wasm2c, by gcc -O3; V8's code is the slower " +
+      "one, by how much moves from process to process (see the passes).",
+  },
+  {
     applies: ({ suite, what }) => suite === "plugin" && what.includes("60,000"),
     text:
       "With more held, cells, buckets and leaves lie on more pages, and each is a page fault, a " +

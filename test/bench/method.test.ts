@@ -1,8 +1,11 @@
 // What the bench's figures rest on: medians and ratios, turns, and the check of equal work.
+
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { planOf } from "../../bench/core/firstfree.ts";
+import type { Exercise } from "../../bench/core/work.ts";
 import { judge, readBaselines, writeBaseline } from "../../bench/instructions/baseline.ts";
 import { ratioOf, ratioOfLists, takeTurns } from "../../bench/method/measure.ts";
 import { figuresOf, type Row, sameWork } from "../../bench/method/row.ts";
@@ -119,5 +122,27 @@ describe("instruction counts", () => {
     expect(readBaselines(path)).toEqual({ "gcc 12": { ADD: 1 }, "gcc 13": { ADD: 2, DEL: 3 } });
     expect(() => writeBaseline([], "gcc 13", path)).toThrow("nothing was counted");
     rmSync(directory, { recursive: true });
+  });
+});
+
+describe("the rounds of a pass", () => {
+  const task = (ns: number, operations = 2000) => ({ task: { operations } as Exercise, ns });
+
+  it("are many short ones where all tasks are fast, and few where one is slow", () => {
+    const fast = planOf([task(30), task(60), task(1500)], false);
+    expect(fast.rounds).toBe(15);
+    expect(fast.tasks.map(({ samples }) => samples)).toEqual([5, 5, 1]);
+    const slow = planOf([task(30), task(300_000)], false);
+    expect(slow.rounds).toBe(3);
+    expect(slow.tasks.map(({ samples }) => samples)).toEqual([25, 1]);
+    expect(planOf([task(30)], true)).toMatchObject({ rounds: 3, tasks: [{ samples: 4 }] });
+  });
+
+  it("take no longer in all than a second and a half, or three rounds", () => {
+    for (const ns of [10, 100, 1e3, 1e4, 1e5]) {
+      const { rounds, tasks } = planOf([task(ns), task(40)], false);
+      const all = tasks.reduce((sum, { samples }, at) => sum + samples * [ns, 40][at]! * 2000, 0);
+      expect(rounds * all).toBeLessThanOrEqual(Math.max(1.5e9 + 2 * 15e6, 3 * all));
+    }
   });
 });

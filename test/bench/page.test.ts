@@ -84,6 +84,18 @@ describe("the page", () => {
     expect(before).not.toContain("Everything is measured in passes");
   });
 
+  it("explains what the peers in Go are beside, where there are any", () => {
+    const own = size("/16", "Berth, by turns with Go", 40);
+    const page = pageOf({ ...result, rows: [...result.rows, own] });
+    expect(page).toContain('"Berth, by turns with Go" has a row of its own');
+    expect(pageOf(result)).not.toContain("has a row of its own");
+    // It is no line of the plot: it would be Berth's a second time, at one size.
+    const drawn = filesOf({ ...result, rows: [...result.rows, own] });
+    expect(drawn.get("docs/plots/size-light.svg")).toBe(
+      filesOf(result).get("docs/plots/size-light.svg"),
+    );
+  });
+
   it("shows a situation's hash once, and that the others' is the same", () => {
     const rows = ["a", "b", "c"].map((who) => ({ ...size("/8", who, 1), hash: "f00d" }));
     const lines = pageOf({ ...result, rows }).split("\n");
