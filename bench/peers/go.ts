@@ -10,11 +10,11 @@
 // The programs' protocol is described in bench/peers/go/README.md.
 
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { packageRoot } from "../../src/wasm.ts";
 import { execute } from "../plugin/execute.ts";
-import { failureOf, noteFailure } from "./failures.ts";
+import { failureOf, makePlace, noteFailure } from "./failures.ts";
 
 const BUILD_MS_MAX = 300_000;
 const LIST_MS_MAX = 10_000;
@@ -134,8 +134,8 @@ async function build(program: Program, version: string, options: GoOptions): Pro
     return { stdout: "", failure: "not built yet, and this run builds nothing" };
   const known = failureOf(path);
   if (known !== undefined) return { stdout: "", failure: known };
-  mkdirSync(out, { recursive: true });
-  rmSync(kept, { force: true });
+  const noPlace = makePlace(out, [kept]);
+  if (noPlace !== undefined) return { stdout: "", failure: noPlace };
   const args = ["build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-o", path, program.path];
   const made = await run(options.go ?? "go", args, {
     ms: options.buildMs ?? BUILD_MS_MAX,

@@ -2,11 +2,11 @@
 // they are installed below build/peers when the bench may install, each list by the pinned versions
 // of its package.json in bench/peers. What can't be had is named with the reason.
 import { spawnSync } from "node:child_process";
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { packageRoot } from "../../src/wasm.ts";
-import { failureOf, noteFailure } from "./failures.ts";
+import { failureOf, makePlace, noteFailure } from "./failures.ts";
 
 const INSTALL_MS_MAX = 180_000;
 /** Written when all is there: an install that was interrupted isn't taken for one. */
@@ -33,8 +33,12 @@ function installed(list: string, install: boolean): string | undefined {
   const known = failureOf(`packages ${list}`);
   if (known !== undefined) return known;
   console.error(`bench: installing the packages of bench/peers/${list}`);
-  rmSync(places.dir, { recursive: true, force: true });
-  mkdirSync(places.dir, { recursive: true });
+  const stale = ["node_modules", "package.json", WHOLE].map((name) => join(places.dir, name));
+  const noPlace = makePlace(places.dir, stale);
+  if (noPlace !== undefined) {
+    noteFailure(`packages ${list}`, noPlace);
+    return noPlace;
+  }
   copyFileSync(places.source, join(places.dir, "package.json"));
   const args = ["install", "--no-audit", "--no-fund", "--no-package-lock"];
   const options = { cwd: places.dir, encoding: "utf8", timeout: INSTALL_MS_MAX } as const;

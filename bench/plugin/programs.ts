@@ -7,7 +7,7 @@
 import { existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { findCompiler, isFresh } from "../method/native.ts";
-import { failureOf, noteFailure } from "../peers/failures.ts";
+import { failureOf, makePlace, noteFailure } from "../peers/failures.ts";
 import { lastWords } from "../peers/go.ts";
 import { execute } from "./execute.ts";
 import { compile } from "./spawner.ts";
@@ -180,8 +180,7 @@ async function newestRelease(
   if (!install) return { missing: "not built yet, and this run builds nothing" };
   const known = failureOf(path);
   if (known !== undefined) return { missing: known };
-  mkdirSync(bin, { recursive: true });
-  const missing = await installRelease(bin, path);
+  const missing = makePlace(bin) ?? (await installRelease(bin, path));
   if (missing === undefined) return { path };
   noteFailure(path, missing);
   return { missing };

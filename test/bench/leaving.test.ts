@@ -111,6 +111,15 @@ describe("what couldn't be had", () => {
     expect(readFileSync(log, "utf8")).toBe("x\n".repeat(4));
   });
 
+  it("is named where the package can't be written", async () => {
+    const place = join(directory, "a-file");
+    writeFileSync(place, "");
+    const go = join(directory, "go");
+    const peers = await goPeers({ go, out: join(place, "out") });
+    for (const peer of peers)
+      expect("error" in peer && peer.error).toMatch(/^go build: no place to build it: ENOTDIR/);
+  });
+
   it("is named in each situation of the plugins, never left out", () => {
     const row = { suite: "plugin", who: "berth v1", unit: "ms", value: 1 } as const;
     const rows = ["ADD, 0 held", "DEL, 0 held"].map((what) => ({ ...row, table: "t", what }));
