@@ -232,7 +232,9 @@ function fillChain(at: usize, words: u32, number: u64): void {
 }
 
 function put(at: usize, words: u32, hash: u64, number: u64): void {
-  if (journalCount() + cellsFor(words) * (CELL_BYTES / 8 + 2) + SPARE > NOTES_MAX) return;
+  // A cell that is freed changes no more words than one that is written.
+  const most = min<u32>(cellsFor(words), CELLS_MAX) * (CELL_BYTES / 8 + 2);
+  if (journalCount() + most + SPARE > NOTES_MAX) return;
   if (words > WORDS_MAX) {
     freeChain(settingsFirst());
     putWord(H_SETTINGS, 0);

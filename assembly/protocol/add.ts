@@ -203,6 +203,8 @@ export function add(): i32 {
   const changed = journalCount();
   sayWhy(status);
   refusalTell(o, status);
+  // Verbs that tell why nothing can be given go by the config that was refused.
+  if (room >= 0) configKeep(o.number);
   // A failed ADD moves the cursors, as host-local's marks move; if even that fails, nothing is
   // lost.
   if (logCommit(isSynced(), isDurable()) == 0) coexistFailed(o, changed);

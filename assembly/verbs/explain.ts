@@ -28,8 +28,9 @@ import {
 } from "../records/cell";
 import { eventAt, eventWall, H_EVENT_NEXT } from "../records/eventcell";
 import { headHasFiles } from "../records/file";
-import { CHAIN_MAX, nextOfKind } from "../records/key";
+import { CHAIN_MAX, digest0, digest1, headDigests, nextOfKind } from "../records/key";
 import { olderOfName, recordByAddress, recordByName } from "../records/record";
+import { noteExists } from "../store/notes";
 import {
   eventHasName,
   eventHasNote,
@@ -121,6 +122,13 @@ function sayFree(known: bool): void {
   } else say("It is free: an ADD may get it.\n");
 }
 
+// Has a DEL come for this owner, which could only leave a note? (The network's directory is
+// entered; beside a copied file there are none.)
+function hasNote(head: u32): bool {
+  headDigests(head);
+  return noteExists(digest0, digest1) == 1;
+}
+
 function sayRecord(state: i32): void {
   const head = holdingHead;
   if (state == IS_HELD) {
@@ -134,7 +142,8 @@ function sayRecord(state: i32): void {
       sayMoment(wallOf(holdingSince(head)));
     }
     say(". It will be free ");
-    if (cellKind(head) == KIND_CONTAINER) say("after that owner's DEL.\n");
+    if (hasNote(head)) say("with the next call: its DEL has come, and waits as a note.\n");
+    else if (cellKind(head) == KIND_CONTAINER) say("after that owner's DEL.\n");
     else if (headHasFiles(head)) say("once host-local's file has gone, which names no owner.\n");
     else say("when that owner releases it.\n");
     if (!isThisBoot) sayOtherBoot();
@@ -211,6 +220,10 @@ function explainAddress(known: bool): i32 {
       valueNumber(knownSet(inSet).index);
     }
     if (state != IS_FREE) jsonRecord(holdingHead, state);
+    if (state == IS_HELD && hasNote(holdingHead)) {
+      member("delNote");
+      say("true");
+    }
     jsonEvents();
     return EXIT_OK;
   }

@@ -12,7 +12,7 @@ import { dueAfter, reserve } from "../pool/leave";
 import { isReserved, NAMES_MAX } from "../pool/named";
 import { Order } from "../pool/order";
 import { Given, givenAt, RangeSet, setAt, setHolds, Wanted, wantedAt } from "../pool/range";
-import { Settings } from "../pool/settings";
+import { Settings, settingsTooLarge } from "../pool/settings";
 import { close, item, member, open } from "../protocol/document";
 import { ERROR_PLUGIN, errorAddress, errorBegin, errorBytes, errorText } from "../protocol/errors";
 import { secondsOf } from "../protocol/option";
@@ -222,7 +222,11 @@ export function keeping(): i32 {
   if (targetBytes > <i32>NAME_MAX) return refuse("a name has 512 bytes at most: ");
   const settings = configured();
   if (settings == 0)
-    return refuse("the network's ranges aren't known (no ADD yet), to reserve for ");
+    return refuse(
+      settingsTooLarge()
+        ? "the network's ranges aren't known (they have more than 16 KiB), to reserve for "
+        : "the network's ranges aren't known (no ADD yet), to reserve for ",
+    );
   if (hasAlready()) return refuse("there are addresses held by or reserved for ");
   if (imageGrow(ROOM) < 0) {
     diskError("hold another reservation: berth.state can't grow in ", ENOSPC);

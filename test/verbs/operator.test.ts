@@ -7,6 +7,7 @@ import { bare } from "../plugin/support/address.ts";
 import { berths, rounds } from "../plugin/support/binaries.ts";
 import { Caller } from "../plugin/support/caller.ts";
 import { faultsOf } from "../plugin/support/faults.ts";
+import { holdLock } from "../plugin/support/lock.ts";
 import { type Plugin, pluginOf } from "../plugin/support/plugin.ts";
 import { folder, homeOf, type Network, network, removeAll } from "../plugin/support/space.ts";
 import { berth, type Told, told } from "./support.ts";
@@ -89,6 +90,21 @@ describe.each(berths)("$name: operator", (binary) => {
       expect(next).toEqual(["10.1.0.3", "2001:db8::3"]);
       expect(await given("bbbb", "web-1")).toEqual(next);
     });
+  });
+
+  it("explain tells that a DEL has come, and waits as a note for the lock", async () => {
+    await given("aaaa", "web-0");
+    await given("bbbb", "web-1");
+    expect(run("explain", "10.1.0.2").out).toContain("free after that owner's DEL.");
+    const letGo = holdLock(path.join(homeOf(n), "berth.lock"));
+    await p.gone(n, "aaaa", { env: { BERTH_LOCK_TIMEOUT_MS: "100" } });
+    letGo();
+    const text = "free with the next call: its DEL has come, and waits as a note.";
+    expect(run("explain", "10.1.0.2").out).toContain(text);
+    expect(ask("explain", "10.1.0.2")).toMatchObject({ state: "held", delNote: true });
+    expect(ask("explain", "10.1.0.3").delNote).toBeUndefined();
+    await given("cccc", "web-2");
+    expect(ask("explain", "10.1.0.2").state).toBe("cooling");
   });
 
   it("explain tells what a container has, by its id or the first 12 characters of it", async () => {
