@@ -104,12 +104,36 @@ describe.each(clockHosts)("$name", ({ world }) => {
       { length: 1023 },
       (_, i) => `10.9.${100 + (i >> 6)}.${4 * (i & 63)}/30`,
     );
-    await add(net([[{ subnet: "10.9.0.0/16", exclude }]]));
-    expect(kept(w)).toMatchObject({ cells: 0 });
-    expect(kept(w).hash).not.toBe(0n);
-    await sound();
+    const many = Array.from({ length: 1024 }, (_, i) => ({
+      subnet: `10.10.${i >> 6}.${4 * (i & 63)}/30`,
+    }));
+    // The second is so large that its words alone would be too many for a commit.
+    for (const large of [[{ subnet: "10.9.0.0/16", exclude }], many]) {
+      await add(net([large]));
+      expect(kept(w)).toMatchObject({ cells: 0 });
+      expect(kept(w).hash).not.toBe(0n);
+      await sound();
+      const { text } = await w.verb(["forecast", "--data-dir", w.dir]);
+      expect(text).toContain("has more than 16 KiB of them");
+      await add(net([[four]]));
+      expect(kept(w).cells).toBe(1);
+    }
+  });
+
+  test("a refused ADD keeps its config, too: explain says why there is nothing to give", async () => {
+    const explain = async () =>
+      (await w.verb(["explain", "10.9.0.20", "--json", "--data-dir", w.dir])).json.networks[0]
+        .state;
+    const all = [{ subnet: "10.9.0.0/24", exclude: ["10.9.0.0/24"] }];
+    const refused = async () =>
+      expect((await w.cni("ADD", `c${ids++}`, net([all]))).json.code).toBe(999);
+    await refused(); // the first ADD of the network
+    expect(await explain()).toBe("excluded");
     await add(net([[four]]));
-    expect(kept(w).cells).toBe(1);
+    expect(await explain()).toBe("free");
+    await refused();
+    expect(await explain()).toBe("excluded");
+    await sound();
   });
 
   test("a pod with a pool of its own, and mode static, leave them as they are", async () => {

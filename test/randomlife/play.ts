@@ -183,7 +183,8 @@ export class Life {
       const named = model.add(ask, answer);
       if (this.files.noted().length > 0) throw new Fault("notes are left after an ADD");
       this.#promise(config, answer.ok, named);
-      if (answer.ok && !step.statics) this.#settings = config;
+      // A refused one keeps its config, too.
+      if (!step.statics) this.#settings = config;
       return;
     }
     this.#settings = undefined;
