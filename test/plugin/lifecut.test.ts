@@ -37,13 +37,16 @@ function del(disk: Disk, id: string, ipam: object = {}): void {
   expect(call(disk, env("DEL", id), net(ipam)).json).toBe(undefined);
 }
 
-/** What `berth show` tells: address -> state. */
-function shown(disk: Disk): Record<string, string> {
+/** What `berth show` tells of each address. */
+function listed(disk: Disk): { address: string; state: string; owner?: string }[] {
   const look = disk.clone();
   look.argv = ["show", "--json", "--network", "cut"];
-  const { json } = call(look, {}, {});
-  const list = json.networks[0].addresses as { address: string; state: string }[];
-  return Object.fromEntries(list.map(({ address, state }) => [address, state]));
+  return call(look, {}, {}).json.networks[0].addresses;
+}
+
+/** The same: address -> state. */
+function shown(disk: Disk): Record<string, string> {
+  return Object.fromEntries(listed(disk).map(({ address, state }) => [address, state]));
 }
 
 function faults(disk: Disk): unknown {
@@ -144,6 +147,47 @@ test.each([false, true])(
     expect(faults(disk)).toEqual([]);
     const now = shown(disk);
     expect([now["10.9.0.2"], now["fd00:9::2"]]).toEqual(["held", "cooling"]);
+  },
+);
+
+/**
+ * A pod goes and comes again, and a power cut leaves its record of before and the page of its new
+ * one: its new address. `low`: the new record lies before the old one.
+ */
+function returned(low: boolean): [Disk, string] {
+  const always = { sync: "always", reboot: "keep" };
+  const never = { ...always, sync: "never" };
+  const disk = new Disk();
+  disk.wall = 1_790_000_000;
+  if (low) add(disk, "first", always);
+  else add(disk, "comes-again", always);
+  for (let n = 0; n < 64; n++) add(disk, `filler${n}`, always);
+  if (low) add(disk, "comes-again", always);
+  disk.flush();
+  const before = pageOf(disk, "comes-again");
+  del(disk, "comes-again", never);
+  // It takes the cell and the address of the old record.
+  add(disk, "other", never);
+  if (low) del(disk, "first", never);
+  const address = add(disk, "comes-again", never);
+  const page = pageOf(disk, "comes-again");
+  expect(Math.sign(page - before)).toBe(low ? -1 : 1);
+  const state = disk.names.get("berth.state")!;
+  state.cache.copy(state.disk, page * PAGE, page * PAGE, (page + 1) * PAGE);
+  disk.cut((n) => n - 1); // else what was synced, and nothing more
+  return [disk, address];
+}
+
+test.each([false, true])(
+  "of two records of one owner the younger holds its addresses, the older none (%s)",
+  (low) => {
+    const [disk, address] = returned(low);
+    add(disk, "next", { reboot: "keep" });
+    expect(faults(disk)).toEqual([]);
+    const own = listed(disk).filter(({ owner }) => owner === "comes-again");
+    expect(own.map((each) => each.address).join(" ")).toBe(address);
+    const again = call(disk, env("ADD", "comes-again"), net({ reboot: "keep" })).json;
+    expect(again.msg).toContain("duplicate allocation");
   },
 );
 
