@@ -4,9 +4,7 @@
 // applies (notes.ts).
 
 import { EXIT_OK } from "../numbers";
-
 import { letGo, noteLeave } from "../store/notes";
-
 import { STORE_NONE } from "../store/store";
 import { call } from "./call";
 import { coexistOpen, coexists, oldDigests, ownRecord } from "./coexist";
@@ -18,7 +16,6 @@ import {
   errorPrint,
   errorText,
 } from "./errors";
-
 import { mannerOf, ownDigests, sessionCatchUp, sessionCommit } from "./session";
 
 /** DEL that can't reach the state: leaves a note and succeeds; error 11 if not even that works. */

@@ -23,7 +23,6 @@ import {
   SYNC_NAMED,
   SYNC_NEVER,
 } from "./call";
-
 import { jsonMember } from "./jsonvalue";
 import { choice, optionSeconds, optionTime, unknown } from "./option";
 import { reserveRead } from "./reserve";

@@ -9,7 +9,6 @@ import { collect } from "./collect";
 import { del, delNote } from "./del";
 import { ERROR_UNAVAILABLE, errorCode, errorPrint } from "./errors";
 import { check, status } from "./inspect";
-
 import { diskError, isDurable, isSynced, lockError, mannerOf, sessionCatchUp } from "./session";
 
 const EIO: i32 = -5;

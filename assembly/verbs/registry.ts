@@ -74,7 +74,7 @@ export const KIND_EACH: i32 = 3;
 /** Finds its directories itself (verbStart), then runs under the lock (verbFinish). */
 export const KIND_OWN: i32 = 4;
 /** Works on the files of one network under its lock; the store isn't opened. */
-export const KIND_FILES: i32 = 9;
+export const KIND_FILES: i32 = 5;
 
 /** How a verb that reads answers for several networks: one after the other; */
 export const GATHERS_NOT: i32 = 0;
