@@ -10,6 +10,7 @@ import { call, spanSet } from "../protocol/call";
 import { isName } from "../protocol/env";
 import { EINVAL, ENOENT, ENOTDIR } from "../protocol/errno";
 import {
+  ERROR_DAMAGED,
   ERROR_DISK,
   ERROR_ENVIRONMENT,
   ERROR_NEWER_STATE,
@@ -277,6 +278,15 @@ export function placeTorn(why: string): void {
   errorText(" is of another boot and not whole (");
   errorText(why.length > 0 ? why : "memory fault");
   errorText("): the next call of the plugin on its own node rebuilds it from its records");
+}
+
+/** The error for a copied file (--state) that is damaged: the verbs' ways out are none for it. */
+export function placeDamaged(why: string): void {
+  refuse(ERROR_DAMAGED, "the state in ");
+  errorBytes(path.at, path.length);
+  errorText(" is damaged (");
+  errorText(why.length > 0 ? why : "memory fault");
+  errorText("); nothing was changed");
 }
 
 function cannotCopy(status: i32): bool {

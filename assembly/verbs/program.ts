@@ -36,6 +36,7 @@ import {
   isThisBoot,
   placeCopy,
   placeCount,
+  placeDamaged,
   placeNone,
   placeReserve,
   placesFind,
@@ -268,6 +269,7 @@ export function fault(): i32 {
   if (verbCatches(verb)) return printEnd(verbCaught(verb));
   if (entered && verbKind(verb) == KIND_FILES) return changesFault();
   if (entered && verbKind(verb) == KIND_READS && !isThisBoot) placeTorn(faultText);
+  else if (entered && verbKind(verb) == KIND_READS && askOption("state")) placeDamaged(faultText);
   else if (entered) damageText(faultText);
   else {
     errorBegin(ERROR_PLUGIN);

@@ -151,6 +151,18 @@ describe.each(berths)("$name: verbs", (binary) => {
       expect(after.map((bytes, i) => bytes.equals(before[i]!))).toEqual([true, true]);
     });
 
+    it("names a copied file that is damaged, and no way out that is a network's", () => {
+      const state = path.join(folder(), "copy");
+      fs.writeFileSync(state, "no state");
+      for (const verb of ["show", "check", "metrics"]) {
+        const said = berth(binary, verb, "--state", state);
+        expect([said.status, said.err]).toEqual([
+          1,
+          `berth ${verb}: the state in ${state} is damaged (it is shorter than its header); nothing was changed\n`,
+        ]);
+      }
+    });
+
     it("sees whole states only while pods come and go", async () => {
       const rounds_ = rounds(binary, 60, 6);
       let busy = true;
