@@ -1,5 +1,6 @@
 // Options of a pool: what they may be, and the slots that `exclude` names.
 import { formatPrefix, lastOf, type Prefix, parseInterval } from "./address.ts";
+import { isClock } from "./clock.ts";
 import { IpamError, needObject, shown } from "./errors.ts";
 import { POLICIES, type Policy } from "./slots.ts";
 
@@ -57,8 +58,8 @@ export function checkOptions(options: PoolOptions): void {
     throw new IpamError("invalid", `band ${shown(band)} is not a number of addresses`, band);
   if (seed !== undefined && typeof seed !== "bigint")
     throw new IpamError("invalid", `seed ${shown(seed)} is not a bigint`, seed);
-  if (clock !== undefined && typeof clock !== "function")
-    throw new IpamError("invalid", `clock ${shown(clock)} is not a function`, clock);
+  if (clock !== undefined && !isClock(clock))
+    throw new IpamError("invalid", `clock ${shown(clock)} is no function of seconds`, clock);
 }
 
 /**

@@ -48,7 +48,7 @@ const MASK64 = (1n << 64n) - 1n;
 const NONE = -1;
 const COOLING = 2;
 const NO_SPACE = 5;
-/** Clocks that begin later than this are counted from where they begin: ticks are 32 bits. */
+/** Clocks that begin later than this, or below 0, are counted from where they begin. */
 const LATE = 2 ** 27;
 const MANY = TRANSFER_BYTES / 8;
 
@@ -57,10 +57,10 @@ function noSpace(): IpamError {
 }
 
 // An array whose buffer was sent away isn't an empty one: its slots are somewhere else.
-function refuseDetached(array: ArrayBufferView): void {
-  if (array.byteLength > 0) return;
+function ifThere(array: SlotArray, width: number): number {
   try {
-    Uint8Array.prototype.keys.call(array as Uint8Array);
+    if (array.length === 0) array.keys();
+    return width;
   } catch {
     throw new IpamError("invalid", "this array is detached: its buffer was transferred", array);
   }
@@ -96,7 +96,7 @@ export abstract class Slots {
     this.limit = 2 ** bits;
     this.clock = clock;
     const begin = clock?.() ?? 0;
-    this.epoch = existing?.epoch ?? (begin > LATE ? Math.floor(begin) : 0);
+    this.epoch = existing?.epoch ?? (begin > LATE || begin < 0 ? Math.floor(begin) : 0);
     this.attached = existing !== undefined;
     this.cell = existing?.cell ?? this.#make(options);
     this.number = existing?.number ?? this.#numberNow();
@@ -157,10 +157,9 @@ export abstract class Slots {
 
   /** The array must be able to hold every slot: 4 = u32, 8 = f64, 9 = u64. */
   protected widthOf(array: unknown): number {
-    if (ArrayBuffer.isView(array)) refuseDetached(array);
-    if (array instanceof Uint32Array && this.bits <= 32) return 4;
-    if (array instanceof Float64Array && this.bits <= 53) return 8;
-    if (array instanceof BigUint64Array && this.bits <= 64) return 9;
+    if (array instanceof Uint32Array && this.bits <= 32) return ifThere(array, 4);
+    if (array instanceof Float64Array && this.bits <= 53) return ifThere(array, 8);
+    if (array instanceof BigUint64Array && this.bits <= 64) return ifThere(array, 9);
     const fit =
       this.bits <= 32 ? "Uint32Array" : this.bits <= 53 ? "Float64Array" : "BigUint64Array";
     throw new IpamError("invalid", `slots of this pool go into a ${fit}`, array);
@@ -270,7 +269,9 @@ export abstract class Slots {
   /** When a cooling slot is free again (seconds of the pool's clock). */
   until(key: bigint): number {
     const ask = () => this.core.slotsUntil!(this.cell, key >> 64n, key & MASK64) as number;
-    return this.seconds(this.heap.patiently(ask, BUSY) >>> 0);
+    // The core's ticks have 32 bits: of the times that a tick may be, the one beside now.
+    const now = this.now();
+    return this.seconds(now + ((this.heap.patiently(ask, BUSY) - now) | 0));
   }
 
   /** Excludes the keys first..last. Throws "taken" (the pool is in use) or "noSpace". */

@@ -8,7 +8,7 @@ import {
   parsePrefix,
   widthOf,
 } from "../address.ts";
-import { seconds } from "../clock.ts";
+import { isClock, seconds } from "../clock.ts";
 import { IpamError, shown } from "../errors.ts";
 import { POLICIES, type Policy } from "../slots.ts";
 
@@ -101,7 +101,7 @@ export function rulesOf(options: PrefixPoolOptions): Rules {
   if (mixed && policy !== "first") throw invalid("policy", policy, "first, as mixed lengths need");
   if (!Array.isArray(exclude)) throw invalid("exclude", exclude, "a list");
   if (seed !== undefined && typeof seed !== "bigint") throw invalid("seed", seed, "a bigint");
-  if (typeof clock !== "function") throw invalid("clock", clock, "a function");
+  if (!isClock(clock)) throw invalid("clock", clock, "a function of seconds");
   const most = Number.MAX_SAFE_INTEGER;
   const rules: Rules = {
     options,

@@ -87,6 +87,8 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
    */
   drain(prefix: string, on = true): void {
     this.#open();
+    if (typeof on !== "boolean")
+      throw new IpamError("invalid", `drain ${shown(on)} is not true or false`, on);
     this.#prefixes.named(prefix).draining = on;
   }
 

@@ -29,6 +29,44 @@ afterEach(() => {
   now = 0;
 });
 
+describe("a clock of one's own", () => {
+  it("may begin below 0, or jump over what 32 bits of ticks hold: until stays its time", () => {
+    for (const [begin, jump] of [
+      [-50, 0],
+      [0, 2 ** 29],
+      [0, 1.8e9],
+    ] as const) {
+      now = begin;
+      const pool = kept(createPool("10.0.0.0/30", { cooldown: 5, clock }));
+      now += jump;
+      pool.release(pool.allocate("10.0.0.1"));
+      const { until } = pool.explain("10.0.0.1");
+      expect(until! - now).toBeGreaterThanOrEqual(5);
+      expect(until! - now).toBeLessThan(5.3);
+      now += 5.3;
+      expect(pool.explain("10.0.0.1").state).toBe("free");
+    }
+  });
+
+  it("tells numbers, or is refused", () => {
+    for (const wrong of [() => Number.NaN, () => "5", () => 5n, () => undefined, 5]) {
+      const options = { clock: wrong } as never;
+      expect(codeOf(() => createPool("10.0.0.0/30", options))).toBe("invalid");
+      expect(codeOf(() => createPrefixPool("10.0.0.0/16", options))).toBe("invalid");
+      expect(codeOf(() => createServicePool("10.0.0.0/16", options))).toBe("invalid");
+    }
+  });
+});
+
+describe("drain", () => {
+  it("takes true and false, and nothing that looks like it", () => {
+    const pool = kept(createPrefixPool("10.0.0.0/16"));
+    for (const wrong of ["false", 0, null])
+      expect(codeOf(() => pool.drain("10.0.0.0/16", wrong as never))).toBe("invalid");
+    expect(pool.allocate()).toEqual(["10.0.0.0/24"]);
+  });
+});
+
 describe("a detached array", () => {
   const sent = <T extends ArrayBufferView>(array: T) => {
     structuredClone(array.buffer, { transfer: [array.buffer as ArrayBuffer] });
