@@ -195,8 +195,8 @@ describe("wrong slots", () => {
     expect(p.giveMany(Float64Array.of(2, 2, 3))).toBe(1);
     const detached = new Float64Array(4);
     structuredClone(detached.buffer, { transfer: [detached.buffer] });
-    refuses(p, "takeMany", () => p.takeMany(detached), "invalid", detached);
-    refuses(p, "giveMany", () => p.giveMany(detached), "invalid", detached);
+    expect(() => p.takeMany(detached)).toThrow(/this array is detached/);
+    expect(() => p.giveMany(detached)).toThrow(/this array is detached/);
     expect(p.used).toBe(5);
     const wide = pool<number | bigint>("fd00::/95");
     const narrow = new Uint32Array(2);
