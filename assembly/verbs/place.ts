@@ -35,7 +35,8 @@ import { STORE_AGAIN } from "../store/refresh";
 import { isOfThisBoot, STORE_FUTURE, trace } from "../store/store";
 import { askAt, askBytes, askOption } from "./ask";
 
-const DEFAULT_DIRECTORY: string = "/var/lib/cni/berth";
+/** Where networks lie unless told otherwise. */
+export const DEFAULT_DIRECTORY: string = "/var/lib/cni/berth";
 const PLACES_MAX: i32 = 4096;
 const NAMES_BYTES: i32 = 1048576;
 const PATH_BYTES: i32 = 16384;

@@ -18,6 +18,7 @@ import { scratchTake } from "../scratch";
 import { openFile, openNew, renameFile } from "../store/files";
 import { fileName, nameAt, nameBytes } from "../store/names";
 import { askAt, askBytes, askOption } from "./ask";
+import { DEFAULT_DIRECTORY } from "./place";
 import { failed, isJson, printHere, say, sayBytes } from "./print";
 
 const DIRECTORY: string = "/etc/systemd/system";
@@ -94,6 +95,11 @@ function unitBegin(description: string): void {
 
 function writeAll(program: Text): bool {
   unitBegin("Berth: let go the addresses of containers that are gone");
+  // A node that hasn't had a pod has nothing to collect: that is no failed unit.
+  textString("ConditionPathExistsGlob=");
+  if (askOption("data-dir")) textBytes(askAt, askBytes);
+  else textString(DEFAULT_DIRECTORY);
+  textString("/*/berth.lock\n");
   textString("\n[Service]\nType=oneshot\nExecStart=");
   textBytes(program.at, program.length);
   textString(" gc");

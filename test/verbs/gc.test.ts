@@ -209,6 +209,7 @@ describe.skipIf(real.missing)(`berth gc, native${real.why}`, () => {
     const write = () => node.verb(["gc", "--install-timer", "--unit-dir", units, "--grace", "30m"]);
     expect((await write()).text).toContain("systemctl daemon-reload");
     const service = fs.readFileSync(join(units, "berth-gc.service"), "utf8");
+    expect(service).toContain("\nConditionPathExistsGlob=/var/lib/cni/berth/*/berth.lock\n");
     expect(service).toContain("\nExecStart=/opt/cni/bin/berth gc --grace 30m\n");
     expect(fs.readFileSync(join(units, "berth-gc.timer"), "utf8")).toContain(
       "OnUnitActiveSec=5min",
