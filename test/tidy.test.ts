@@ -121,6 +121,24 @@ describe("tidy", () => {
     expect([...imports.keys()]).toEqual([]);
   });
 
+  // The linter looks at all but assembly/, which isn't TypeScript.
+  it("imports and declares nothing in assembly/ that its file doesn't use", () => {
+    const unused = assembly.flatMap((file) => {
+      const text = read(file);
+      const lists = [...text.matchAll(/^import \{([^}]*)\}/gm)].flatMap(([, list]) =>
+        list!.split(","),
+      );
+      const own = [...text.matchAll(/^(?:const|let|function) (\w+)/gm)].map(([, name]) => name!);
+      const names = [...lists, ...own]
+        .map((name) => name.trim())
+        .filter((name) => /^\w+$/.test(name));
+      return names
+        .filter((name) => text.match(new RegExp(`\\b${name}\\b`, "g"))!.length === 1)
+        .map((name) => `${file}: ${name}`);
+    });
+    expect(unused).toEqual([]);
+  });
+
   it("has no assembly file that nobody imports", () => {
     const imported = new Set(["assembly/cni.ts", "assembly/core.ts", "assembly/book.ts"]);
     for (const file of [...assembly, ...files.filter((name) => /^(test|src)\//.test(name))])

@@ -15,21 +15,11 @@ import {
   valuePlain,
   valueText,
 } from "../protocol/document";
-import {
-  cellHasFamily,
-  cellHead,
-  cellHi,
-  cellKind,
-  cellLo,
-  headAt,
-  KIND_CONTAINER,
-  KIND_MORE,
-  KIND_NAME,
-} from "../records/cell";
+import { cellKind, KIND_CONTAINER, KIND_NAME } from "../records/cell";
 import { eventAt, eventWall, H_EVENT_NEXT } from "../records/eventcell";
 import { headHasFiles } from "../records/file";
-import { CHAIN_MAX, digest0, digest1, headDigests, nextOfKind } from "../records/key";
-import { olderOfName, recordByAddress, recordByName } from "../records/record";
+import { digest0, digest1, headDigests, nextOfKind } from "../records/key";
+import { recordByAddress, recordByName } from "../records/record";
 import { noteExists } from "../store/notes";
 import {
   eventHasName,
@@ -44,7 +34,6 @@ import {
 } from "./events";
 import {
   hasInterface,
-  holdingDue,
   holdingHead,
   holdingOf,
   holdingSince,
@@ -52,7 +41,6 @@ import {
   IS_HELD,
   IS_RESERVED,
   jsonRecord,
-  NEVER,
   sayInterface,
   sayName,
   sayOwner,
@@ -81,10 +69,9 @@ import {
   targetLo,
   targetRead,
 } from "./target";
-import { bootTime, sayMoment, saySpan, wallOf } from "./times";
+import { sayMoment, wallOf } from "./times";
 
 const EVENTS_SHOWN: i32 = 8;
-const RECORDS_MAX: i32 = 64;
 
 // Prints `first-last`.
 function sayRange(range: usize): void {

@@ -2,7 +2,6 @@
 // reserved or cooling. A name is found in its index; an owner by a walk of the taken-trees, since
 // the index of owners wants the interface too. Costs: a name RECORDS_MAX records, an owner what is
 // held.
-import { imageBase } from "../image/image";
 import { treeOf } from "../pool/pool";
 import { close, item, member, open, valuePlain } from "../protocol/document";
 import {
