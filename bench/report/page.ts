@@ -51,8 +51,9 @@ const METHOD = `\
 Inside a process tinybench measures samples of many operations each. All that is compared takes
 turns (A B A B, who begins is drawn by the seed), and a ratio is taken of turns that lie together,
 so a slow second moves both sides. Whole processes are spawned by a C program (posix_spawn,
-wait4), since Node's own spawn costs more than what is measured; each ADD is followed by the DEL
-of the same pod. Programs are copied into the run's directory first, each in one piece, so that
+wait4), since Node's own spawn costs more than what is measured; it is linked with musl where there
+is musl-gcc, since glibc's posix_spawn maps a stack and makes 122 system calls about signals within
+the time of either plugin. Each ADD is followed by the DEL of the same pod. Programs are copied into the run's directory first, each in one piece, so that
 the page cache holds all of them alike, and the disk has written what the making of a state left
 to write before anything is measured on it.
 
