@@ -6,8 +6,9 @@
 //                                                  each mount namespace
 //   /run/netns, /var/run/netns, /run/docker/netns  names, whatever they are
 //
-//   seen   inode u32, open addressing, a power of two of slots, half of them used at most: network
-//          namespaces, and the mount namespaces that were read (all kinds share one numbering)
+//   seen   | inode u32 | thread u32 |, open addressing, a power of two of slots, half of them used
+//          at most: network namespaces, each with a thread that is in it (0: none is), and the mount
+//          namespaces that were read (all kinds share one numbering)
 //
 // What can't be read is a reason to believe nothing, whatever the error: `aliveGather` answers
 // false and tells what. Only what isn't there says nothing: a process that ended while we looked, a
@@ -37,7 +38,7 @@ let used: u32 = 0;
 function slotOf(number: u32): usize {
   let slot = (number * 0x9e3779b1) & (SLOTS - 1);
   for (let step: u32 = 0; step < SLOTS; step++) {
-    const p = seen + ((<usize>slot) << 2);
+    const p = seen + ((<usize>slot) << 3);
     const there = load<u32>(p);
     if (there == 0 || there == number) return p;
     slot = (slot + 1) & (SLOTS - 1);
@@ -50,10 +51,17 @@ export function aliveHas(number: u32): bool {
   return load<u32>(slotOf(number)) == number;
 }
 
-function remember(number: i64): bool {
+/** A thread that was in this network namespace when we looked; 0: no thread was. */
+export function aliveThread(number: u32): u32 {
+  const p = slotOf(number);
+  return load<u32>(p) == number ? load<u32>(p, 4) : 0;
+}
+
+function remember(number: i64, thread: u32 = 0): bool {
   const p = slotOf(<u32>number);
   if (load<u32>(p) != 0) return true;
   store<u32>(p, <u32>number);
+  store<u32>(p, thread, 4);
   used++;
   return used < SLOTS / 2 || fail(0);
 }
@@ -83,6 +91,16 @@ function isNumber(at: usize, bytes: i32): bool {
   return bytes > 0;
 }
 
+// The number of a directory of /proc, 0 if the name isn't one.
+function numberOf(at: usize, bytes: i32): u32 {
+  let number: u32 = 0;
+  if (!isNumber(at, bytes)) return 0;
+  for (let i = 0; i < bytes; i++) {
+    number = number * 10 + <u32>load<u8>(at + i) - 48;
+  }
+  return number;
+}
+
 // Bytes up to the next NUL.
 function nameLength(at: usize, end: usize): i32 {
   let bytes = 0;
@@ -110,7 +128,7 @@ function gatherThreads(pid: usize, pidBytes: i32): bool {
     textString("/ns/net");
     const found = inode(aliveWhere.at, aliveWhere.length);
     if (isUnknown(found)) return fail(<i32>found);
-    if (found > 0 && !remember(found)) return false;
+    if (found > 0 && !remember(found, numberOf(at, bytes))) return false;
     at += bytes + 1;
   }
   scratchRewind(mark);
@@ -212,7 +230,7 @@ export function ownPidNamespace(): i64 {
 /** Reserves the tables. To be done once, before the first `aliveGather`. */
 export function aliveReserve(): void {
   aliveWhere = textTake(PATH_MAX);
-  seen = scratchTake((<usize>SLOTS) << 2);
+  seen = scratchTake((<usize>SLOTS) << 3);
 }
 
 /**
@@ -220,7 +238,7 @@ export function aliveReserve(): void {
  * what; then nothing may be taken for dead.
  */
 export function aliveGather(): bool {
-  memory.fill(seen, 0, (<usize>SLOTS) << 2);
+  memory.fill(seen, 0, (<usize>SLOTS) << 3);
   used = 0;
   return (
     gatherProcesses() &&

@@ -1,7 +1,8 @@
 // `berth gc`: lets go what containers hold that are gone without a DEL. To free the address of a
 // pod that lives is worse than a leak, so everything that can't be told keeps it:
 //
-//   an allocation stays if    its network namespace exists (alive.ts), or isn't known
+//   an allocation stays if    its network namespace exists (alive.ts) and isn't shown to be a later
+//                             container's (successor.ts), or isn't known
 //                             or a runtime has a directory for its container (runtimes.ts)
 //                             or its record has changed since it was first seen without these
 //                             or that was less than the grace ago, or in another boot
@@ -73,6 +74,7 @@ import {
   sightingsReserve,
   sightingsWrite,
 } from "./sightings";
+import { isSucceeded, successorsFind, successorsReserve } from "./successor";
 import { cellEnd, rowEnd, tableBegin, tablePrint } from "./table";
 import { bootTime, saySpan, wallOf } from "./times";
 
@@ -101,6 +103,7 @@ function gcReserve(): void {
   aliveReserve();
   runtimesReserve();
   sightingsReserve();
+  successorsReserve();
 }
 
 /** Does --grace name a time of 60 s and more, and are a timer's options for a timer? */
@@ -160,7 +163,7 @@ function look(): bool {
 function verdictOf(head: u32): u32 {
   const namespace = half(head + C_NETNS);
   if (namespace == 0) return UNKNOWN;
-  if (aliveHas(namespace)) return LIVES;
+  if (aliveHas(namespace) && !isSucceeded(head)) return LIVES;
   const bytes = <i32>idText(head);
   return runtimeKnows(textAt, bytes) ? LIVES : SEEN;
 }
@@ -198,6 +201,7 @@ function judgeAll(): void {
   waiting = 0;
   due = 0;
   const found = trieCells(INDEX_OWNER, heads, held + 1);
+  successorsFind(heads, found);
   for (let i: u32 = 0; i < found; i++) {
     const head = headAt(load<u32>(heads + ((<usize>i) << 2)));
     if (cellKind(head) == KIND_CONTAINER) judge(head);

@@ -153,6 +153,30 @@ describe.skipIf(real.missing)(`berth gc, native${real.why}`, () => {
     expect(await holds("pod")).toBe(false);
   });
 
+  test("lets go a container whose namespace's number is a later container's by now", async () => {
+    const numberOf = (path: string) => String(run("stat", "-Lc", "%i", path)).trim();
+    const pod = await start();
+    const number = numberOf(pod.path);
+    await add("gone", pod.path);
+    await pod.end();
+    // The kernel gives the lowest number that is free, once it has cleaned up behind the pod.
+    let later = await start();
+    for (let n = 0; n < 200 && numberOf(later.path) !== number; n++) later = await start();
+    expect(numberOf(later.path)).toBe(number);
+    await add("later", later.path);
+    for (let n = 0; n < 3; n++) expect(await look()).toMatchObject({ live: 2, waiting: 0 });
+    const configure = "ip link set lo up; ip addr add $0/32 dev lo; ip addr add $1/128 dev lo";
+    const inLater = ["nsenter", "-t", later.pid, "-n", "sh", "-c"];
+    run(...inLater, configure, "10.9.0.3", "fd09::3");
+    expect(await look()).toMatchObject({ live: 1, waiting: 1 });
+    run(...inLater, "ip addr add $0/32 dev lo", "10.9.0.2");
+    expect(await look()).toMatchObject({ live: 2, waiting: 0 });
+    run(...inLater, "ip addr del $0/32 dev lo", "10.9.0.2");
+    expect(await look()).toMatchObject({ live: 1, waiting: 1 });
+    expect(await look()).toMatchObject({ live: 1, freed: 1 });
+    expect([await holds("gone"), await holds("later")]).toEqual([false, true]);
+  });
+
   test("looks at every network of the data directory, one after the other", async () => {
     const dead = await start();
     for (const name of ["alpha", "beta", "gamma"]) {

@@ -14,11 +14,11 @@ const CONFIG = {
   ipam: { type: "berth", ranges: [[{ subnet: "10.1.2.0/24" }], [{ subnet: "fd00::/64" }]] },
 };
 
-function cni(disk: Disk, command: string, id = ID) {
+function cni(disk: Disk, command: string, id = ID, ifname = "eth0") {
   const env = {
     CNI_COMMAND: command,
     CNI_CONTAINERID: id,
-    CNI_IFNAME: "eth0",
+    CNI_IFNAME: ifname,
     CNI_NETNS: "/run/netns/pod",
     CNI_PATH: "/bin",
   };
@@ -65,7 +65,7 @@ const SIGNS: Record<string, (machine: Machine) => void> = {
 const DENIED: Record<string, (path: string) => boolean> = {
   "/proc": (path) => path === "/proc",
   "the threads of a process": (path) => path === "/proc/60/task",
-  "a namespace of a process": (path) => path === "/proc/60/task/0/ns/net",
+  "a namespace of a process": (path) => path === "/proc/60/task/60/ns/net",
   "the mount namespace of a process": (path) => path === "/proc/60/ns/mnt",
   "the mounts of a process": (path) => path === "/proc/61/mountinfo",
   "its own mounts": (path) => path === "/proc/self/mountinfo",
@@ -241,6 +241,113 @@ describe("berth gc", () => {
     for (const grace of ["60", "60s", "3600"]) {
       disk.argv = ["gc", "--network", "net", "--grace", grace, "--json"];
       expect([grace, call(disk, {}, "").status]).toEqual([grace, 0]);
+    }
+  });
+});
+
+// The kernel gives a namespace's number again: the pod's namespace has gone, and another one has its
+// number by now. Only where that is shown to be a later container's does the earlier one go.
+describe("berth gc, a namespace's number that came again", () => {
+  const OWN = ["10.1.2.2", "fd00::2"];
+  const LATER = ["10.1.2.3", "fd00::3"];
+
+  /** The pod's addresses are OWN, those of a later container with the same number LATER. */
+  function nodeOfTwo(later = "later", ifname = "eth0"): Disk {
+    const disk = nodeWith(true);
+    const made = cni(disk, "ADD", later, ifname);
+    expect(made.json.ips.map((ip: { address: string }) => ip.address.split("/")[0])).toEqual(LATER);
+    return disk;
+  }
+
+  function machineOf(addresses: readonly string[], change: (m: Machine) => void = () => {}) {
+    const machine = machineWith("a process");
+    machine.addresses.set(NET, ["127.0.0.1", "::1", ...addresses]);
+    change(machine);
+    return machine;
+  }
+
+  const holdsLater = (disk: Disk) => cni(disk, "CHECK", "later").status === 0;
+
+  test.each([
+    ["the later one's addresses", LATER],
+    ["addresses that its own are parts of, too", [...LATER, "10.1.2.20", "110.1.2.2", "fd00::2:2"]],
+  ])("the namespace has %s: the earlier container goes, after a grace", (_, addresses) => {
+    const disk = nodeOfTwo();
+    expect(gc(disk, machineOf(addresses)).json.networks[0]).toMatchObject({ live: 1, waiting: 1 });
+    disk.now += GRACE - 1;
+    expect(gc(disk, machineOf(addresses)).json.networks[0]).toMatchObject({ live: 1, freed: 0 });
+    disk.now += 1;
+    expect(gc(disk, machineOf(addresses)).json.networks[0]).toMatchObject({ live: 1, freed: 1 });
+    expect([holds(disk), holdsLater(disk)]).toEqual([false, true]);
+  });
+
+  const STAYS: Record<string, (machine: Machine) => void> = {
+    "its own address of IPv4 is there": (m) => m.addresses.get(NET)!.push(OWN[0]!),
+    "its own address of IPv6 is there": (m) => m.addresses.get(NET)!.push(OWN[1]!),
+    "only its own are there": (m) => m.addresses.set(NET, OWN),
+    "none is there": (m) => m.addresses.delete(NET),
+    "none of the later one's IPv4 is there": (m) => m.addresses.set(NET, [LATER[1]!, "10.1.2.30"]),
+    "none of the later one's IPv6 is there": (m) => m.addresses.set(NET, [LATER[0]!, "fd00::3:3"]),
+    "no thread is in it": (m) => {
+      m.processes.delete(77);
+      m.mounts.set(1, [NET]);
+    },
+    "its thread ends while we look": (m) => {
+      const { inode } = m;
+      m.inode = (path) => (path === "/proc/77/ns/net" ? -2 : inode.call(m, path));
+    },
+    "its thread's number goes to another": (m) => {
+      const { inode } = m;
+      m.inode = (path) => (path === "/proc/77/ns/net" ? 4321 : inode.call(m, path));
+    },
+    "IPv4 can't be read": (m) => {
+      m.denied = (path) => path.endsWith("/net/fib_trie");
+    },
+    "IPv6 can't be read": (m) => {
+      m.denied = (path) => path.endsWith("/net/if_inet6");
+    },
+    "there is more than a pod's": (m) => {
+      for (let n = 0; n < 6000; n++) m.addresses.get(NET)!.push(`10.7.${n >> 8}.${n & 255}`);
+    },
+    "a runtime knows it": (m) => m.directories.add(`/var/lib/docker/containers/${ID}`),
+  };
+
+  test.each(Object.entries(STAYS))("it stays: %s", (_, change) => {
+    for (const when of ["first", "second", "both"]) {
+      const disk = nodeOfTwo();
+      gc(disk, machineOf(LATER, when === "second" ? undefined : change));
+      disk.now += GRACE;
+      gc(disk, machineOf(LATER, when === "first" ? undefined : change));
+      expect([when, holds(disk), holdsLater(disk)]).toEqual([when, true, true]);
+    }
+  });
+
+  test("it stays: the later allocation is the same container's, on another interface", () => {
+    const disk = nodeOfTwo(ID, "eth1");
+    for (let n = 0; n < 3; n++) {
+      expect(gc(disk, machineOf(LATER)).json.networks[0]).toMatchObject({ live: 2, waiting: 0 });
+      disk.now += GRACE;
+    }
+    expect(holds(disk)).toBe(true);
+  });
+
+  test("it stays: the later container has gone before the second look", () => {
+    const disk = nodeOfTwo();
+    gc(disk, machineOf(LATER));
+    expect(cni(disk, "DEL", "later").status).toBe(0);
+    disk.now += GRACE;
+    gc(disk, machineOf(LATER));
+    expect(holds(disk)).toBe(true);
+  });
+
+  test("the later one stays, whatever the namespace shows", () => {
+    for (const change of Object.values(STAYS)) {
+      const disk = nodeOfTwo();
+      for (let n = 0; n < 3; n++) {
+        gc(disk, machineOf(OWN, change));
+        disk.now += GRACE;
+      }
+      expect([holds(disk), holdsLater(disk)]).toEqual([true, true]);
     }
   });
 });
