@@ -7,8 +7,8 @@
 //   /run/netns, /var/run/netns, /run/docker/netns  names, whatever they are
 //
 //   seen   | inode u32 | thread u32 |, open addressing, a power of two of slots, half of them used
-//          at most: network namespaces, each with a thread that is in it (0: none is), and the mount
-//          namespaces that were read (all kinds share one numbering)
+//          at most: network namespaces, each with a thread that is in it (0: none is), and the
+//          mount namespaces that were read (all kinds share one numbering)
 //
 // What can't be read is a reason to believe nothing, whatever the error: `aliveGather` answers
 // false and tells what. Only what isn't there says nothing: a process that ended while we looked, a

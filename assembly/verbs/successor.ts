@@ -3,7 +3,7 @@
 // pod lives that came next. It is gone if the namespace is shown to be that pod's:
 //
 //   a later allocation, of another container, was made for a namespace of the same number
-//   of each family, a thread in the namespace sees an address of the later one, and none of its own:
+//   of each family a thread in the namespace sees an address of the later one, none of its own:
 //     /proc/<thread>/net/fib_trie     "|-- 10.1.2.3": addresses and routes of IPv4
 //     /proc/<thread>/net/if_inet6     32 hexadecimal digits: addresses of IPv6
 //

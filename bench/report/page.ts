@@ -53,9 +53,9 @@ turns (A B A B, who begins is drawn by the seed), and a ratio is taken of turns 
 so a slow second moves both sides. Whole processes are spawned by a C program (posix_spawn,
 wait4), since Node's own spawn costs more than what is measured; it is linked with musl where there
 is musl-gcc, since glibc's posix_spawn maps a stack and makes 122 system calls about signals within
-the time of either plugin. Each ADD is followed by the DEL of the same pod. Programs are copied into the run's directory first, each in one piece, so that
-the page cache holds all of them alike, and the disk has written what the making of a state left
-to write before anything is measured on it.
+the time of either plugin. Each ADD is followed by the DEL of the same pod. Programs are copied into
+the run's directory first, each in one piece, so that the page cache holds all of them alike, and
+the disk has written what the making of a state left to write before anything is measured on it.
 
 A slow peer makes fewer calls, so with 4,000 and 60,000 held most of Berth's calls come after a
 small program, which leaves the caches warm, and its median is lower than with 250. The table "by
