@@ -15,15 +15,7 @@
 import { formatAddress } from "../address";
 import { inode, slurp } from "../host";
 import { half } from "../image/image";
-import {
-  Text,
-  textBytes,
-  textClear,
-  textNumber,
-  textString,
-  textTake,
-  textTo,
-} from "../protocol/text";
+import { Text, textClear, textNumber, textString, textTake, textTo } from "../protocol/text";
 import {
   C_NETNS,
   cellHasFamily,
