@@ -35,6 +35,8 @@ function holds(disk: Disk): boolean {
   return cni(disk, "CHECK").status === 0;
 }
 
+const SANDBOXES = "io.containerd.grpc.v1.cri/sandboxes";
+
 /** Signs of life: each puts one onto the machine. */
 const SIGNS: Record<string, (machine: Machine) => void> = {
   nothing: () => {},
@@ -54,6 +56,24 @@ const SIGNS: Record<string, (machine: Machine) => void> = {
     m.directories.add(`/run/containerd/io.containerd.grpc.v1.cri/sandboxes/${ID}`),
   "a kept sandbox of containerd": (m) =>
     m.directories.add(`/var/lib/containerd/io.containerd.grpc.v1.cri/sandboxes/${ID}`),
+  "runc's directory of a container of containerd": (m) =>
+    m.directories.add(`/run/containerd/runc/k8s.io/${ID}`),
+  "a task of k3s's or RKE2's": (m) =>
+    m.directories.add(`/run/k3s/containerd/io.containerd.runtime.v2.task/k8s.io/${ID}`),
+  "a task of k0s's": (m) =>
+    m.directories.add(`/run/k0s/containerd/io.containerd.runtime.v2.task/k8s.io/${ID}`),
+  "a task of MicroK8s's": (m) =>
+    m.directories.add(
+      `/var/snap/microk8s/common/run/containerd/io.containerd.runtime.v2.task/k8s.io/${ID}`,
+    ),
+  "a sandbox of k3s's": (m) => m.directories.add(`/run/k3s/containerd/${SANDBOXES}/${ID}`),
+  "a kept sandbox of k3s's": (m) =>
+    m.directories.add(`/var/lib/rancher/k3s/agent/containerd/${SANDBOXES}/${ID}`),
+  "a kept sandbox of RKE2's": (m) =>
+    m.directories.add(`/var/lib/rancher/rke2/agent/containerd/${SANDBOXES}/${ID}`),
+  "a kept sandbox of k0s's": (m) => m.directories.add(`/var/lib/k0s/containerd/${SANDBOXES}/${ID}`),
+  "a kept sandbox of MicroK8s's": (m) =>
+    m.directories.add(`/var/snap/microk8s/common/var/lib/containerd/${SANDBOXES}/${ID}`),
   "a container of CRI-O": (m) =>
     m.directories.add(`/run/containers/storage/overlay-containers/${ID}`),
   "a kept container of CRI-O": (m) =>
@@ -170,7 +190,13 @@ describe("berth gc", () => {
   );
 
   test.each([-13, -5, -12, -23])("frees nothing where a runtime can't be asked: %i", (errno) => {
-    for (const part of ["runtime.v2.task", "cri/sandboxes", "overlay-containers", "docker/cont"]) {
+    for (const part of [
+      "runtime.v2.task",
+      "containerd/runc",
+      "cri/sandboxes",
+      "overlay-containers",
+      "docker/cont",
+    ]) {
       const disk = nodeWith(true);
       const blind = machineWith("nothing");
       blind.denied = (path) => path.includes(part);
