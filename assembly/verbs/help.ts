@@ -140,8 +140,8 @@ export function helpInstall(): void {
 
 /** What stands below the list of verbs. */
 export function helpEnd(): void {
-  say("\nEach tells its options and examples with --help. Without a verb, and with CNI_COMMAND\n");
-  say("in the environment, this program is the CNI plugin.\n\n");
+  say("\nberth help VERB, or berth VERB --help, tells its options and examples. Without a verb,\n");
+  say("and with CNI_COMMAND in the environment, this program is the CNI plugin.\n\n");
   say("Exit status: 0 done, 1 an error, a fault, or nothing found, 2 the arguments are wrong.\n");
 }
 

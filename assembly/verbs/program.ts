@@ -148,7 +148,12 @@ function verbBegin(): i32 {
   copyReserve();
   checkReserve();
   if (!askArgument(0)) return EXIT_USAGE;
-  if (isArgument("--help") || isArgument("-h") || isArgument("help")) return listVerbs();
+  if (isArgument("--help") || isArgument("-h")) return listVerbs();
+  if (isArgument("help")) {
+    if (!askArgument(1)) return listVerbs();
+    verb = verbNumber(askAt, askBytes);
+    return verb == VERB_NONE ? unknown(askAt, askBytes) : help();
+  }
   if (isArgument("--version")) {
     say(plugin.VERSION);
     say("\n");

@@ -11,7 +11,9 @@ const VERBS: Record<string, () => Promise<(argv: string[]) => Promise<number>>> 
   plan: async () => (await import("./plan.ts")).planCommand,
 };
 
-const [verb = "", ...rest] = process.argv.slice(2);
+const [first = "", ...others] = process.argv.slice(2);
+// `help VERB` is `VERB --help`.
+const [verb, rest] = first === "help" ? [others[0] ?? "", ["--help"]] : [first, others];
 // Node 24 waits for ever at its end for a thread of V8 that compiles and wants the main thread to
 // collect garbage (nodejs/node#54918): one call of 300 on a busy machine.
 if (verb !== "bench") setFlagsFromString("--no-concurrent-sparkplug");

@@ -44,13 +44,20 @@ describe.each(berths)("$name: verbs", (binary) => {
         expect(one.out).toContain("--json");
         expect(one.out).not.toContain("Options:\n\n");
         expect(berth(binary, verb, "-h").out).toBe(one.out);
+        expect(berth(binary, "help", verb)).toEqual(one);
         for (const line of lines(one.out)) expect(line.length).toBeLessThanOrEqual(100);
       }
+    });
+
+    it("with help alone lists the verbs, with help plan asks for Node.js or tells plan's", () => {
+      expect(berth(binary, "help")).toEqual(berth(binary, "--help"));
+      expect(berth(binary, "help", "plan")).toEqual(berth(binary, "plan", "--help"));
     });
 
     it("refuses what it doesn't know with exit status 2 and names it", () => {
       const wrong: [string[], RegExp][] = [
         [["frobnicate"], /no verb "frobnicate"/],
+        [["help", "frobnicate"], /no verb "frobnicate": berth --help lists them/],
         [["show", "--frob"], /unknown option --frob/],
         [["show", "-x"], /unknown option -x/],
         [["show", "--network"], /value is missing behind --network/],
