@@ -84,6 +84,13 @@ function isShadow(node: i32): bool {
   return name == 0 || isText(name);
 }
 
+/** `dataDir` of an object under `shadow` that is no text; 0 = there is none. */
+export function shadowDirectoryFault(node: i32): i32 {
+  if (node == 0 || jsonKind(node) != JSON_OBJECT) return 0;
+  const directory = jsonMember(node, "dataDir");
+  return directory != 0 && jsonKind(directory) != JSON_STRING ? directory : 0;
+}
+
 function readShadow(ipam: i32): bool {
   const node = jsonMember(ipam, "shadow");
   if (!isOn(node)) return true;
@@ -91,6 +98,13 @@ function readShadow(ipam: i32): bool {
     refuse("ipam.shadow ");
     errorValue(node);
     errorText(' names no plugin: use "host-local" or {"plugin": "host-local"}');
+    return false;
+  }
+  const directory = shadowDirectoryFault(node);
+  if (directory != 0) {
+    refuse("ipam.shadow.dataDir ");
+    errorValue(directory);
+    errorText(' is no path: use a text ("/var/lib/cni/berth"), or leave it out');
     return false;
   }
   if (!call.adopt && !call.mirror) return true;

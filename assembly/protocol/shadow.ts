@@ -25,7 +25,8 @@ import { scratchMark, scratchRewind, scratchTake } from "../scratch";
 import { openFile, renameFile } from "../store/files";
 import { fileName, nameAt, nameBytes } from "../store/names";
 import { answerAt, answerBytes, answerHold } from "./answer";
-import { call, Span, spanSet, spanTake } from "./call";
+import { shadowDirectoryFault } from "./beside";
+import { CMD_DEL, CMD_GC, call, Span, spanSet, spanTake } from "./call";
 import { coexistBegan } from "./coexist";
 import { envText } from "./env";
 import { EACCES, ENOENT, ENOTDIR } from "./errno";
@@ -135,6 +136,9 @@ function wanted(): Span {
     spanSet(name, nameAt, nameBytes);
     member(node, "plugin", name);
     member(node, "dataDir", ownDirectory);
+    // Nothing runs for a config that is refused; DEL and GC go on to the plugin all the same.
+    const strict = call.command != CMD_DEL && call.command != CMD_GC;
+    if (strict && shadowDirectoryFault(node) != 0) name.bytes = 0;
   } else member(ipam, "shadow", name);
   return name;
 }

@@ -197,4 +197,30 @@ describe.each(berths)("[shadow] $name", (binary) => {
       );
     }
   });
+
+  it("refuses a dataDir of its own that is no text, and runs nothing", async () => {
+    const ran = path.join(own, "ran");
+    const plugin = path.join(own, "plugin");
+    writeFileSync(plugin, `#!/bin/sh\necho ran >${ran}\n`);
+    chmodSync(plugin, 0o755);
+    for (const [dataDir, text] of [
+      [7, "7"],
+      [true, "true"],
+      [["/x"], "[...]"],
+    ]) {
+      const config = { ...n, ipam: { ...n.ipam, shadow: { plugin, dataDir } } };
+      for (const verb of ["ADD", "CHECK"]) {
+        const said = await run(binary.path, config, verb, "a");
+        expect([verb, said.exit, JSON.parse(said.out)]).toEqual([
+          verb,
+          1,
+          {
+            code: 999,
+            msg: `ipam.shadow.dataDir ${text} is no path: use a text ("/var/lib/cni/berth"), or leave it out`,
+          },
+        ]);
+      }
+    }
+    expect(existsSync(ran)).toBe(false);
+  });
 });
