@@ -108,7 +108,7 @@ export function heap(): Heap {
   return own;
 }
 
-/** Bytes of the heap that pools have in use (the heap's own map not counted). */
+/** Bytes of the heap (of 1 GiB) that pools have in use; the heap's own map isn't counted. */
 export function heapBytes(): number {
   const h = heap();
   return h.patiently(() => h.exports.heapUsed!() as number, BUSY) >>> 0;

@@ -35,7 +35,7 @@ export function ttlOf(options: HoldOptions | undefined): number {
   needObject(options, "options");
   const { ttl = HOLD_TTL } = options;
   if (typeof ttl === "number" && ttl > 0 && ttl <= TTL_MAX) return ttl;
-  const wanted = `a number of seconds up to ${TTL_MAX}`;
+  const wanted = `a number of seconds above 0 and up to ${TTL_MAX}`;
   throw new IpamError("invalid", `ttl ${shown(ttl)} is not ${wanted}`, ttl);
 }
 

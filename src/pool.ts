@@ -197,7 +197,10 @@ export class Pool<S extends number | bigint = number> implements Disposable {
     throw new IpamError(state, why, value);
   }
 
-  /** Takes an address back. Throws "notAllocated" (also for a second time), "outside" ... */
+  /**
+   * Takes an address back. Throws "notAllocated" (also for a second time), "excluded", "outside",
+   * "family", "invalid".
+   */
   release(address: string): void {
     const slots = this.#open();
     const key = this.#keyOf(address);
@@ -222,21 +225,21 @@ export class Pool<S extends number | bigint = number> implements Disposable {
     return slots.stateOf(key) === "held";
   }
 
-  /** Takes a slot by the policy. Throws "exhausted"; "tooLarge" for pools above 2^64. */
+  /** Takes a slot by the policy. Throws "exhausted", "noSpace"; "tooLarge" for pools above 2^64. */
   take(): S {
     const slots = this.#slots;
     if (slots.cell === 0 || slots.attached || this.#holds !== undefined) this.#open();
     return slots.take() as S;
   }
 
-  /** Takes this slot. Throws as allocate(address) does. */
+  /** Takes this slot. Throws as allocate(address) does; "tooLarge" for pools above 2^64. */
   takeAt(slot: S): void {
     const slots = this.#open();
     slots.check(slot);
     if (slots.takeKey(slots.keyOf(slot)) !== 0) this.#refuse(slots.keyOf(slot), slot);
   }
 
-  /** Gives a slot back. Throws "notAllocated", "invalid". */
+  /** Gives a slot back. Throws "notAllocated", "excluded", "invalid", "tooLarge". */
   give(slot: S): void {
     const slots = this.#slots;
     if (slots.cell === 0 || slots.attached || this.#holds !== undefined) this.#open();
@@ -247,13 +250,17 @@ export class Pool<S extends number | bigint = number> implements Disposable {
 
   /**
    * Fills an array with slots: Uint32Array up to 2^32 addresses, Float64Array up to 2^53,
-   * BigUint64Array up to 2^64. How many: fewer than its length when the pool is exhausted.
+   * BigUint64Array up to 2^64. How many: fewer than its length when the pool is exhausted. Throws
+   * "invalid" (the array's type), "noSpace", "tooLarge".
    */
   takeMany(into: SlotArray): number {
     return this.#open().takeMany(into);
   }
 
-  /** Gives slots back. How many: it stops at the first that isn't held. */
+  /**
+   * Gives slots back. How many: it stops at the first that isn't held. Throws "invalid" (then none
+   * was given back), "tooLarge".
+   */
   giveMany(slots: SlotArray): number {
     const given = this.#open().giveMany(slots);
     if (this.#holds !== undefined && given > 0)
@@ -284,7 +291,7 @@ export class Pool<S extends number | bigint = number> implements Disposable {
 
   /**
    * Takes an address that isn't decided yet: confirm() keeps it, abort() or the end of its time
-   * gives it back. Errors as allocate.
+   * gives it back. Throws as allocate, and "invalid" for `ttl`.
    */
   hold(address?: string, options?: HoldOptions): Hold {
     const ttl = ttlOf(options);
@@ -336,7 +343,8 @@ export class Pool<S extends number | bigint = number> implements Disposable {
   }
 
   /**
-   * A pool from toBytes; `options` may give clock and seed. Throws "damaged", "newer", "invalid".
+   * A pool from toBytes; `options` may give clock and seed. Throws "damaged", "newer", "invalid",
+   * "noSpace".
    */
   static fromBytes<S extends number | bigint = number>(
     bytes: Uint8Array,

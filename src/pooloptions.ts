@@ -4,7 +4,8 @@ import { isClock } from "./clock.ts";
 import { IpamError, needObject, shown } from "./errors.ts";
 import { POLICIES, type Policy } from "./slots.ts";
 
-const COOLDOWN_MAX = 31_536_000;
+/** Seconds of a cool-down, at most. */
+export const COOLDOWN_MAX = 31_536_000;
 
 /** Options of createPool; all may be left out. */
 export interface PoolOptions {

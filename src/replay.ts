@@ -18,6 +18,7 @@ import {
 import { IpamError, needObject, shown } from "./errors.ts";
 import { type HistoryEvent, NOTHING_FREE } from "./ipam/history.ts";
 import { createPool, type Pool } from "./pool.ts";
+import { COOLDOWN_MAX } from "./pooloptions.ts";
 import type { Policy } from "./slots.ts";
 
 /** What the replay has instead of what was. */
@@ -28,9 +29,12 @@ export interface ReplayOptions {
   exclude?: readonly string[];
   /** Default "next". */
   policy?: Policy;
-  /** Seconds; default: the longest cool-down in the history. */
+  /** Seconds, 0 to 31,536,000; default: the longest cool-down in the history, or that. */
   cooldown?: number;
-  /** Seconds for which what a named owner lets go is kept for its name; default: as it was. */
+  /**
+   * Seconds, 0 (never) to 2^31 - 1, for which what a named owner lets go is kept for its name;
+   * default: as it was.
+   */
   reserveFor?: number;
   /** Start of policy "random", for replays that repeat. */
   seed?: bigint;
@@ -310,7 +314,8 @@ class Replay {
 
 function longestCooldown(events: readonly HistoryEvent[]): number {
   const released = events.filter(({ what }) => what === "released");
-  return released.reduce((most, { seconds }) => Math.max(most, seconds ?? 0), 0);
+  const longest = released.reduce((most, { seconds }) => Math.max(most, seconds ?? 0), 0);
+  return Math.min(longest, COOLDOWN_MAX); // the plugin's may be longer
 }
 
 /**

@@ -29,9 +29,9 @@ export interface ClusterNeeds {
   clusterPrefixes: string | readonly string[];
   /** Prefixes for services: what they take of the cluster prefixes is subtracted. */
   servicePrefixes?: string | readonly string[];
-  /** Addresses for each pod; default 2. */
+  /** Addresses for each pod, 1 to 1,024; default 2. */
   headroom?: number;
-  /** Length of a node's prefix, where it is given already. */
+  /** Length of a node's prefix, where it is given already; default as planCluster says. */
   length?: PerFamily;
 }
 
@@ -46,7 +46,7 @@ export interface FamilyPlan {
   /** Sub-prefixes that services take. */
   lostToServices: number;
   addressesPerNode: number;
-  /** Of the addresses of the planned nodes, the share that no pod uses when all nodes are full. */
+  /** Share (0 to 1) of the planned nodes' addresses that no pod uses when all nodes are full. */
   wasted: number;
   /** Sub-prefixes that are left when all planned nodes have one; below 0: so many are missing. */
   spare: number;
@@ -77,7 +77,8 @@ export interface ClusterPlan {
 function count(what: string, value: unknown): number {
   if (Number.isSafeInteger(value) && (value as number) >= 1 && (value as number) <= COUNT_MAX)
     return value as number;
-  throw new IpamError("invalid", `${what} ${shown(value)} is not a whole number from 1`, value);
+  const wanted = "a whole number from 1 to 2^40";
+  throw new IpamError("invalid", `${what} ${shown(value)} is not ${wanted}`, value);
 }
 
 function headroomOf(value: unknown): number {
@@ -89,7 +90,8 @@ function headroomOf(value: unknown): number {
  * The longest prefix that has `headroom` addresses for each of `maxPods` pods, and one for each
  * beside those that no pod gets: 110 pods at the default headroom of 2 need a /24 (GKE's rule), 8 a
  * /28. For IPv6 it is the same count (110: /120); Kubernetes gives a /64 whatever runs there.
- * Throws "invalid", "tooLarge" (no IPv4 prefix has so many).
+ * `maxPods` is 1 to 2^40, `headroom` 1 to 1,024. Throws "invalid", "tooLarge" (no IPv4 prefix has
+ * so many).
  */
 export function prefixLengthFor(
   maxPods: number,

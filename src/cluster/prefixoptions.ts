@@ -21,7 +21,7 @@ export interface PrefixPoolOptions {
   length?: PerFamily;
   /** Each request says its length, `length` is the default; policy `first` only. Default false. */
   mixed?: boolean;
-  /** Sub-prefixes (of `length`) at the beginning of each cluster prefix that are kept back. */
+  /** Sub-prefixes (of `length`) that each cluster prefix keeps back at its beginning; default 0. */
   head?: PerFamily;
   /** The same at its end. */
   tail?: PerFamily;

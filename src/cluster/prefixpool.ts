@@ -92,7 +92,10 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
     this.#prefixes.named(prefix).draining = on;
   }
 
-  /** Takes an empty cluster prefix out. Throws "taken" (something in it is held), "notFound". */
+  /**
+   * Takes an empty cluster prefix out. Throws "taken" (something in it is held), "notFound",
+   * "invalid", "hostBits".
+   */
   remove(prefix: string): void {
     this.#open();
     this.#prefixes.remove(prefix);
@@ -166,7 +169,7 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
     throw new IpamError("notAllocated", `${this.#state(range, p).why}: no release`, prefix);
   }
 
-  /** Takes back what the owner has: which. None for an owner that has nothing. */
+  /** Takes back what the owner has: which. None for one that has nothing. Throws "invalid". */
   releaseOwner(owner: string): string[] {
     this.#open();
     checkOwner(owner);
@@ -229,7 +232,10 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
     return now?.state === "held" && now.prefix.length === p.length;
   }
 
-  /** Who has what this prefix or address is or lies in; undefined: nobody that has a name. */
+  /**
+   * Who has what this prefix or address is or lies in; undefined: nobody that has a name. Throws
+   * "invalid", "hostBits".
+   */
   ownerOf(prefix: string): string | undefined {
     this.#open();
     const p = prefixOrAddress(prefix);
@@ -237,7 +243,7 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
     return now?.state === "held" ? this.#owners.of(formatPrefix(now.prefix)) : undefined;
   }
 
-  /** What an owner has, in the order in which it came. */
+  /** What an owner has, in the order in which it came. Throws "invalid". */
   prefixesOf(owner: string): string[] {
     this.#open();
     checkOwner(owner);
@@ -291,7 +297,10 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
     return sole;
   }
 
-  /** Takes a slot by the policy. Throws "exhausted", "invalid" (no such pool), "tooLarge". */
+  /**
+   * Takes a slot by the policy. Throws "exhausted", "noSpace", "tooLarge"; as all calls by slot
+   * "invalid" in a pool of several cluster prefixes or of mixed lengths.
+   */
   take(): S {
     const range = this.#sole ?? this.#numbered();
     if (range.draining) exhausted([range], range.length);
@@ -320,7 +329,8 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
 
   /**
    * Fills an array with slots: Uint32Array up to 2^32 sub-prefixes, Float64Array up to 2^53,
-   * BigUint64Array up to 2^64. How many: fewer than its length when nothing is left.
+   * BigUint64Array up to 2^64. How many: fewer than its length when nothing is left. Throws
+   * "invalid", "noSpace", "tooLarge".
    */
   takeMany(into: SlotArray): number {
     const range = this.#numbered();
@@ -331,7 +341,8 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
 
   /**
    * Gives slots back, their owners with them; in a BigUint64Array a slot may be a bigint in any
-   * pool. How many: it stops at the first that isn't held.
+   * pool. How many: it stops at the first that isn't held. Throws "invalid" (then none was given
+   * back), "tooLarge".
    */
   giveMany(slots: SlotArray): number {
     const range = this.#numbered();
@@ -366,7 +377,8 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
   }
 
   /**
-   * A pool from toBytes; `options` may give clock and seed. Throws "damaged", "newer", "invalid".
+   * A pool from toBytes; `options` may give clock and seed. Throws "damaged", "newer", "invalid",
+   * "noSpace".
    */
   static fromBytes<S extends number | bigint = number>(
     bytes: Uint8Array,

@@ -4,9 +4,9 @@ import type { PerFamily } from "./prefixoptions.ts";
 
 /** What `allocate` and `hold` are asked for; all may be left out. */
 export interface PrefixRequest {
-  /** Who it is for: any text. An owner may have several. */
+  /** Who it is for: any text that isn't empty. An owner may have several. */
   owner?: string | undefined;
-  /** Another length than the pool's, in a pool of mixed lengths. */
+  /** Another length than the pool's (`mixed` only); one number is for both families. */
   length?: PerFamily;
   /** Of this family only. */
   family?: Family;

@@ -270,7 +270,7 @@ export class ServicePool implements Disposable {
     return record && answerOf(record);
   }
 
-  /** Name of the service that has an address; undefined: nobody, or without a name. */
+  /** Name of the service that has it; undefined: nobody, or without a name. Throws "invalid". */
   ownerOf(address: string): string | undefined {
     this.#open();
     const { family, value } = parseAddress(address);
@@ -319,7 +319,10 @@ export class ServicePool implements Disposable {
     return writeServices(this.#open().all, this.#options, this.#services);
   }
 
-  /** A pool from toBytes; options may give clock and seed. Throws "damaged", "newer", "invalid". */
+  /**
+   * A pool from toBytes; `options` may give clock and seed. Throws "damaged", "newer", "invalid",
+   * "noSpace".
+   */
   static fromBytes(
     bytes: Uint8Array,
     options: Pick<ServicePoolOptions, "clock" | "seed"> = {},

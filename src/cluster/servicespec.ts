@@ -16,9 +16,14 @@ export type ServiceType = "ClusterIP" | "NodePort" | "LoadBalancer" | "ExternalN
 
 /** A service as it is asked for: the fields of its spec, and its name. All may be left out. */
 export interface ServiceSpec {
-  /** Owner of the addresses, "namespace/name". Without one, release takes the addresses. */
+  /**
+   * Owner of the addresses: "namespace/name", at most 512 characters, no address. Without one,
+   * release takes the addresses.
+   */
   name?: string;
+  /** Default "ClusterIP". */
   type?: ServiceType;
+  /** Default "SingleStack". */
   ipFamilyPolicy?: IpFamilyPolicy;
   /** In the order of the addresses; default: by the addresses, else the pool's first family. */
   ipFamilies?: readonly IpFamily[];

@@ -80,7 +80,11 @@ export class Ipam extends IpamView {
     this.#keep = reboot === undefined ? 2 : KEEP[choice(reboot, ["release", "keep"], "reboot")];
     const wait = lockTimeout ?? (this.lock === "exclusive" ? EXCLUSIVE_WAIT_MS : PER_CALL_WAIT_MS);
     if (typeof wait !== "number" || !(wait >= 0 && wait <= WAIT_MAX_MS))
-      throw new IpamError("invalid", `lockTimeout ${shown(wait)} is not milliseconds`, wait);
+      throw new IpamError(
+        "invalid",
+        `lockTimeout ${shown(wait)} is not a number of milliseconds from 0 to ${WAIT_MAX_MS}`,
+        wait,
+      );
     this.#timeout = wait;
     this.#patient = this.lock === "per-call" || lockTimeout !== undefined;
     this.#around = around;

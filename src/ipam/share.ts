@@ -256,7 +256,11 @@ export function shareIpam(ipam: Ipam): IpamToken {
   return token;
 }
 
-/** Calls on an Ipam that another thread has opened. They wait for their answer. */
+/**
+ * Calls on an Ipam that another thread has opened. They wait for their answer, and throw besides
+ * what the Ipam throws "locked" (none within 60 s), "tooLarge" (a request over 64 KiB), "closed"
+ * (here, or the opener ended), "invalid" (in the opener's own thread all but flush).
+ */
 export class AttachedIpam implements Disposable {
   readonly path: string;
   // In the opener's own thread: waiting there would keep it from answering.

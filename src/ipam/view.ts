@@ -69,7 +69,10 @@ export abstract class IpamView implements PoolHome {
   /** Runs a question on the core as the image stands now. Throws "closed", "damaged", "io" ... */
   protected abstract ask<T>(work: (core: Core) => T): T;
 
-  /** The allocation of an owner, at an address, or the newest of a name; undefined: none. */
+  /**
+   * The allocation of an owner, at an address, or the newest of a name; undefined: none. Throws
+   * "invalid". As all calls here also "closed"; of an Ipam "damaged", "io", per call "locked".
+   */
   find(by: FindBy): Allocation | undefined {
     return this.ask((core) => {
       const found = this.#find(core, by);
@@ -105,7 +108,7 @@ export abstract class IpamView implements PoolHome {
     return found;
   }
 
-  /** Every allocation and reservation of a name, newest first. */
+  /** Every allocation and reservation of a name, newest first. Throws "invalid". */
   ofName(name: string): { allocations: Allocation[]; reservations: Reservation[] } {
     return this.ask((core) => {
       const all = this.#named(core, name);
@@ -220,7 +223,7 @@ export abstract class IpamView implements PoolHome {
     });
   }
 
-  /** What the flight recorder keeps: the last 1,024 events, oldest first. */
+  /** What the flight recorder keeps: the last 1,024 events, oldest first; [] where none runs. */
   history(): HistoryEvent[] {
     return this.ask(readEvents);
   }

@@ -15,7 +15,10 @@ export interface IpamOptions {
   sync?: "always" | "never";
   /** Containers at a new boot: "release" or "keep" them; by default as the image says. */
   reboot?: "release" | "keep";
-  /** Milliseconds to wait for the lock: by default 2,000, per call 60,000. */
+  /**
+   * Milliseconds to wait for the lock, 0 to 3,600,000; default 2,000, per call 60,000. An exclusive
+   * opener doesn't wait for an exclusive holder unless this is given.
+   */
   lockTimeout?: number;
 }
 
@@ -25,11 +28,14 @@ export interface IpamPoolOptions {
   name?: string;
   /** Which address comes next: round robin (default), the lowest free, a random one. */
   policy?: "next" | "first" | "random";
-  /** Addresses, prefixes and "first-last" that are never given: 256 intervals at most. */
+  /** Addresses, prefixes and "first-last" of the prefix, never given: 256 intervals at most. */
   exclude?: readonly string[];
   /** An address of the prefix that is never given. */
   gateway?: string;
-  /** Whole seconds in which a released address is given to nobody, unless nothing else is free. */
+  /**
+   * Whole seconds, 0 (default) to 2^31 - 1, in which a released address is given to nobody but its
+   * name, unless nothing else is free.
+   */
   cooldown?: number;
 }
 
@@ -48,7 +54,7 @@ export type FindBy = OwnerOf | { address: string } | { name: string };
 
 /** What `release` is told beside the owner's text. */
 export interface ReleaseOptions extends Omit<OwnerOf, "owner"> {
-  /** Seconds for which the addresses are kept for the name (Infinity: for ever). */
+  /** Seconds for which the addresses are kept for the name: above 0, to 2^31 - 1, or Infinity. */
   reserveFor?: number;
   /** The name, if the allocation has none. */
   name?: string;
@@ -66,9 +72,10 @@ export interface AllocateRequest extends OwnerOf {
 
 /** What `reserve` is asked for. */
 export interface ReserveRequest {
+  /** As of AllocateRequest. */
   pools: readonly (IpamPool | string)[];
   addresses?: readonly string[];
-  /** Seconds until it expires; Infinity for never. */
+  /** Seconds until it expires: above 0, to 2^31 - 1; Infinity for never. */
   ttl: number;
 }
 
@@ -80,7 +87,7 @@ export interface Allocation {
   readonly name?: string;
   /** From `allocate` in the order of the pools; else IPv4 before IPv6, in order. */
   readonly addresses: readonly string[];
-  /** When it was allocated. */
+  /** When it was allocated, to the second. */
   readonly since: Date;
 }
 

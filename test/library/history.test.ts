@@ -148,6 +148,23 @@ describe("history() of a plugin's state", () => {
 });
 
 describe("replayHistory", () => {
+  it("takes a cool-down of at most a year, also from a history that has a longer one", () => {
+    const second = (n: number) => new Date(1_790_000_000_000 + n * 1000);
+    const year = 31_536_000;
+    const life = [
+      { what: "given" as const, when: second(0), addresses: ["10.0.0.2"] },
+      { what: "released" as const, when: second(9), addresses: ["10.0.0.2"], seconds: 4 * year },
+    ];
+    const prefixes = ["10.0.0.0/29"];
+    expect(replayHistory(life, { prefixes }).cooldown).toBe(year);
+    expect(() => replayHistory(life, { prefixes, cooldown: year + 1 })).toThrow(
+      "cooldown 31536001 is not a number of seconds from 0 to 31536000",
+    );
+    expect(() => replayHistory(life, { prefixes, reserveFor: 2 ** 31 })).toThrow(
+      "reserveFor 2147483648 is not a number of seconds from 0 to 2147483647",
+    );
+  });
+
   // One pod after the other, 10 s each, at one address.
   const turns = made(
     Array.from({ length: 20 }, (_, i): Row[] => [

@@ -207,6 +207,9 @@ describe("a hold", () => {
       ]);
       expect(codeOf(() => pool.hold("10.0.0.1", { ttl: ttl as number }))).toBe("invalid");
     }
+    expect(() => pool.hold(undefined, { ttl: 0 })).toThrow(
+      "ttl 0 is not a number of seconds above 0",
+    );
     expect([pool.used, pool.allocate()]).toEqual([0, "10.0.0.0"]);
     pool.hold("10.0.0.3", { ttl: 86_400 });
     pool.hold("10.0.0.2", { ttl: 0.001 });

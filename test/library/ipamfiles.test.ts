@@ -33,6 +33,9 @@ describe("a directory", () => {
     expect(refusal(() => openIpam(path, { lock: "per-call", lockTimeout: 30 })).code).toBe(
       "locked",
     );
+    expect(refusal(() => openIpam(path, { lockTimeout: 3_600_001 })).message).toBe(
+      "lockTimeout 3600001 is not a number of milliseconds from 0 to 3600000",
+    );
     first.close();
     openIpam(path).close();
     expect(readFileSync(join(path, "berth.lock"), "utf8")).toBe("");

@@ -59,6 +59,11 @@ describe("prefixLengthFor", () => {
 });
 
 describe("planCluster", () => {
+  it("says what a count may be", () => {
+    const many = { nodes: 2 ** 41, podsPerNode: 1, clusterPrefixes: "10.0.0.0/8" };
+    expect(() => planCluster(many)).toThrow("is not a whole number from 1 to 2^40");
+  });
+
   const needs = { nodes: 5000, podsPerNode: 110, clusterPrefixes: ["10.0.0.0/8", "fd00::/48"] };
 
   it("plans both families: 5,000 nodes with 110 pods from a /8 and a /48", () => {
