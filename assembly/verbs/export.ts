@@ -116,11 +116,11 @@ function tell(path: Span, inPlace: bool): void {
     return;
   }
   sayNumber(mirrorWritten);
-  say(" files written to ");
+  say(mirrorWritten == 1 ? " file written to " : " files written to ");
   sayBytes(path.at, path.bytes);
   say(", ");
   sayNumber(mirrorFound);
-  say(" were there\n");
+  say(mirrorFound == 1 ? " was there\n" : " were there\n");
   if (mirrorConflicts > 0) {
     sayNumber(mirrorConflicts);
     say(inPlace ? " of them named somebody else before\n" : " name somebody else: left alone\n");

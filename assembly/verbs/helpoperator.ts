@@ -35,8 +35,9 @@ export function helpRelease(): void {
   );
   helpWriter(
     "",
-    "  --container ID     what a container holds\n  --ifname NAME      ... here (default eth0)",
-    "  berth release 10.1.2.7\n  berth release --container 5f2c9d17e0ab --network podnet\n",
+    `  --container ID     what a container holds: its whole id, as berth show tells it
+  --ifname NAME      ... here (default eth0)`,
+    '  berth release 10.1.2.7\n  berth release --container "$ID" --network podnet\n',
   );
 }
 

@@ -167,8 +167,11 @@ export function loose(): i32 {
   if (heads == 0) {
     errorBegin(ERROR_PLUGIN);
     errorText("nothing is held, reserved or cooling for ");
-    if (askOption("container")) errorBytes(askAt, askBytes);
-    else errorBytes(targetAt, targetBytes);
+    if (askOption("container")) {
+      errorText("the container ");
+      errorBytes(askAt, askBytes);
+      errorText(": its whole id is wanted, as berth show tells it");
+    } else errorBytes(targetAt, targetBytes);
     return EXIT_ERROR;
   }
   // Told as done before it is: an error follows where it isn't, and the exit status says so.

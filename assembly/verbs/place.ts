@@ -218,6 +218,20 @@ function openLog(): i32 {
   return log;
 }
 
+// A log that was named must be there. false: an error began.
+function isLogThere(): bool {
+  if (!isFile || !askOption("log")) return true;
+  const log = openPath(askAt, askBytes);
+  if (log >= 0) host.close(log);
+  if (log >= 0) return true;
+  errorBegin(ERROR_DISK);
+  errorText("open the log ");
+  errorBytes(askAt, askBytes);
+  errorText(": ");
+  errorErrno(log);
+  return false;
+}
+
 function openState(): i32 {
   if (isFile) return openPath(path.at, path.length);
   const mark = scratchMark();
@@ -239,11 +253,12 @@ function copyFiles(): i32 {
 
 /**
  * Copies the state of place `i` into memory. false: an error began. Traps on damage. A copied file
- * may come without its log.
+ * may come without its log, unless that was named.
  */
 export function placeCopy(i: i32): bool {
   isThisBoot = true;
   if (!isFile && !placeEnter(i)) return false;
+  if (!isLogThere()) return false;
   let why = "";
   let isAnothers = false;
   for (let n = 0; n < COPY_TRIES; n++) {

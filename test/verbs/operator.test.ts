@@ -157,6 +157,9 @@ describe.each(berths)("$name: operator", (binary) => {
       await given("aaaa");
       expect(run("release", "10.1.0.9").status).toBe(1);
       expect(run("release", "--container", "aaaa", "--ifname", "net1").status).toBe(1);
+      expect(run("release", "--container", "aaa").err).toContain(
+        "nothing is held, reserved or cooling for the container aaa: its whole id is wanted",
+      );
       expect(run("release").status).toBe(2);
       expect(run("release", "10.1.0.2", "--container", "aaaa").status).toBe(2);
       expect(ask("show").held).toBe(2);

@@ -154,6 +154,12 @@ describe.each(berths)("$name: verbs", (binary) => {
         expect(net!.held).toBe(4);
         expect(told(binary, "check", "--state", state, ...more)[0]!.faults).toEqual([]);
       }
+      const lost = berth(binary, "check", "--state", state, "--log", path.join(copy, "lost"));
+      expect([lost.status, lost.out, lost.err]).toEqual([
+        1,
+        "",
+        `berth check: open the log ${copy}/lost: no such file or directory\n`,
+      ]);
       const after = fs.readdirSync(copy).map((name) => fs.readFileSync(path.join(copy, name)));
       expect(after.map((bytes, i) => bytes.equals(before[i]!))).toEqual([true, true]);
     });
