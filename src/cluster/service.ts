@@ -178,8 +178,13 @@ export class ServicePool implements Disposable {
     return this.#settle(name, planUpdate(now, spec, families), addressesOf(now));
   }
 
+  #lookUp(name: unknown): ServiceRecord | undefined {
+    if (typeof name === "string") return this.#services.get(name);
+    throw new IpamError("invalid", `name ${shown(name)} is not a text`, name);
+  }
+
   #named(name: string): ServiceRecord {
-    const record = this.#services.get(name);
+    const record = this.#lookUp(name);
     if (record) return record;
     throw new IpamError("notFound", `no service is named ${shown(name)}`, name);
   }
@@ -263,10 +268,10 @@ export class ServicePool implements Disposable {
     for (const address of addresses) this.#lose(address);
   }
 
-  /** What the service of this name has; undefined: it isn't here. */
+  /** What the service of this name has; undefined: it isn't here. Throws "invalid". */
   find(name: string): ServiceAllocation | undefined {
     this.#open();
-    const record = this.#services.get(name);
+    const record = this.#lookUp(name);
     return record && answerOf(record);
   }
 

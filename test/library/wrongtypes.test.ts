@@ -67,6 +67,8 @@ const calls: [string, (value: Wrong) => unknown, Wrong[]][] = [
   ["ServicePool.fromBytes", (v) => ServicePool.fromBytes(services.toBytes(), v), FLAT],
   ["half a pair", (v) => ipam.allocate({ ...wish, owner: v }), ["\ud800", "a\udfff", "\ud800x"]],
   ["half a pair", (v) => ipam.ofName(v), ["\ud800", "\udc00\ud800"]],
+  ["service find(name)", (v) => services.find(v), [undefined, null, 7, ["default/web"], BARE]],
+  ["service update(name, _)", (v) => services.update(v, {}), [undefined, null, 7, BARE]],
   ["service hold(_, options)", (v) => services.hold({}, v), FLAT],
   ["replayHistory([event])", (v) => replay([v]), FLAT],
   [
