@@ -170,7 +170,7 @@ function refreshed(durable: bool): bool {
   const flags = load<u32>(head, A_FLAGS);
   appliedSet(appliedNumber(), appliedGeneration(), tail, load<u32>(head, A_LAST), flags);
   if (replay() < 0) return false;
-  return !(flags & FLAG_CHECKPOINT) || checkpoint(durable) >= 0;
+  return !(headerField(A_FLAGS) & FLAG_CHECKPOINT) || checkpoint(durable) >= 0;
 }
 
 /**

@@ -22,6 +22,7 @@ import {
   FEATURE_LIBRARY,
   FLAG_CHECKPOINT,
   FLAG_RENAMED,
+  flagPut,
   H_ARENA,
   H_BOOT,
   H_CREATED,
@@ -273,7 +274,12 @@ export function replay(): i32 {
     // Not the end of the log: a commit that may stand here would be written over.
     if (have < 0) return have;
     const bytes = entrySound(buffer, <u32>have, appliedGeneration(), number);
-    if (bytes == 0) return 0;
+    if (bytes == 0) {
+      // One that was torn or voided: whole ones may lie behind it, which nobody was promised. A new
+      // commit in its place would make them its successors, so the log must begin anew before.
+      if (entryFollows(buffer, <u32>have)) flagPut(FLAG_CHECKPOINT, true);
+      return 0;
+    }
     imageAttach(imageBase(), lengthAfter(buffer));
     // Whether it was synced it doesn't tell.
     const status = entryApply(buffer, number, at, at + bytes, flagsAfter(true));

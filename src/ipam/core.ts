@@ -29,9 +29,14 @@ export interface Around {
   wall?: () => number;
   /** The kernel's boot id. */
   boot?: string;
-  /** Stands between the core and the host functions. */
-  between?: (imports: Host["imports"]) => Host["imports"];
+  /** Stands between the core, whose memory this is, and the host functions. */
+  between?: (imports: Host["imports"], memory: Uint8Array) => Host["imports"];
+  /** Syncs the log for `flush`. */
+  sync?: SyncFile;
 }
+
+/** What the sync of a flush is: node:fs's, or a test's. */
+export type SyncFile = (fd: number, done: (error: NodeJS.ErrnoException | null) => void) => void;
 
 const BOOT_PATH = "/proc/sys/kernel/random/boot_id";
 const NAME_MAX = 512;
@@ -70,7 +75,7 @@ export class Core {
     this.host = makeHost({ env: {}, argv: [], stdin: new Uint8Array(0), write: () => {} });
     const all = new Uint8Array(this.#memory.buffer);
     this.host.attach(all);
-    const between = around.between?.(this.host.imports);
+    const between = around.between?.(this.host.imports, all);
     const imports = { ...this.host.imports, ...between, ...this.#replaced(around, all) };
     const instance = new WebAssembly.Instance(compiled, {
       env: { memory: this.#memory },

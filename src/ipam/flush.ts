@@ -20,7 +20,7 @@
 import { closeSync, openSync } from "node:fs";
 import { constants } from "node:os";
 import { IpamError } from "../errors.ts";
-import type { Core } from "./core.ts";
+import type { Core, SyncFile } from "./core.ts";
 
 /** Syncs that usually take up to this long are short; the usual time follows the median. */
 const SHORT_MS = 0.4;
@@ -30,9 +30,6 @@ const FOLLOW = 1.15;
 const WAYS = 2;
 /** Where a log without entries ends (LOG_HEADER_BYTES of assembly/store/log.ts). */
 const LOG_BEGIN = 64;
-
-/** What a turn's sync is: node:fs's, or a test's. */
-export type SyncFile = (fd: number, done: (error: NodeJS.ErrnoException | null) => void) => void;
 
 /** Callers that share one flush. */
 class Turn {

@@ -99,7 +99,8 @@ export class Ipam extends IpamView {
       this.#held = DirectoryLock.take(core.host, this.path, this.#timeout, this.#patient);
       this.#held.sign();
       this.#openFiles(core, MODE_EXCLUSIVE);
-      this.#flusher = new Flusher(core, this.#sync ? fdatasync : undefined, (error) => {
+      const sync = this.#sync ? (this.#around.sync ?? fdatasync) : undefined;
+      this.#flusher = new Flusher(core, sync, (error) => {
         this.#broken ??= error;
       });
     } catch (error) {

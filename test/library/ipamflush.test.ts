@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { IpamError } from "../../src/errors.ts";
-import type { Core } from "../../src/ipam/core.ts";
-import { Flusher, type SyncFile } from "../../src/ipam/flush.ts";
+import type { Core, SyncFile } from "../../src/ipam/core.ts";
+import { Flusher } from "../../src/ipam/flush.ts";
 import { randomFrom } from "../support/world.ts";
 
 const ENTRY = 100;
