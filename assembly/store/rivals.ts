@@ -8,8 +8,10 @@ import { release } from "../pool/leave";
 import { NAMES_MAX } from "../pool/named";
 import {
   cellByte,
+  cellHasFamily,
   cellHead,
   cellNumber,
+  cellSet,
   headAt,
   STATE_ALLOCATION,
   STATE_COOLING,
@@ -17,6 +19,7 @@ import {
 } from "../records/cell";
 import { coolingEnd } from "../records/expiry";
 import { headPutFiles } from "../records/file";
+import { SET_POOL } from "../records/poolcell";
 import { olderOfName, recordByAddress, recordByName, recordByOwner } from "../records/record";
 import { recordSuits, reservationEnd } from "../records/reservations";
 import { placeAt, Survivor } from "./survivor";
@@ -43,13 +46,19 @@ function clearOwner(s: Survivor): bool {
   return true;
 }
 
-// A name has one reservation: the younger of two stays.
+// Is it of a library's pools? There a name may have several reservations, one from each owner.
+function isOfPools(head: u32): bool {
+  return cellSet(head, cellHasFamily(head, 4) ? 4 : 6) == SET_POOL;
+}
+
+// Of the plugin a name has one reservation: the younger of two stays.
 function clearName(s: Survivor): bool {
+  if (placeAt(s, 0).set == SET_POOL) return true;
   let cell: u32 = s.nameBytes == 0 ? 0 : recordByName(s.name, s.nameBytes);
   for (let step: u32 = 0; step < NAMES_MAX && cell != 0; step++) {
     const head = headAt(cellHead(cell));
     cell = olderOfName(cell);
-    if (cellByte(head, 5) != STATE_RESERVATION) continue;
+    if (cellByte(head, 5) != STATE_RESERVATION || isOfPools(head)) continue;
     if (!recordSuits(head, s.ifname, s.ifBytes)) continue;
     if (cellNumber(head) >= s.number) return false;
     reservationEnd(head, cellNumber(head));
