@@ -1,0 +1,95 @@
+// Plays the steps of an Ipam's life: openIpam and the plugin on files in memory on one side, the
+// golden model on the other.
+import type { Ipam } from "../../src/ipam/ipam.ts";
+import { turn } from "./ipamframe.ts";
+import type { IpamHost } from "./ipamhost.ts";
+import { IpamPlugin } from "./ipamplugin.ts";
+import type { Step } from "./ipamsteps.ts";
+
+/** A life. */
+export class IpamLife extends IpamPlugin {
+  async play(step: Step): Promise<void> {
+    switch (step.do) {
+      case "open":
+        this.open(step.lock);
+        break;
+      case "close":
+        await this.close();
+        break;
+      case "kill":
+        if (this.host) this.host.isDead = true;
+        break;
+      case "trouble":
+        this.host?.strike(step.trouble);
+        this.down = this.host ? step.trouble.down : undefined;
+        break;
+      case "down":
+        if (this.host) this.host.isDead = true;
+        this.down = step.down;
+        if (!this.host) this.shut();
+        break;
+      case "time":
+        this.disk.now += step.seconds;
+        break;
+      case "wall":
+        this.disk.wall += step.seconds;
+        this.slack += Math.max(0, step.seconds);
+        this.jumped = this.disk.now;
+        break;
+      case "full":
+        this.disk.full = step.on;
+        break;
+      case "add":
+        await this.add(step);
+        break;
+      case "del":
+        await this.del(step);
+        break;
+      default:
+        if (this.ipam && this.host) await this.work(step, this.ipam, this.host);
+    }
+    await turn();
+    if (this.late) throw this.late;
+    if (this.host?.isDead) await this.die();
+    else if (this.broken) await this.close();
+  }
+
+  protected async work(step: Step, ipam: Ipam, host: IpamHost): Promise<void> {
+    switch (step.do) {
+      case "pool":
+        this.pool(step, ipam);
+        return;
+      case "allocate":
+        this.allocate(step, ipam);
+        return;
+      case "release":
+        this.release(step, ipam);
+        return;
+      case "reserve":
+        this.reserve(step, ipam);
+        return;
+      case "unreserve":
+        this.unreserve(step, ipam);
+        return;
+      case "flush":
+        this.flush(step, ipam, host);
+        return;
+      case "settle":
+        this.ms += step.ms;
+        host.settle(step.n, step.fails);
+        return;
+      case "look":
+        this.look();
+        return;
+      case "copy":
+        this.copy();
+        return;
+      case "locked":
+        this.locked();
+        return;
+      case "churn":
+        this.churn(step, ipam, host);
+        return;
+    }
+  }
+}
