@@ -21,6 +21,8 @@ export interface Scene {
   reboot: "release" | "keep";
 }
 
+/** Where a log's header has its generation. */
+const LOG_GENERATION = 32;
 /** Seconds after which nobody can take a time that is over for one that isn't. */
 const FORGOTTEN = 300;
 
@@ -43,11 +45,14 @@ export class IpamFrame {
   protected doubt: Doubt | undefined;
   protected down: Down | undefined;
   protected broken = false;
+  /** What the opening has found, and the log's generation then. */
+  protected mark = { number: 0, generation: 0n };
+  /** A sync has failed: the states behind this one were voided. */
+  protected voided: number | undefined;
   /** What a flush's end was found to be. */
   protected late: unknown;
   /** Owners whose DEL notes wait, by the notes' names. */
   protected readonly notes = new Map<string, ReturnType<typeof ownerOf>>();
-  protected slack = 0;
   protected jumped = 0;
   protected boots = 0;
 
@@ -61,7 +66,7 @@ export class IpamFrame {
 
   protected open(lock: "exclusive" | "per-call"): void {
     if (this.ipam) return;
-    const host = new IpamHost(this.disk);
+    const host = new IpamHost(this.disk, () => this.history.last);
     this.host = host;
     const { directory, sync, reboot } = this.scene;
     try {
@@ -104,17 +109,24 @@ export class IpamFrame {
     const found = this.found();
     const when = {
       now: this.disk.now,
-      slack: crash && crash !== "kill" ? this.history.slack + this.slack : undefined,
+      slack: crash && crash !== "kill" ? this.history.slack : undefined,
     };
+    if (crash === "kill" && this.voided !== undefined) this.history.drop(this.voided);
+    this.voided = undefined;
     if (!crash) this.history.isNow(found, when);
     else if (crash === "cut") this.history.afterCut(found, when, this.doubt, noted);
     else this.history.afterKill(found, when, this.doubt, noted);
     if (crash === "reboot") this.history.begin(found);
     if (crash) this.met[crash]++;
-    if (crash && crash !== "kill") this.slack = 0;
     this.crash = undefined;
     this.doubt = undefined;
     for (const name of this.notes.keys()) if (!this.disk.names.has(name)) this.notes.delete(name);
+    this.mark = { number: this.history.last, generation: this.generation };
+  }
+
+  /** Generation of the log that is in use. */
+  protected get generation(): bigint {
+    return this.disk.names.get("berth.log")?.cache.readBigUInt64LE(LOG_GENERATION) ?? 0n;
   }
 
   // Notes that are gone have been done.
@@ -248,10 +260,8 @@ export class IpamFrame {
   protected put(state: State): void {
     for (const [address, { until }] of state.entries)
       if (until < this.disk.now - FORGOTTEN) state.entries.delete(address);
-    if (this.disk.now > this.jumped && state.hasTimes) {
-      state.slack = 0;
-      this.slack = 0;
-    } else state.slack = this.slack;
+    // A commit that sees times asks both clocks, once in a second.
+    if (this.disk.now > this.jumped && state.hasTimes) state.slack = 0;
     this.history.push(state);
     if (this.ipam?.lock === "per-call") this.history.keep(this.history.last, this.isDurable);
   }

@@ -21,23 +21,33 @@ export interface Blow {
 /** A sync under way. */
 interface Sync {
   reach: () => void;
+  /** What it is to put on disk, in states of the model. */
+  number: number;
   done: Parameters<SyncFile>[1];
 }
 
 export class IpamHost {
   readonly around: Around;
   readonly #disk: Disk;
+  readonly #number: () => number;
   readonly #descriptors = new Set<number>();
   readonly #syncs: Sync[] = [];
   #blow: Blow | undefined;
   #more = 0;
   /** It was killed: nothing of it touches a file any more. */
   isDead = false;
+  /** What was to befall it has. */
+  hasStruck = false;
   /** An operation has failed with an errno. */
   hasFailed = false;
 
-  constructor(disk: Disk) {
+  /** Up to which state of the model the syncs have come. */
+  synced = 0;
+
+  /** `number` tells the newest state of the model. */
+  constructor(disk: Disk, number = () => 0) {
     this.#disk = disk;
+    this.#number = number;
     this.around = {
       clock: () => disk.now,
       wall: () => disk.wall + disk.now,
@@ -93,6 +103,7 @@ export class IpamHost {
     if (!this.#blow || this.#blow.left-- > 0) return 0;
     const { errno, pages } = this.#blow;
     this.#blow = undefined;
+    this.hasStruck = true;
     if (errno !== undefined) {
       this.hasFailed = true;
       return -errno;
@@ -110,7 +121,8 @@ export class IpamHost {
 
   #sync(done: Parameters<SyncFile>[1]): void {
     const log = this.#disk.names.get("berth.log");
-    this.#syncs.push({ reach: log ? beginSync(log) : () => {}, done });
+    const reach = log ? beginSync(log) : () => {};
+    this.#syncs.push({ reach, number: this.#number(), done });
   }
 
   /** Syncs under way. */
@@ -124,7 +136,10 @@ export class IpamHost {
     if (!one) return;
     const isLost = fails || this.isDead;
     this.hasFailed ||= isLost;
-    if (!isLost) one.reach();
+    if (!isLost) {
+      one.reach();
+      this.synced = Math.max(this.synced, one.number);
+    }
     one.done(isLost ? Object.assign(new Error("EIO"), { errno: -EIO }) : null);
   }
 

@@ -106,7 +106,7 @@ it("[model] a random life of an Ipam holds what was promised, check finds no fau
     const few = await shrink(scene, steps, error);
     console.error(
       [`${where}: ${error}`, `sync ${sync}, reboot ${scene.reboot}, ${few.length} steps:`]
-        .concat(few.slice(-80).map(line), `${await replay(scene, few)}`)
+        .concat(few.slice(-120).map(line), `${await replay(scene, few)}`)
         .join("\n"),
     );
     throw error;

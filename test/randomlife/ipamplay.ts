@@ -33,7 +33,9 @@ export class IpamLife extends IpamPlugin {
         break;
       case "wall":
         this.disk.wall += step.seconds;
-        this.slack += Math.max(0, step.seconds);
+        this.history.each((state) => {
+          state.slack += Math.max(0, step.seconds);
+        });
         this.jumped = this.disk.now;
         break;
       case "full":

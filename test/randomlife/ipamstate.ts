@@ -41,6 +41,11 @@ export class History {
     this.#first = number;
   }
 
+  /** What came after this number is nowhere. */
+  drop(number: number): void {
+    this.#states.length = Math.max(number, this.#written) - this.#first + 1;
+  }
+
   /** Changes every state, as the next opening does. */
   each(work: (state: State) => void): void {
     for (const state of this.#states) work(state);
