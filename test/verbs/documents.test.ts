@@ -2,10 +2,15 @@
 // answer or key of the config goes without a word, and no document names one that isn't there.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it } from "vitest";
 import { packageRoot } from "../../src/wasm.ts";
 import { berths } from "../plugin/support/binaries.ts";
-import { berth } from "./support.ts";
+import { Caller } from "../plugin/support/caller.ts";
+import { type Json, pluginOf } from "../plugin/support/plugin.ts";
+import { folder, network, pair, removeAll } from "../plugin/support/space.ts";
+import { berth, type Told, told } from "./support.ts";
+
+afterAll(removeAll);
 
 const root = packageRoot();
 const read = (name: string) => readFileSync(join(root, name), "utf8");
@@ -126,6 +131,54 @@ describe("docs/OPERATING.md", () => {
     expect(
       sorted(named).filter((name) => !members.includes(name) && !errors.includes(name)),
     ).toEqual([]);
+  });
+
+  it("has them in the row of their verb", async () => {
+    const json = chapter(page, "JSON");
+    const above = inCode(json.split("\n| ")[0]!);
+    const row = (verb: string) =>
+      inCode(json.split("\n").find((line) => line.startsWith(`| \`${verb}\``))!);
+    const keys = (value: Json): string[] => {
+      if (typeof value !== "object" || value === null) return [];
+      if (Array.isArray(value)) return value.flatMap(keys);
+      return Object.entries(value).flatMap(([key, inner]) => [key, ...keys(inner)]);
+    };
+    const binary = berths[0]!;
+    const caller = Caller.start(4);
+    const p = pluginOf(caller, binary);
+    const n = network(folder(), pair(8), { cooldown: 600, reserve: { pods: "all" } });
+    const args = "IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web";
+    await p.given(n, "aaaaaaaaaaaa", { args });
+    await p.gone(n, "aaaaaaaaaaaa", { args });
+    await p.given(n, "bbbbbbbbbbbb");
+    await p.gone(n, "bbbbbbbbbbbb");
+    await p.given(n, "cccccccccccc");
+    await p.add(n, "cccccccccccc"); // refused
+    await caller.close();
+    const [dir, to] = [n.ipam.dataDir, folder()];
+    const asked: [string, ...string[]][] = [
+      ["show"],
+      ["check"],
+      ["history"],
+      ["explain", "shop/web"],
+      ["explain", "shop/none"],
+      ["explain", "cccccccccccc"],
+      ["metrics"],
+      ["forecast"],
+      ["map"],
+      ["shadow"],
+      ["export", "--host-local", to],
+      ["reserve", "shop/db", "--for", "1h"],
+      ["release", "shop/db"],
+      ["reset", "--force"],
+    ];
+    for (const [verb, ...words] of asked) {
+      const [net] = told(binary, verb, ...words, "--data-dir", dir) as [Told];
+      const known = new Set([...above, ...row(verb)]);
+      if (verb === "explain") for (const key of row("history")) known.add(key);
+      expect([verb, Object.keys(net).length > 2]).toEqual([verb, true]);
+      expect([verb, sorted(keys(net)).filter((key) => !known.has(key))]).toEqual([verb, []]);
+    }
   });
 });
 
