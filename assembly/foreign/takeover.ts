@@ -16,6 +16,7 @@ import { formatAddress, parseAddress, parsedFamily, parsedHi, parsedLo } from ".
 import * as host from "../host";
 import { appliedNumber, CURSOR_BYTES, CURSORS, H_ADOPTED, H_HELD, SETS_MAX } from "../image/header";
 import { journalCount, putWord, word } from "../image/image";
+import { NAMES_MAX } from "../pool/named";
 import { treeOf } from "../pool/pool";
 import { RangeSet, setHolds } from "../pool/range";
 import {
@@ -28,6 +29,7 @@ import {
   headAt,
   KIND_CONTAINER,
   KIND_MORE,
+  KIND_NAME,
   KIND_OTHER,
   STATE_ALLOCATION,
   STATE_COOLING,
@@ -52,8 +54,16 @@ import {
   headPutFiles,
 } from "../records/file";
 import { CHAIN_MAX, nextOfKind, Owner } from "../records/key";
-import { recordAddAddress, recordByAddress, recordByOwner, recordMake } from "../records/record";
-import { reservationDrop } from "../records/reservations";
+import {
+  olderOfName,
+  recordAddAddress,
+  recordByAddress,
+  recordByName,
+  recordByOwner,
+  recordMake,
+  recordPutName,
+} from "../records/record";
+import { recordSuits, reservationDrop } from "../records/reservations";
 import { scratchTake } from "../scratch";
 import { RADIX_OK, radixTake } from "../sets/radix";
 import { imageGrow } from "../store/files";
@@ -82,6 +92,8 @@ export let takenNew: u32 = 0;
 export let takenUnknown: u32 = 0;
 /** Files of addresses that we gave to somebody else: left as they are, ours stands. */
 export let takenConflicts: u32 = 0;
+/** Containers whose pod's name wasn't known before. */
+export let takenNames: u32 = 0;
 /** The name that couldn't be read, which ended the take-over; 0 bytes: none. */
 export let takeUnreadAt: usize = 0;
 export let takeUnreadBytes: i32 = 0;
@@ -148,6 +160,10 @@ function settle(t: TakeOver, state: i32, family: u32, hi: u64, lo: u64): i32 {
 let owner: Owner = changetype<Owner>(0);
 let unknownAt: usize = 0;
 
+// The name of the pod whose container it is; 0 bytes = nobody tells it.
+let podAt: usize = 0;
+let podBytes: u32 = 0;
+
 function unknownId(name: usize, bytes: i32): u32 {
   const label = "host-local:";
   for (let i = 0; i < label.length; i++) {
@@ -178,6 +194,7 @@ function give(t: TakeOver, known: bool, name: usize, bytes: i32): i32 {
     head = recordMake(o, STATE_ALLOCATION, t.now, number);
     if (head == 0) return ENOSPC;
     putWord(H_HELD, word(H_HELD) + 1);
+    if (known && mayBeNamed(t) && !putName(head, number)) return ENOSPC;
   }
   if (radixTake(treeOf(<i32>family), hi, lo) != RADIX_OK) return ENOSPC;
   const cell = recordAddAddress(head, family, hi, lo, setOf(t, family, hi, lo), number);
@@ -187,6 +204,56 @@ function give(t: TakeOver, known: bool, name: usize, bytes: i32): i32 {
   cellSeal(head, number);
   eventOfAddress(EVENT_ADOPTED, cell, family, 0, t.now, number);
   return 0;
+}
+
+// Has the owner's pod a name, and no other container's interface like its own that name? Two would
+// be told apart by which is newer, which records of one take-over don't tell.
+function mayBeNamed(t: TakeOver): bool {
+  if (podBytes == 0) return false;
+  let name = t.blind ? 0 : recordByName(podAt, podBytes);
+  for (let step: u32 = 0; step < NAMES_MAX && name != 0; step++) {
+    const head = headAt(cellHead(name));
+    const held = cellByte(head, 5) == STATE_ALLOCATION;
+    if (held && recordSuits(head, fileIfAt, <u32>fileIfBytes)) return false;
+    name = olderOfName(name);
+  }
+  return true;
+}
+
+// Gives the record the pod's name. The caller seals the head. false = no space.
+function putName(head: u32, number: u64): bool {
+  takenNames++;
+  return recordPutName(head, podAt, podBytes, number, 0, 0);
+}
+
+/**
+ * The pod's name goes to the container that was read last, if its record is there and has none;
+ * nothing else of the record changes. `fresh`: a dry run has met addresses of its that are new.
+ * 0 or -errno.
+ */
+export function takeName(t: TakeOver, fresh: bool): i32 {
+  if (!mayBeNamed(t)) return 0;
+  const head = t.blind
+    ? 0
+    : recordByOwner(KIND_CONTAINER, fileIdAt, <u32>fileIdBytes, fileIfAt, <u32>fileIfBytes);
+  if (head == 0 ? !fresh : nextOfKind(head, KIND_NAME) != 0) return 0;
+  if (t.dry) {
+    takenNames++;
+    return 0;
+  }
+  if (head == 0) return 0;
+  const room = imageGrow(ROOM);
+  if (room < 0) return room;
+  const number = appliedNumber() + 1;
+  if (!putName(head, number)) return ENOSPC;
+  cellSeal(head, number);
+  return 0;
+}
+
+/** From here on owners are containers of the pod of this name; 0 bytes: none is known. */
+export function takePod(at: usize, bytes: u32): void {
+  podAt = at;
+  podBytes = bytes;
 }
 
 // One name of the directory. 0 or -errno.
@@ -214,6 +281,8 @@ export function takeBegin(): void {
   takenNew = 0;
   takenUnknown = 0;
   takenConflicts = 0;
+  takenNames = 0;
+  takePod(0, 0);
   takeUnreadBytes = 0;
 }
 

@@ -28,7 +28,6 @@ import {
   cellLo,
   KIND_CONTAINER,
   KIND_MORE,
-  NAME_MAX,
   TEXT_MAX,
 } from "../records/cell";
 import { eventMayBegin, eventRoom } from "../records/event";
@@ -40,6 +39,7 @@ import { logCommit } from "../store/log";
 import { letGo, noteExists, noteRemove, notesQuiet } from "../store/notes";
 import { STORE_OPEN } from "../store/store";
 import { call, POLICY_RANDOM, REBOOT_KEEP } from "./call";
+import { podNameAt, podNameBytes, podNameMake } from "./cniargs";
 import {
   COEXIST_FAILED,
   coexistAllocate,
@@ -98,19 +98,6 @@ function isFull(): bool {
   return arenaRoom() < RESERVE && arenaFirstFree(CELL_BYTES) == 0;
 }
 
-// namespace/name of the pod, as CNI_ARGS tells it; 0 bytes without one.
-function podName(o: Order): void {
-  const space = call.podNamespace.bytes;
-  const name = call.podName.bytes;
-  o.nameBytes = 0;
-  if (space == 0 || name == 0 || space + name + 1 > <i32>NAME_MAX) return;
-  o.nameBytes = <u32>(space + 1 + name);
-  o.name = scratchTake(<usize>o.nameBytes);
-  memory.copy(o.name, call.podNamespace.at, space);
-  store<u8>(o.name + space, 47);
-  memory.copy(o.name + space + 1, call.podName.at, name);
-}
-
 function makeOrder(): Order {
   const o = changetype<Order>(scratchTake(offsetof<Order>()));
   o.kind = KIND_CONTAINER;
@@ -119,7 +106,9 @@ function makeOrder(): Order {
   o.ifname = call.ifname.at;
   o.ifBytes = <u32>call.ifname.bytes;
   o.netns = call.netnsInode;
-  podName(o);
+  podNameMake();
+  o.name = podNameAt;
+  o.nameBytes = podNameBytes;
   o.reserveFor = reserveFor(o.name, o.nameBytes);
   o.flags = (call.podFixed ? NAME_FIXED : 0) | (call.podReserveFor != 0 ? NAME_ASKED : 0);
   o.sets = call.sets;

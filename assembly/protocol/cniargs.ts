@@ -5,6 +5,8 @@
 // Cost: linear. Refuses: bad pairs, unknown keys without IgnoreUnknown, bad values; code 999. DEL
 // reads what it can and ignores the rest.
 import { parseAddress, parsedFamily, parsedHi, parsedLo, parsePrefix } from "../address";
+import { NAME_MAX } from "../records/cell";
+import { scratchTake } from "../scratch";
 import { call, MODE_STATIC, spanSet } from "./call";
 import { errorBytes, errorQuote, errorText } from "./errors";
 import { refuse } from "./field";
@@ -20,6 +22,10 @@ export let argsIpAt: usize = 0;
 export let argsIpBytes: i32 = 0;
 export let argsGatewayAt: usize = 0;
 export let argsGatewayBytes: i32 = 0;
+
+/** namespace/name of the pod (podNameMake); 0 bytes = none that is kept. */
+export let podNameAt: usize = 0;
+export let podNameBytes: u32 = 0;
 
 let ignoreUnknown: bool = false;
 
@@ -159,4 +165,17 @@ export function argsRead(strict: bool): bool {
   }
   errorText("]");
   return false;
+}
+
+/** Puts namespace and name, as CNI_ARGS told them, together as the name that a record keeps. */
+export function podNameMake(): void {
+  const space = call.podNamespace.bytes;
+  const name = call.podName.bytes;
+  podNameBytes = 0;
+  if (space == 0 || name == 0 || space + name + 1 > <i32>NAME_MAX) return;
+  podNameBytes = <u32>(space + 1 + name);
+  podNameAt = scratchTake(<usize>podNameBytes);
+  memory.copy(podNameAt, call.podNamespace.at, space);
+  store<u8>(podNameAt + space, 47);
+  memory.copy(podNameAt + space + 1, call.podName.at, name);
 }

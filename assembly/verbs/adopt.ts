@@ -17,6 +17,7 @@ import {
   takeBegin,
   takenConflicts,
   takenFiles,
+  takenNames,
   takenNew,
   takenUnknown,
   takeOver,
@@ -62,7 +63,7 @@ import { scratchTake } from "../scratch";
 import { ASIDE_FULL, ASIDE_MAX, setAside } from "../store/aside";
 import { STORE_NONE, STORE_OPEN, storeCreate } from "../store/store";
 import { askAt, askBytes, askOption } from "./ask";
-import { cacheBegin, cacheFiles, cacheReads, skipped, takeCache } from "./cache";
+import { cacheBegin, cacheFiles, cacheReads, skipped, takeCache, tellCache } from "./cache";
 import { failed, isJson, printHere, say, sayBytes, sayNumber } from "./print";
 
 const CACHE_DIRECTORY: string = "/var/lib/cni/results";
@@ -255,7 +256,7 @@ function adoptWith(opened: i32): i32 {
   if (!dry && (!sessionDone(status, false) || !sessionPart())) return failed("adopt");
   if (!dry && inPlace && value == MIRRORED) markClaim();
   host.unlock();
-  tell();
+  tell(t);
   return takenConflicts == 0 ? EXIT_OK : EXIT_ERROR;
 }
 
@@ -264,7 +265,13 @@ function tellNumber(key: string, n: i64): void {
   valueNumber(n);
 }
 
-function tellJson(): void {
+// What was taken from each result.
+function tellResults(t: TakeOver): void {
+  if (host.enter(source.at, source.bytes, 0) >= 0) tellCache(t);
+  printHere();
+}
+
+function tellJson(t: TakeOver): void {
   documentBegin();
   open(123);
   member("networks");
@@ -290,6 +297,13 @@ function tellJson(): void {
     member("wouldSetAside");
     say("true");
   }
+  if (fromCache) {
+    tellNumber("names", takenNames);
+    member("results");
+    open(91);
+    tellResults(t);
+    close(93);
+  }
   close(125);
   close(93);
   close(125);
@@ -307,10 +321,10 @@ function tellCount(n: i64, one: string, more: string): void {
   say(n == 1 ? one : more);
 }
 
-function tell(): void {
+function tell(t: TakeOver): void {
   printHere();
   if (isJson) {
-    tellJson();
+    tellJson(t);
     return;
   }
   if (aside > 0) {
@@ -329,6 +343,8 @@ function tell(): void {
   say(" in ");
   sayBytes(source.at, source.bytes);
   say("\n");
+  if (fromCache && dry) tellResults(t);
+  tellLine(takenNames, " pod's name with them\n", " pods' names with them\n");
   tellLine(
     takenUnknown,
     " file names no owner: its address is held until the file goes\n",

@@ -1,17 +1,27 @@
 // The runtime's results (libcni keeps one for each attachment), for `berth adopt --from-cache`:
 // a file <network>-<container>-<interface> of JSON, 1 MiB at most.
 //
-//   { "kind": "cniCacheV1", "networkName", "containerId", "ifName", "result": { "ips": [ ... ] } }
+//   { "kind": "cniCacheV1", "networkName", "containerId", "ifName", "cniArgs": [ ... ],
+//     "result": { "ips": [ ... ] } }
 //
 // What is of another network, or of an older libcni, is left out and counted. A file that can't be
 // read, or is no JSON (a full disk leaves them cut), may be of a container that runs: it stops the
 // verb before anything is changed, since what is rebuilt without it would be given again.
-import { parsePrefix } from "../address";
-import { TakeOver, TOO_MANY_FILES, takeAddress } from "../foreign/takeover";
+import { parsedFamily, parsedHi, parsedLo, parsePrefix } from "../address";
+import {
+  TakeOver,
+  TOO_MANY_FILES,
+  takeAddress,
+  takeName,
+  takenNames,
+  takenNew,
+  takePod,
+} from "../foreign/takeover";
 import * as host from "../host";
 import { journalCount } from "../image/image";
 import { call, Span } from "../protocol/call";
-import { close, open } from "../protocol/document";
+import { podNameAt, podNameBytes } from "../protocol/cniargs";
+import { close, item, member, open, valueText } from "../protocol/document";
 import { isName } from "../protocol/env";
 import { EINVAL, ENOENT } from "../protocol/errno";
 import { ERROR_DISK, errorBegin, errorBytes, errorErrno, errorText } from "../protocol/errors";
@@ -35,6 +45,10 @@ import { sameText } from "../protocol/text";
 import { fileOwner } from "../records/file";
 import { scratchMark, scratchRewind, scratchTake } from "../scratch";
 import { PART_WORDS } from "../store/notes";
+import { cachedPodRead } from "./cachedpod";
+import { CacheFile, cacheCount, cacheFileAt, cacheList } from "./cachelist";
+import { sayClean } from "./holding";
+import { isJson, printHere, printRoom, say, sayAddress, sayBytes, sayQuoted } from "./print";
 
 const RESULT_MAX: i32 = 1048576;
 
@@ -47,6 +61,10 @@ let idAt: usize = 0;
 let idBytes: i32 = 0;
 let ifAt: usize = 0;
 let ifBytes: i32 = 0;
+// Its file, the number of its addresses that were met, and whether it is only told of.
+let file: CacheFile = changetype<CacheFile>(0);
+let met: u32 = 0;
+let telling: bool = false;
 
 // Is the member (of the root: object -1) a text? Then jsonText has read it.
 function textOf(object: i32, key: string): bool {
@@ -67,37 +85,65 @@ function isThisNetwork(): bool {
 }
 
 // One address of a result. 0 or -errno.
-function takeIp(t: TakeOver, object: i32, key: string): i32 {
+function meetIp(t: TakeOver, object: i32, key: string): i32 {
   if (object == 0 || jsonKind(object) != JSON_OBJECT || !textOf(object, key)) return 0;
   if (!parsePrefix(jsonTextAt, jsonTextBytes)) return 0;
-  return takeAddress(t, fileOwner(idAt, idBytes, ifAt, ifBytes), 0, 0);
+  const bit: u32 = met < 32 ? (<u32>1) << met : 0;
+  met++;
+  if (telling) {
+    if ((file.taken & bit) != 0) tellAddress();
+    return 0;
+  }
+  const before = takenNew;
+  const status = takeAddress(t, fileOwner(idAt, idBytes, ifAt, ifBytes), 0, 0);
+  if (takenNew != before) file.taken |= bit;
+  return status;
 }
 
-// One cached result, read as JSON. 0 or -errno.
-function takeResult(t: TakeOver): i32 {
+// Every address of the result at hand. 0 or -errno.
+function meetAll(t: TakeOver, result: i32): i32 {
+  met = 0;
+  const list = jsonMember(result, "ips");
+  let status = 0;
+  if (list != 0 && jsonKind(list) == JSON_LIST) {
+    for (let e = list + 1; e < jsonNext(list) && status >= 0; e = jsonNext(e)) {
+      status = meetIp(t, e, "address");
+    }
+  }
+  if (status >= 0) status = meetIp(t, jsonMember(result, "ip4"), "ip");
+  return status < 0 ? status : meetIp(t, jsonMember(result, "ip6"), "ip");
+}
+
+// The result in the document at hand and whose it is; 0: it is of another network or format.
+function resultOf(): i32 {
   const isOurs =
     jsonKind(0) == JSON_OBJECT &&
     textOf(-1, "kind") &&
     sameText(jsonTextAt, jsonTextBytes, "cniCacheV1") &&
     isThisNetwork() &&
     textOf(-1, "containerId");
-  if (!isOurs) return skip();
+  if (!isOurs) return 0;
   idAt = jsonTextAt;
   idBytes = jsonTextBytes;
-  if (!textOf(-1, "ifName") || jsonTextBytes > 15 || !isName(idAt, idBytes)) return skip();
+  if (!textOf(-1, "ifName") || jsonTextBytes > 15 || !isName(idAt, idBytes)) return 0;
   ifAt = jsonTextAt;
   ifBytes = jsonTextBytes;
   const result = jsonRootMember("result");
-  if (result == 0 || jsonKind(result) != JSON_OBJECT) return skip();
-  const list = jsonMember(result, "ips");
-  let status = 0;
-  if (list != 0 && jsonKind(list) == JSON_LIST) {
-    for (let e = list + 1; e < jsonNext(list) && status >= 0; e = jsonNext(e)) {
-      status = takeIp(t, e, "address");
-    }
-  }
-  if (status >= 0) status = takeIp(t, jsonMember(result, "ip4"), "ip");
-  return status < 0 ? status : takeIp(t, jsonMember(result, "ip6"), "ip");
+  return result != 0 && jsonKind(result) == JSON_OBJECT ? result : 0;
+}
+
+// One cached result, read as JSON. 0 or -errno.
+function takeResult(t: TakeOver): i32 {
+  const result = resultOf();
+  if (result == 0) return skip();
+  cachedPodRead();
+  takePod(podNameAt, podNameBytes);
+  const before = takenNames;
+  let status = meetAll(t, result);
+  fileOwner(idAt, idBytes, ifAt, ifBytes);
+  if (status >= 0) status = takeName(t, file.taken != 0);
+  file.named = takenNames != before;
+  return status;
 }
 
 // Another network's, or of another format.
@@ -107,17 +153,16 @@ function skip(): i32 {
 }
 
 // One file of the cache. 0 or -errno.
-function takeCacheFile(t: TakeOver, name: usize, bytes: i32): i32 {
-  if (!isOfNetwork(name, bytes)) return skip();
-  const got = readResult(name, bytes);
+function takeCacheFile(t: TakeOver): i32 {
+  const got = readResult(file);
   if (got < 0) return got == -ENOENT ? 0 : got;
   cacheFiles++;
   return takeResult(t);
 }
 
 // Reads a file of the cache as JSON. 0 or -errno: -ENOENT, it has gone meanwhile; -EINVAL, no JSON.
-function readResult(name: usize, bytes: i32): i32 {
-  const handle = host.open(name, bytes, 0);
+function readResult(f: CacheFile): i32 {
+  const handle = host.open(f.at, f.bytes, 0);
   if (handle < 0) return handle;
   const text = scratchTake(<usize>RESULT_MAX + 16);
   const got = host.read(handle, 0, text, <u32>RESULT_MAX);
@@ -131,32 +176,26 @@ function readResult(name: usize, bytes: i32): i32 {
  * false: an error began that names the first one that can't.
  */
 export function cacheReads(where: Span, names: usize, room: i32): bool {
-  const prefix = call.network;
-  const used = host.list(prefix.at, prefix.bytes, names, room);
-  for (let at = 0; at < used; ) {
-    let bytes = 0;
-    while (at + bytes < used && load<u8>(names + at + bytes) != 0) bytes++;
+  const all = scratchMark();
+  // What prevents a list is told by the walk that takes the results.
+  const others = cacheList(names, room, TOO_MANY_FILES);
+  for (let i = 0; others >= 0 && i < cacheCount; i++) {
+    const f = cacheFileAt(i);
     const mark = scratchMark();
-    const status = isOfNetwork(names + at, bytes) ? readResult(names + at, bytes) : 0;
+    const status = readResult(f);
     scratchRewind(mark);
-    if (status < 0 && status != -ENOENT) return refuseFile(where, names + at, bytes, status);
-    at += bytes + 1;
+    if (status < 0 && status != -ENOENT) return refuseFile(where, f, status);
   }
+  scratchRewind(all);
   return true;
 }
 
-// Is the file called <network>-...?
-function isOfNetwork(name: usize, bytes: i32): bool {
-  const prefix = call.network.bytes;
-  return bytes > prefix && load<u8>(name + prefix) == 45;
-}
-
-function refuseFile(where: Span, name: usize, bytes: i32, status: i32): bool {
+function refuseFile(where: Span, f: CacheFile, status: i32): bool {
   errorBegin(ERROR_DISK);
   errorText("can't read the result ");
   errorBytes(where.at, where.bytes);
   errorText("/");
-  errorBytes(name, bytes);
+  errorBytes(f.at, f.bytes);
   errorText(": ");
   if (status == -EINVAL) errorText("it is no whole JSON");
   else errorErrno(status);
@@ -175,20 +214,81 @@ export function cacheBegin(): void {
  * the list of its files. 0, -errno or TOO_MANY_FILES.
  */
 export function takeCache(t: TakeOver, names: usize, room: i32): i32 {
-  const prefix = call.network;
-  const used = host.list(prefix.at, prefix.bytes, names, room);
-  if (used < 0) return used;
-  if (used > room - 256) return TOO_MANY_FILES;
-  for (let at = 0; at < used; ) {
-    let bytes = 0;
-    while (at + bytes < used && load<u8>(names + at + bytes) != 0) bytes++;
+  const others = cacheList(names, room, TOO_MANY_FILES);
+  if (others < 0) return others;
+  skipped = <u32>others;
+  telling = false;
+  for (let i = 0; i < cacheCount; i++) {
+    file = cacheFileAt(i);
     const mark = scratchMark();
-    const status = takeCacheFile(t, names + at, bytes);
+    const status = takeCacheFile(t);
     scratchRewind(mark);
     if (status < 0) return status;
-    at += bytes + 1;
     if (journalCount() < PART_WORDS * 4) continue;
     if (!sessionPart()) return -1;
   }
   return 0;
+}
+
+function tellAddress(): void {
+  printHere();
+  if (isJson) {
+    item();
+    sayQuoted(parsedFamily, parsedHi, parsedLo);
+  } else {
+    say(" ");
+    sayAddress(parsedFamily, parsedHi, parsedLo);
+  }
+}
+
+function tellMember(key: string, at: usize, bytes: i32): void {
+  member(key);
+  valueText(at, bytes);
+}
+
+// What was taken from the result at hand.
+function tellResult(t: TakeOver, result: i32): void {
+  cachedPodRead();
+  const named = file.named && podNameBytes != 0;
+  printHere();
+  if (isJson) {
+    item();
+    open(123);
+    tellMember("container", idAt, idBytes);
+    tellMember("interface", ifAt, ifBytes);
+    if (named) tellMember("name", podNameAt, <i32>podNameBytes);
+    member("addresses");
+    open(91);
+  } else say(" ");
+  meetAll(t, result);
+  printHere();
+  if (isJson) {
+    close(93);
+    close(125);
+  } else {
+    say(file.taken != 0 ? "  " : " (held already)  ");
+    if (named) {
+      sayClean(podNameAt, <i32>podNameBytes);
+      say(", ");
+    }
+    say("container ");
+    sayBytes(idAt, idBytes);
+    say(" ");
+    sayClean(ifAt, ifBytes);
+    say("\n");
+  }
+  printRoom();
+}
+
+/** Tells of each result from which something was taken. The directory of the cache is entered. */
+export function tellCache(t: TakeOver): void {
+  telling = true;
+  for (let i = 0; i < cacheCount; i++) {
+    file = cacheFileAt(i);
+    if (file.taken == 0 && !file.named) continue;
+    const mark = scratchMark();
+    const result = readResult(file) < 0 ? 0 : resultOf();
+    if (result != 0) tellResult(t, result);
+    scratchRewind(mark);
+  }
 }

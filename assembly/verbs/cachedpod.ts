@@ -1,0 +1,57 @@
+// The pod of a cached result. libcni keeps what it was called with beside the result:
+//
+//   "cniArgs": [["IgnoreUnknown", "1"], ["K8S_POD_NAMESPACE", "shop"], ["K8S_POD_NAME", "web-0"]]
+//
+// The pairs are put together again as the CNI_ARGS that the plugin was given, and read by the same
+// reader. What is no pair of texts, or has a NUL (no variable can have one), is left out: nothing
+// here stops an address from being taken over.
+
+import { call, spanSet } from "../protocol/call";
+import { argsRead, podNameMake } from "../protocol/cniargs";
+import { JSON_LIST, JSON_STRING, jsonBytes, jsonCount, jsonKind, jsonNext } from "../protocol/json";
+import { jsonRootMember, jsonText, jsonTextAt, jsonTextBytes } from "../protocol/jsonvalue";
+import { scratchTake } from "../scratch";
+
+let args: usize = 0;
+let argsBytes: i32 = 0;
+
+// Appends the text of a node. false: it can't be part of a variable.
+function append(node: i32): bool {
+  jsonText(node);
+  for (let i = 0; i < jsonTextBytes; i++) {
+    if (load<u8>(jsonTextAt + i) == 0) return false;
+  }
+  memory.copy(args + argsBytes, jsonTextAt, jsonTextBytes);
+  argsBytes += jsonTextBytes;
+  return true;
+}
+
+// Appends KEY=value.
+function appendPair(pair: i32): void {
+  if (jsonCount(pair) != 2) return;
+  const key = pair + 1;
+  const value = jsonNext(key);
+  if (jsonKind(key) != JSON_STRING || jsonKind(value) != JSON_STRING) return;
+  const before = argsBytes;
+  if (before > 0) store<u8>(args + argsBytes++, 59);
+  let whole = append(key);
+  store<u8>(args + argsBytes++, 61);
+  whole = append(value) && whole;
+  if (!whole) argsBytes = before;
+}
+
+/** Reads the name of the pod in the document at hand: podNameAt, podNameBytes (0 = none). */
+export function cachedPodRead(): void {
+  spanSet(call.podNamespace, 0, 0);
+  spanSet(call.podName, 0, 0);
+  argsBytes = 0;
+  const list = jsonRootMember("cniArgs");
+  if (list != 0 && jsonKind(list) == JSON_LIST) {
+    // A byte of invalid UTF-8 becomes three.
+    args = scratchTake(<usize>jsonBytes(list) * 3);
+    for (let pair = list + 1; pair < jsonNext(list); pair = jsonNext(pair)) appendPair(pair);
+    spanSet(call.args, args, argsBytes);
+    argsRead(false);
+  }
+  podNameMake();
+}
