@@ -15,7 +15,7 @@
 import { formatAddress, parseAddress, parsedFamily, parsedHi, parsedLo } from "../address";
 import * as host from "../host";
 import { appliedNumber, CURSOR_BYTES, CURSORS, H_ADOPTED, H_HELD, SETS_MAX } from "../image/header";
-import { journalCount, putWord, word } from "../image/image";
+import { journalCount, journalMust, putWord, word } from "../image/image";
 import { NAMES_MAX } from "../pool/named";
 import { treeOf } from "../pool/pool";
 import { RangeSet, setHolds } from "../pool/range";
@@ -163,6 +163,9 @@ let unknownAt: usize = 0;
 // The name of the pod whose container it is; 0 bytes = nobody tells it.
 let podAt: usize = 0;
 let podBytes: u32 = 0;
+// How long that name is reserved when it is let go, and its NAME_ flags.
+let podReserveFor: u32 = 0;
+let podFlags: u32 = 0;
 
 function unknownId(name: usize, bytes: i32): u32 {
   const label = "host-local:";
@@ -223,7 +226,8 @@ function mayBeNamed(t: TakeOver): bool {
 // Gives the record the pod's name. The caller seals the head. false = no space.
 function putName(head: u32, number: u64): bool {
   takenNames++;
-  return recordPutName(head, podAt, podBytes, number, 0, 0);
+  if ((podReserveFor | podFlags) != 0) journalMust();
+  return recordPutName(head, podAt, podBytes, number, podReserveFor, podFlags);
 }
 
 /**
@@ -250,10 +254,15 @@ export function takeName(t: TakeOver, fresh: bool): i32 {
   return 0;
 }
 
-/** From here on owners are containers of the pod of this name; 0 bytes: none is known. */
-export function takePod(at: usize, bytes: u32): void {
+/**
+ * From here on owners are containers of the pod of this name (0 bytes: none is known), reserved for
+ * so many seconds when it is let go, with these NAME_ flags.
+ */
+export function takePod(at: usize, bytes: u32, reserveFor: u32, flags: u32): void {
   podAt = at;
   podBytes = bytes;
+  podReserveFor = reserveFor;
+  podFlags = flags;
 }
 
 // One name of the directory. 0 or -errno.
@@ -282,7 +291,7 @@ export function takeBegin(): void {
   takenUnknown = 0;
   takenConflicts = 0;
   takenNames = 0;
-  takePod(0, 0);
+  takePod(0, 0, 0, 0);
   takeUnreadBytes = 0;
 }
 

@@ -32,7 +32,7 @@ import {
 } from "../records/cell";
 import { eventMayBegin, eventRoom } from "../records/event";
 import { CHAIN_MAX, digest0, digest1, nextOfKind } from "../records/key";
-import { NAME_ASKED, NAME_FIXED, recordByDigest } from "../records/record";
+import { recordByDigest } from "../records/record";
 import { scratchTake } from "../scratch";
 import { imageGrow } from "../store/files";
 import { logCommit } from "../store/log";
@@ -66,7 +66,7 @@ import {
 import { isFixed, sayBusy, sayTaken } from "./holder";
 import { configKeep } from "./keep";
 import { REFUSED_ANNOTATION, refusalTell } from "./refusal";
-import { reserveFor } from "./reserve";
+import { nameFlags, reserveFor } from "./reserve";
 import { resultPrint } from "./result";
 import { roomOf } from "./seek";
 import {
@@ -110,7 +110,7 @@ function makeOrder(): Order {
   o.name = podNameAt;
   o.nameBytes = podNameBytes;
   o.reserveFor = reserveFor(o.name, o.nameBytes);
-  o.flags = (call.podFixed ? NAME_FIXED : 0) | (call.podReserveFor != 0 ? NAME_ASKED : 0);
+  o.flags = nameFlags();
   o.sets = call.sets;
   o.setCount = call.setCount;
   o.given = scratchTake(<usize>call.setCount * offsetof<Given>());

@@ -1,6 +1,7 @@
 // Annotations of the pod, as containerd and CRI-O hand them over to a network whose config says
 // `"capabilities": {"io.kubernetes.cri.pod-annotations": true}`: an object of texts under that key
-// of runtimeConfig. ADD reads four of them; no other call does.
+// of runtimeConfig. ADD reads four of them; no other call does, but a verb that takes over what an
+// ADD has done.
 //
 //   cni.projectcalico.org/ipAddrs   JSON list in the text: ["10.0.0.5", "2001:db8::5"]
 //   berth.dev/addresses             the same, or with commas: 10.0.0.5,2001:db8::5
@@ -31,6 +32,7 @@ import {
   JSON_LIST,
   JSON_NULL,
   JSON_STRING,
+  JSON_TRUE,
   jsonAt,
   jsonBytes,
   jsonEnter,
@@ -39,7 +41,7 @@ import {
   jsonNext,
   jsonPlain,
 } from "./json";
-import { jsonText, jsonTextAt, jsonTextBytes } from "./jsonvalue";
+import { jsonMember, jsonText, jsonTextAt, jsonTextBytes } from "./jsonvalue";
 import { secondsOf } from "./option";
 import { podPoolSettle } from "./podpool";
 import { sameText } from "./text";
@@ -335,4 +337,26 @@ export function annotationsRead(runtime: i32): bool {
     refuseInStatic(ADDRESSES, addresses) &&
     refuseInStatic(POOL, pool)
   );
+}
+
+/** Do the capabilities of a plugin's config (a node, or 0) have annotations handed over to it? */
+export function annotationsGranted(capabilities: i32): bool {
+  const node = jsonMember(capabilities, KEY);
+  return node != 0 && jsonKind(node) == JSON_TRUE;
+}
+
+function hasText(name: string, value: i32): bool {
+  return readText(name, value) && textBytes > 0;
+}
+
+/**
+ * Notes what the annotations in `runtime` (a node, or 0) meant for the pod's name in an ADD that
+ * has succeeded: podFixed, podReserveFor. What can't be read says nothing.
+ */
+export function annotationsNote(runtime: i32): void {
+  call.podFixed = false;
+  call.podReserveFor = 0;
+  if (!fieldObject(runtime, KEY, FIELD, "map[string]string") || !findAll(fieldFound)) return;
+  readReserveFor();
+  call.podFixed = hasText(CALICO, calico) || hasText(ADDRESSES, addresses);
 }

@@ -15,6 +15,7 @@ import { slurp } from "../host";
 import { RESERVE_NOTHING, RESERVE_REMEMBERED, RESERVE_RULE } from "../pool/leave";
 import { PODS_ALL, PODS_ANNOTATED, PODS_ORDINAL, ReserveRule, reserveTime } from "../pool/podname";
 import { Settings } from "../pool/settings";
+import { NAME_ASKED, NAME_FIXED } from "../records/record";
 import { scratchTake } from "../scratch";
 import { fileName, nameAt, nameBytes } from "../store/names";
 import { call } from "./call";
@@ -141,4 +142,9 @@ function readNode(r: ReserveRule): void {
 export function reserveFor(name: usize, bytes: u32): u32 {
   if (call.reserveFor == 0) return 0;
   return reserveTime(reserveRule(), name, bytes, call.podFixed, call.podReserveFor);
+}
+
+/** What the annotations of the call's own pod say of its name: NAME_ flags. */
+export function nameFlags(): u32 {
+  return (call.podFixed ? NAME_FIXED : 0) | (call.podReserveFor != 0 ? NAME_ASKED : 0);
 }

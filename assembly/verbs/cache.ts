@@ -1,8 +1,8 @@
 // The runtime's results (libcni keeps one for each attachment), for `berth adopt --from-cache`:
 // a file <network>-<container>-<interface> of JSON, 1 MiB at most.
 //
-//   { "kind": "cniCacheV1", "networkName", "containerId", "ifName", "cniArgs": [ ... ],
-//     "result": { "ips": [ ... ] } }
+//   { "kind": "cniCacheV1", "networkName", "containerId", "ifName", "config": "...",
+//     "cniArgs": [ ... ], "capabilityArgs": { ... }, "result": { "ips": [ ... ] } }
 //
 // What is of another network, or of an older libcni, is left out and counted. A file that can't be
 // read, or is no JSON (a full disk leaves them cut), may be of a container that runs: it stops the
@@ -40,12 +40,13 @@ import {
   jsonTextAt,
   jsonTextBytes,
 } from "../protocol/jsonvalue";
+import { nameFlags, reserveFor } from "../protocol/reserve";
 import { sessionPart } from "../protocol/session";
 import { sameText } from "../protocol/text";
 import { fileOwner } from "../records/file";
 import { scratchMark, scratchRewind, scratchTake } from "../scratch";
 import { PART_WORDS } from "../store/notes";
-import { cachedPodRead } from "./cachedpod";
+import { cachedNotesRead, cachedPodRead } from "./cachedpod";
 import { CacheFile, cacheCount, cacheFileAt, cacheList } from "./cachelist";
 import { sayClean } from "./holding";
 import { isJson, printHere, printRoom, say, sayAddress, sayBytes, sayQuoted } from "./print";
@@ -137,7 +138,8 @@ function takeResult(t: TakeOver): i32 {
   const result = resultOf();
   if (result == 0) return skip();
   cachedPodRead();
-  takePod(podNameAt, podNameBytes);
+  cachedNotesRead();
+  takePod(podNameAt, podNameBytes, reserveFor(podNameAt, podNameBytes), nameFlags());
   const before = takenNames;
   let status = meetAll(t, result);
   fileOwner(idAt, idBytes, ifAt, ifBytes);

@@ -3,14 +3,17 @@
 //   "cniArgs": [["IgnoreUnknown", "1"], ["K8S_POD_NAMESPACE", "shop"], ["K8S_POD_NAME", "web-0"]]
 //
 // The pairs are put together again as the CNI_ARGS that the plugin was given, and read by the same
-// reader. What is no pair of texts, or has a NUL (no variable can have one), is left out: nothing
-// here stops an address from being taken over.
+// reader. So are the annotations among "capabilityArgs", if the config let the plugin see them:
+// libcni keeps all that the runtime knows. What is no pair of texts, or has a NUL (no variable can
+// have one), is left out: nothing here stops an address from being taken over.
 
+import { annotationsNote } from "../protocol/annotations";
 import { call, spanSet } from "../protocol/call";
 import { argsRead, podNameMake } from "../protocol/cniargs";
 import { JSON_LIST, JSON_STRING, jsonBytes, jsonCount, jsonKind, jsonNext } from "../protocol/json";
 import { jsonRootMember, jsonText, jsonTextAt, jsonTextBytes } from "../protocol/jsonvalue";
 import { scratchTake } from "../scratch";
+import { cachedConfigRead, configAnnotates } from "./cachedconfig";
 
 let args: usize = 0;
 let argsBytes: i32 = 0;
@@ -54,4 +57,10 @@ export function cachedPodRead(): void {
     argsRead(false);
   }
   podNameMake();
+}
+
+/** Reads what config and annotations said of that name into the call, for reserveFor, nameFlags. */
+export function cachedNotesRead(): void {
+  cachedConfigRead();
+  annotationsNote(configAnnotates ? jsonRootMember("capabilityArgs") : 0);
 }
