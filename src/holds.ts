@@ -6,7 +6,8 @@
 // finds the right one. Adding and ending are O(1), a sweep with something due is O(open holds).
 //
 // In memory of this thread only: a hold isn't shared, isn't saved, and lapses with its process.
-import { IpamError, needObject, shown } from "./errors.ts";
+import { IpamError, shown } from "./errors.ts";
+import { keysOf, needKeys } from "./keys.ts";
 
 /** Seconds after which a hold lapses unless told otherwise. */
 export const HOLD_TTL = 60;
@@ -17,6 +18,8 @@ export interface HoldOptions {
   /** Seconds until it lapses: more than 0, at most 86,400; default 60. */
   ttl?: number;
 }
+
+const KEYS = keysOf<HoldOptions>("options", "an option of hold", { ttl: true });
 
 /** After this many seconds a thing that couldn't be given back (no memory) is tried again. */
 const AGAIN = 1;
@@ -32,7 +35,7 @@ interface Entry<T> {
 /** Seconds from the options. Throws "invalid". */
 export function ttlOf(options: HoldOptions | undefined): number {
   if (options === undefined) return HOLD_TTL;
-  needObject(options, "options");
+  needKeys(options, KEYS);
   const { ttl = HOLD_TTL } = options;
   if (typeof ttl === "number" && ttl > 0 && ttl <= TTL_MAX) return ttl;
   const wanted = `a number of seconds above 0 and up to ${TTL_MAX}`;

@@ -1,7 +1,8 @@
 // Options of a pool: what they may be, and the slots that `exclude` names.
 import { formatPrefix, lastOf, type Prefix, parseInterval } from "./address.ts";
 import { isClock } from "./clock.ts";
-import { IpamError, needObject, shown } from "./errors.ts";
+import { IpamError, shown } from "./errors.ts";
+import { type Keys, keysOf, needKeys } from "./keys.ts";
 import { POLICIES, type Policy } from "./slots.ts";
 
 /** Seconds of a cool-down, at most. */
@@ -32,16 +33,30 @@ export interface PoolOptions {
 /** What isn't in a snapshot. */
 export type SnapshotOptions = Pick<PoolOptions, "clock" | "seed">;
 
+const KEYS = keysOf<PoolOptions>("options", "an option of createPool", {
+  policy: true,
+  exclude: true,
+  cooldown: true,
+  band: true,
+  seed: true,
+  clock: true,
+});
+const SNAPSHOT_KEYS = keysOf<SnapshotOptions>(
+  "options",
+  "an option of fromBytes, since the rest is in the bytes",
+  { clock: true, seed: true },
+);
+
 /** Options of fromBytes: nothing else is taken, for the rest is in the bytes. Throws "invalid". */
 export function snapshotOptions(options: SnapshotOptions): SnapshotOptions {
-  needObject(options, "options");
+  needKeys(options, SNAPSHOT_KEYS);
   const { clock, seed } = options;
   return { ...(clock === undefined ? {} : { clock }), ...(seed === undefined ? {} : { seed }) };
 }
 
-/** Throws "invalid" for options that aren't as PoolOptions says. */
-export function checkOptions(options: PoolOptions): void {
-  needObject(options, "options");
+/** Throws "invalid" for options that aren't as PoolOptions says, or have other keys than `keys`. */
+export function checkOptions(options: PoolOptions, keys: Keys = KEYS): void {
+  needKeys(options, keys);
   const { policy = "next", cooldown = 0, band = 0, seed, clock } = options;
   if (!POLICIES.includes(policy))
     throw new IpamError(

@@ -17,6 +17,7 @@ import {
 } from "./address.ts";
 import { IpamError, needObject, shown } from "./errors.ts";
 import { type HistoryEvent, NOTHING_FREE } from "./ipam/history.ts";
+import { keysOf, needKeys } from "./keys.ts";
 import { createPool, type Pool } from "./pool.ts";
 import { COOLDOWN_MAX } from "./pooloptions.ts";
 import type { Policy } from "./slots.ts";
@@ -39,6 +40,15 @@ export interface ReplayOptions {
   /** Start of policy "random", for replays that repeat. */
   seed?: bigint;
 }
+
+const KEYS = keysOf<ReplayOptions>("options", "an option of replayHistory", {
+  prefixes: true,
+  exclude: true,
+  policy: true,
+  cooldown: true,
+  reserveFor: true,
+  seed: true,
+});
 
 /** What would have happened. */
 export interface ReplayReport {
@@ -335,7 +345,7 @@ export function replayHistory(
   if (!Array.isArray(events))
     throw new IpamError("invalid", `events ${shown(events)} are no list of events`, events);
   for (const event of events) checkEvent(event);
-  needObject(options, "options");
+  needKeys(options, KEYS);
   const replay = new Replay(events, options);
   try {
     return replay.run(events);

@@ -10,6 +10,7 @@ import {
   widthOf,
 } from "../address.ts";
 import { IpamError, shown } from "../errors.ts";
+import { keysOf, needKeys } from "../keys.ts";
 import { type PlanWarning, UNUSABLE, warningsOf } from "./planwarnings.ts";
 import { forFamily, keptBack, type PerFamily, rulesOf } from "./prefixoptions.ts";
 
@@ -34,6 +35,15 @@ export interface ClusterNeeds {
   /** Length of a node's prefix, where it is given already; default as planCluster says. */
   length?: PerFamily;
 }
+
+const KEYS = keysOf<ClusterNeeds>("needs", "a key of what planCluster is told", {
+  nodes: true,
+  podsPerNode: true,
+  clusterPrefixes: true,
+  servicePrefixes: true,
+  headroom: true,
+  length: true,
+});
 
 /** The plan of one family. Counts are rounded from 2^53 on. */
 export interface FamilyPlan {
@@ -172,8 +182,7 @@ function familyPlan(
  * "invalid", "hostBits", "overlap" (of two cluster prefixes, or two service prefixes).
  */
 export function planCluster(needs: ClusterNeeds): ClusterPlan {
-  if (typeof needs !== "object" || needs === null)
-    throw new IpamError("invalid", `needs ${shown(needs)} is not an object`, needs);
+  needKeys(needs, KEYS);
   const nodes = count("nodes", needs.nodes);
   const podsPerNode = count("podsPerNode", needs.podsPerNode);
   const headroom = headroomOf(needs.headroom ?? HEADROOM);

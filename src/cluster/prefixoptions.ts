@@ -10,6 +10,7 @@ import {
 } from "../address.ts";
 import { isClock, seconds } from "../clock.ts";
 import { IpamError, shown } from "../errors.ts";
+import { keysOf, needKeys } from "../keys.ts";
 import { POLICIES, type Policy } from "../slots.ts";
 
 /** One number for both families, or one for each. */
@@ -38,6 +39,18 @@ export interface PrefixPoolOptions {
   /** Seconds that only grow, for holds; default: the process's own clock. For tests. */
   clock?: () => number;
 }
+
+const KEYS = keysOf<PrefixPoolOptions>("options", "an option of createPrefixPool", {
+  length: true,
+  mixed: true,
+  head: true,
+  tail: true,
+  exclude: true,
+  policy: true,
+  seed: true,
+  clock: true,
+});
+const FAMILIES = keysOf<Exclude<PerFamily, number>>("family", "a family", { 4: true, 6: true });
 
 /** An interval of addresses of one family, both ends included. */
 export interface Interval {
@@ -76,6 +89,7 @@ export function forFamily(
 ): number {
   if (value === null || (typeof value !== "object" && typeof value !== "number" && value))
     throw invalid(what, value, "a number or { 4: number, 6: number }");
+  if (typeof value === "object") needKeys(value, FAMILIES);
   const number = (typeof value === "object" ? value[family] : value) ?? otherwise;
   if (Number.isSafeInteger(number) && number >= 0 && number <= most) return number;
   throw invalid(what, number, `a whole number from 0 to ${most}, as IPv${family} has it`);
@@ -92,8 +106,7 @@ function randomSeed(): bigint {
 
 /** The options as the pool uses them. Throws "invalid". */
 export function rulesOf(options: PrefixPoolOptions): Rules {
-  if (typeof options !== "object" || options === null)
-    throw invalid("options", options, "an object");
+  needKeys(options, KEYS);
   const { length, mixed = false, head, tail, exclude = [], seed, clock = seconds } = options;
   const { policy = mixed ? "first" : "next" } = options;
   if (typeof mixed !== "boolean") throw invalid("mixed", mixed, "true or false");

@@ -10,6 +10,7 @@ import type { Bytes } from "../embedded.ts";
 import { IpamError, shown } from "../errors.ts";
 import { Hold } from "../hold.ts";
 import { type HoldOptions, Holds, ttlOf } from "../holds.ts";
+import { needKeys } from "../keys.ts";
 import type { SlotArray } from "../slots.ts";
 import {
   ClusterPrefixes,
@@ -29,7 +30,12 @@ import {
   statsOf,
 } from "./prefixreport.ts";
 import { readPrefixPool, writePrefixPool } from "./prefixsnapshot.ts";
-import type { Occupied, PrefixExplanation, PrefixRequest } from "./prefixtypes.ts";
+import {
+  type Occupied,
+  type PrefixExplanation,
+  type PrefixRequest,
+  REQUEST_KEYS,
+} from "./prefixtypes.ts";
 import type { ClusterRange, SlotRange } from "./ranges.ts";
 
 /**
@@ -118,8 +124,7 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
 
   #take(request: PrefixRequest): readonly Given[] {
     this.#open();
-    if (typeof request !== "object" || request === null)
-      throw new IpamError("invalid", `request ${shown(request)} is not an object`, request);
+    needKeys(request, REQUEST_KEYS);
     const taken = this.#prefixes.take(request);
     for (const { range, prefix } of taken) {
       range.allocations++;

@@ -2,6 +2,7 @@
 // list to occupy.
 import { type Family, formatPrefix, type Prefix } from "../address.ts";
 import { type IpamCode, IpamError, shown } from "../errors.ts";
+import { needKeys, someKeysOf } from "../keys.ts";
 import type { Owners } from "./owners.ts";
 import type { Occupied, PrefixExplanation } from "./prefixtypes.ts";
 import type { ClusterRange, RangeCounts } from "./ranges.ts";
@@ -91,6 +92,11 @@ export function conflicted(text: string, held: Prefix | undefined, owners: Owner
   return { status: "conflict", owner, prefix, why: `${prefix} is held by ${who}` };
 }
 
+const ENTRY_KEYS = someKeysOf<{ prefix: string; owner?: string }>("entry", "a key of an entry", {
+  prefix: true,
+  owner: true,
+});
+
 /** What `occupyAll` answers. Each entry of the list is counted or listed exactly once. */
 export interface OccupyReport {
   /** Entries that are held now and weren't, and those that the same owner had already. */
@@ -121,6 +127,7 @@ export function reportOf(
     }
     const { prefix, owner } = entry;
     try {
+      if (owner === undefined) needKeys(entry, ENTRY_KEYS);
       const done = occupy(prefix, owner);
       if (done.status !== "conflict") report[done.status]++;
       else {

@@ -1,5 +1,6 @@
 // What prefix pools are asked and what they answer.
 import type { Family } from "../address.ts";
+import { keysOf } from "../keys.ts";
 import type { PerFamily } from "./prefixoptions.ts";
 
 /** What `allocate` and `hold` are asked for; all may be left out. */
@@ -11,6 +12,11 @@ export interface PrefixRequest {
   /** Of this family only. */
   family?: Family;
 }
+export const REQUEST_KEYS = keysOf<PrefixRequest>("request", "a key of a request for a prefix", {
+  owner: true,
+  length: true,
+  family: true,
+});
 
 /**
  * What `occupy` answers. `added`: it is held now; `same`: this owner had it already; `conflict`:

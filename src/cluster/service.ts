@@ -15,6 +15,7 @@ import type { Bytes } from "../embedded.ts";
 import { IpamError, shown } from "../errors.ts";
 import { Hold } from "../hold.ts";
 import { type HoldOptions, Holds, ttlOf } from "../holds.ts";
+import { keysOf } from "../keys.ts";
 import { checkOptions, type PoolOptions, snapshotOptions } from "../pooloptions.ts";
 import type { Explanation } from "../pooltypes.ts";
 import type { IpFamily, SavedRange, ServiceRangeStats, Usable } from "./servicerange.ts";
@@ -46,6 +47,16 @@ export interface ServicePoolOptions extends PoolOptions {
    */
   band?: number;
 }
+
+const KEYS = keysOf<ServicePoolOptions>("options", "an option of createServicePool", {
+  usable: true,
+  policy: true,
+  exclude: true,
+  cooldown: true,
+  band: true,
+  seed: true,
+  clock: true,
+});
 
 /** What `explain` answers. */
 export interface ServiceExplanation extends Explanation {
@@ -375,7 +386,7 @@ function isAddress(text: string): boolean {
 }
 
 function checkServiceOptions(options: ServicePoolOptions): void {
-  checkOptions(options);
+  checkOptions(options, KEYS);
   const { usable = "services", exclude = [] } = options;
   if (usable !== "services" && usable !== "all")
     throw new IpamError("invalid", `usable ${shown(usable)} is none of services, all`, usable);

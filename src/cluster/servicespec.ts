@@ -6,6 +6,7 @@
 //   update   spec, what it has now ---> Plan      keeps its first address and family for good
 import { formatAddress, parseAddress } from "../address.ts";
 import { IpamError, shown } from "../errors.ts";
+import { needKeys, someKeysOf } from "../keys.ts";
 import { type IpFamily, ipFamilyOf } from "./servicerange.ts";
 
 /** How many families a service wants. */
@@ -34,6 +35,17 @@ export interface ServiceSpec {
   /** Only for headless services: without one, they are for both families by default. */
   selector?: Readonly<Record<string, string>>;
 }
+
+// A spec from the API server has more fields than these.
+const SPEC_KEYS = someKeysOf<ServiceSpec>("spec of a service", "a field of a service's spec", {
+  name: true,
+  type: true,
+  ipFamilyPolicy: true,
+  ipFamilies: true,
+  clusterIP: true,
+  clusterIPs: true,
+  selector: true,
+});
 
 /** What a service has. Headless: clusterIPs is ["None"]. ExternalName: nothing, no policy. */
 export interface ServiceAllocation {
@@ -136,8 +148,9 @@ function readAddresses({ clusterIP, clusterIPs }: ServiceSpec): string[] | undef
 }
 
 function readSpec(spec: ServiceSpec): Read {
-  if (typeof spec !== "object" || spec === null)
-    throw invalid(`${shown(spec)} is not the spec of a service`, spec);
+  needKeys(spec, SPEC_KEYS);
+  if ("spec" in spec)
+    throw invalid("this is a whole service: pass its spec, with a name of its own", spec);
   return {
     type: oneOf("type", spec.type, TYPES),
     policy: oneOf("ipFamilyPolicy", spec.ipFamilyPolicy, POLICIES),

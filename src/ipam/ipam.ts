@@ -15,7 +15,8 @@ import {
   POOL_OVERLAP,
 } from "../../assembly/library/booknumbers.ts";
 import { formatAddress, formatFour, formatPrefix, parsePrefix } from "../address.ts";
-import { IpamError, needObject, shown } from "../errors.ts";
+import { IpamError, shown } from "../errors.ts";
+import { needKeys } from "../keys.ts";
 import { type Around, Core } from "./core.ts";
 import { Flusher } from "./flush.ts";
 import { IpamPool, putPool, takePool } from "./ipampool.ts";
@@ -32,13 +33,18 @@ import {
 } from "./requests.ts";
 import { SpareCore } from "./spare.ts";
 import { IpamView, kindNumber } from "./view.ts";
-import type {
-  AllocateRequest,
-  Allocation,
-  IpamOptions,
-  IpamPoolOptions,
-  ReleaseOptions,
-  ReserveRequest,
+import {
+  ALLOCATE_KEYS,
+  type AllocateRequest,
+  type Allocation,
+  type IpamOptions,
+  type IpamPoolOptions,
+  OPEN_KEYS,
+  POOL_KEYS,
+  RELEASE_KEYS,
+  RESERVE_KEYS,
+  type ReleaseOptions,
+  type ReserveRequest,
 } from "./words.ts";
 
 const STORE_FUTURE = 2;
@@ -73,7 +79,7 @@ export class Ipam extends IpamView {
   /** Use openIpam. */
   constructor(path: string, options: IpamOptions, around: Around) {
     super(path);
-    needObject(options, "options");
+    needKeys(options, OPEN_KEYS);
     this.lock = choice(options.lock, ["exclusive", "per-call"], "lock");
     this.#sync = choice(options.sync, ["always", "never"], "sync") === "always";
     const { reboot, lockTimeout } = options;
@@ -187,7 +193,7 @@ export class Ipam extends IpamView {
    */
   pool(prefix: string, options: IpamPoolOptions = {}): IpamPool {
     const range = parsePrefix(prefix);
-    needObject(options, "options");
+    needKeys(options, POOL_KEYS);
     return this.ask((core) => {
       const [nameBytes, given] = putPool(core, range, options);
       const status: number = core.exports.bookPool!(nameBytes, given, core.now());
@@ -213,7 +219,7 @@ export class Ipam extends IpamView {
    * "invalid", "noSpace", "io".
    */
   allocate(request: AllocateRequest): Allocation {
-    needObject(request, "request");
+    needKeys(request, ALLOCATE_KEYS);
     const wish = wishOf(request.pools, request.addresses);
     const kind = kindNumber(request.kind);
     return this.ask((core) => {
@@ -263,7 +269,7 @@ export class Ipam extends IpamView {
    * "notAllocated", "invalid", "noSpace" (reserveFor only), "io".
    */
   release(owner: string, options: ReleaseOptions = {}): void {
-    needObject(options, "options");
+    needKeys(options, RELEASE_KEYS);
     const kind = kindNumber(options.kind);
     const { reserveFor } = options;
     const ttl = reserveFor === undefined ? 0 : ttlOf(reserveFor, "reserveFor");
@@ -286,7 +292,7 @@ export class Ipam extends IpamView {
    * allocate; "duplicate": the name has a reservation.
    */
   reserve(name: string, request: ReserveRequest): string[] {
-    needObject(request, "request");
+    needKeys(request, RESERVE_KEYS);
     const wish = wishOf(request.pools, request.addresses);
     const ttl = ttlOf(request.ttl, "ttl");
     return this.ask((core) => {

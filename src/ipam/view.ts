@@ -10,12 +10,14 @@ import {
   IS_RESERVED,
 } from "../../assembly/library/booknumbers.ts";
 import { type Family, formatAddress, formatPrefix, lastOf, parseAddress } from "../address.ts";
-import { IpamError, needObject, shown } from "../errors.ts";
+import { IpamError, shown } from "../errors.ts";
+import { needKeys } from "../keys.ts";
 import type { Core } from "./core.ts";
 import { type HistoryEvent, readEvents } from "./history.ts";
 import { halves, IpamPool, type PoolFacts, type PoolHome, prefixOf, takePool } from "./ipampool.ts";
 import {
   type Allocation,
+  FIND_KEYS,
   type FindBy,
   type IpamExplanation,
   type IpamStats,
@@ -82,7 +84,7 @@ export abstract class IpamView implements PoolHome {
 
   #find(core: Core, by: FindBy): Found | undefined {
     let head = 0;
-    needObject(by, "what to find");
+    needKeys(by, FIND_KEYS);
     if ("owner" in by) {
       const [kind, owner] = [kindNumber(by.kind), core.putOwner(by.owner)];
       head = core.exports.bookFindOwner!(kind, owner, core.putInterface(by.interface));

@@ -1,4 +1,5 @@
 // What goes in and out of an Ipam: requests, allocations, reservations, explanations, counts.
+import { keysOf } from "../keys.ts";
 import type { IpamPool } from "./ipampool.ts";
 
 /** Who an owner is. Containers hold nothing after a reboot, unless the image says "keep". */
@@ -142,3 +143,64 @@ export interface IpamStats {
 
 /** Kinds in the order of their numbers in the image. */
 export const KINDS: readonly OwnerKind[] = ["container", "node", "service", "other"];
+
+// What an Ipam has answered may be passed on as a request: `ipam.find(allocation)`. Keys that say
+// so, and all that it may have.
+const TELLING = ["since", "until", "why"];
+const ANSWERED = keysOf<Allocation & Reservation & IpamExplanation>("", "", {
+  owner: true,
+  kind: true,
+  interface: true,
+  name: true,
+  addresses: true,
+  since: true,
+  until: true,
+  state: true,
+  pool: true,
+  why: true,
+}).known;
+const isAnswered = (key: string, value: object) =>
+  ANSWERED.includes(key) && TELLING.some((telling) => Object.hasOwn(value, telling));
+
+// The same of an IpamPool as the options of another one.
+const OF_POOL = new Set(["prefix", "family", "size", "cell", "range"]);
+const isOfPool = (key: string, value: object) => OF_POOL.has(key) && Object.hasOwn(value, "cell");
+
+/** What openIpam, pool, allocate, reserve, release and find may be told. */
+export const OPEN_KEYS = keysOf<IpamOptions>("options", "an option of openIpam", {
+  lock: true,
+  sync: true,
+  reboot: true,
+  lockTimeout: true,
+});
+export const POOL_KEYS = keysOf<IpamPoolOptions>(
+  "options",
+  "an option of a durable pool",
+  { name: true, policy: true, exclude: true, gateway: true, cooldown: true },
+  isOfPool,
+);
+const OWNER = { owner: true, kind: true, interface: true } as const;
+export const ALLOCATE_KEYS = keysOf<AllocateRequest>(
+  "request",
+  "a key of a request to allocate",
+  { ...OWNER, name: true, pools: true, addresses: true },
+  isAnswered,
+);
+export const RESERVE_KEYS = keysOf<ReserveRequest>(
+  "request",
+  "a key of a request to reserve",
+  { pools: true, addresses: true, ttl: true },
+  isAnswered,
+);
+export const RELEASE_KEYS = keysOf<ReleaseOptions>(
+  "options",
+  "an option of release",
+  { kind: true, interface: true, reserveFor: true, name: true },
+  isAnswered,
+);
+export const FIND_KEYS = keysOf<OwnerOf & { address: string; name: string }>(
+  "what to find",
+  "a key to find by",
+  { ...OWNER, address: true, name: true },
+  isAnswered,
+);
