@@ -1,6 +1,7 @@
 // What a person asked: the words and options behind the verb. Options are --name VALUE,
 // --name=VALUE or --flag, in any order; everything behind -- is a word. Which there are is told by
-// the verb, as a list like "for= force": a name with = takes a value.
+// the verb, as a list like "for= force": a name with = takes a value, and is given once. What looks
+// like an option is a value behind = only.
 //
 //   ask    | at | bytes | value at | value bytes |   x ASKED_MAX: options that were given
 //   word   | at | bytes |                            x WORDS_MAX
@@ -17,6 +18,7 @@ import {
   errorText,
 } from "../protocol/errors";
 import { scratchTake } from "../scratch";
+import { nearAt, nearBegin, nearBytes, nearTry } from "./near";
 
 /** Arguments that are read. */
 const ARGUMENTS_MAX: i32 = 64;
@@ -89,6 +91,27 @@ function kindIn(list: string, at: usize, bytes: i32): i32 {
   return 0;
 }
 
+// Tries each name of a list.
+function nearIn(list: string): void {
+  for (let from = 0; from < list.length; from = listEnd + 1) {
+    sameName(list, from, 0, 0);
+    const takes = load<u16>(changetype<usize>(list) + ((<usize>(listEnd - 1)) << 1)) == 61;
+    nearTry(list, from, takes ? listEnd - 1 : listEnd);
+  }
+}
+
+// Begins the error for an option that there isn't. Answers -1.
+function unknownOption(list: string, at: usize, bytes: i32): i32 {
+  askRefuse("unknown option --", at, bytes);
+  nearBegin(at, bytes);
+  nearIn(list);
+  nearIn(COMMON);
+  if (nearBytes == 0) return -1;
+  errorText(": use --");
+  errorBytes(nearAt, nearBytes);
+  return -1;
+}
+
 /** Begins the error "<what><the argument>". Answers false. */
 function askRefuse(what: string, at: usize, bytes: i32): bool {
   errorBegin(ERROR_ENVIRONMENT);
@@ -149,6 +172,32 @@ function equalsAt(at: usize, bytes: i32): i32 {
   return bytes;
 }
 
+function isGiven(at: usize, bytes: i32): bool {
+  for (let i = 0; i < optionCount; i++) {
+    const p = options + <usize>i * ENTRY;
+    if (load<i32>(p, 8) == bytes && memory.compare(load<usize>(p), at, bytes) == 0) return true;
+  }
+  return false;
+}
+
+function isLikeOption(): bool {
+  return askBytes > 1 && load<u8>(askAt) == 45;
+}
+
+// Begins the error for an option behind which another one comes. Answers -1.
+function noValue(at: usize, bytes: i32): i32 {
+  const shown = min<i32>(askBytes, ARGUMENT_BYTES);
+  askRefuse("a value is missing behind --", at, bytes);
+  errorText(": ");
+  errorBytes(askAt, shown);
+  errorText(" looks like an option (as the value it is --");
+  errorBytes(at, bytes);
+  errorText("=");
+  errorBytes(askAt, shown);
+  errorText(")");
+  return -1;
+}
+
 // One option, its argument being number `n`: the number of the next argument, -1 = refused.
 function readOption(list: string, n: i32): i32 {
   const at = askAt + 2;
@@ -156,12 +205,13 @@ function readOption(list: string, n: i32): i32 {
   const name = equalsAt(at, bytes);
   const own = kindIn(list, at, name);
   const kind = own != 0 ? own : kindIn(COMMON, at, name);
-  if (kind == 0) {
-    askRefuse("unknown option --", at, name);
-    return -1;
-  }
+  if (kind == 0) return unknownOption(list, at, name);
   if (kind == 1 && name < bytes) {
     askRefuse("this option takes no value: --", at, name);
+    return -1;
+  }
+  if (kind == 2 && isGiven(at, name)) {
+    askRefuse("this option is there twice, say it once: --", at, name);
     return -1;
   }
   let next = n + 1;
@@ -172,6 +222,7 @@ function readOption(list: string, n: i32): i32 {
       askRefuse("a value is missing behind --", at, name);
       return -1;
     }
+    if (isLikeOption()) return noValue(at, name);
     valueAt = askAt;
     valueBytes = askBytes;
     next++;
@@ -180,6 +231,7 @@ function readOption(list: string, n: i32): i32 {
   store<usize>(p, at);
   store<i32>(p, name, 8);
   store<usize>(p, valueAt, 16);
+  // -1: a flag.
   store<i32>(p, valueBytes, 24);
   optionCount++;
   return next;
@@ -213,9 +265,9 @@ export function askRead(list: string): bool {
   return askRefuse("more than 64 arguments", 0, 0);
 }
 
-/** Was the option given? Sets askAt, askBytes to its value; the last one counts. */
+/** Was the option given? Sets askAt, askBytes to its value. */
 export function askOption(name: string): bool {
-  for (let i = optionCount - 1; i >= 0; i--) {
+  for (let i = 0; i < optionCount; i++) {
     const p = options + <usize>i * ENTRY;
     if (!sameName(name, 0, load<usize>(p), load<i32>(p, 8))) continue;
     askAt = load<usize>(p, 16);
@@ -223,6 +275,18 @@ export function askOption(name: string): bool {
     return true;
   }
   return false;
+}
+
+/** Has no option an empty value? Else an error begins that tells which. */
+export function askFilled(): bool {
+  for (let i = 0; i < optionCount; i++) {
+    const p = options + <usize>i * ENTRY;
+    if (load<i32>(p, 24) != 0) continue;
+    askRefuse("--", load<usize>(p), load<i32>(p, 8));
+    errorText(' "": a value is missing, or the option is left out');
+    return false;
+  }
+  return true;
 }
 
 /** The value that askOption read as a number of at most 4 digits; -1: it is none. */

@@ -96,8 +96,12 @@ function readSubnets(): bool {
 /** Do the options --conflist, --subnet and --bridge fit together? Else an error begins. */
 export function conflistAccepts(): bool {
   if (!askOption("conflist")) {
-    if (!askOption("subnet") && !askOption("bridge") && !askOption("conf-dir")) return true;
-    return askMissing("--conflist NAME", "--subnet, --bridge and --conf-dir are for a conflist");
+    const none = !askOption("subnet") && !askOption("bridge") && !askOption("conf-dir");
+    if (none && !askOption("data-dir")) return true;
+    return askMissing(
+      "--conflist NAME",
+      "--subnet, --bridge, --conf-dir and --data-dir are for a conflist",
+    );
   }
   if (!isName(askAt, askBytes)) return askBad("conflist", askAt, askBytes, NETWORK_NAME);
   if (askOption("bridge") && (!isName(askAt, askBytes) || askBytes > 15)) {

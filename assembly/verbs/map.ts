@@ -63,6 +63,11 @@ export function mapAccepts(): bool {
     if (colour) return askApart("--color", "--svg", why);
     if (isJson) return askApart("--json", "--svg", why);
   }
+  if (isJson) {
+    const why = "the answer is no text";
+    if (plain) return askApart("--plain", "--json", why);
+    if (colour) return askApart("--color", "--json", why);
+  }
   inColour = colour || (!plain && !isSet("NO_COLOR") && host.terminal(1) == 1);
   only = -1;
   if (askOption("set")) {

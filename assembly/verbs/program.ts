@@ -32,6 +32,7 @@ import {
 import { askArgument, askAt, askBytes, askHelp, askOption, askRead, askReserve } from "./ask";
 import { changesBegin, changesBroken, changesFault, changesNext } from "./changes";
 import { helpEnd } from "./help";
+import { nearAt, nearBegin, nearBytes, nearTry } from "./near";
 import {
   isThisBoot,
   placeCopy,
@@ -134,7 +135,17 @@ function unknown(at: usize, bytes: i32): i32 {
   if (isArgument("plan") || isArgument("bench")) {
     errorText('" in this executable, it needs Node.js: npx berth ');
     errorBytes(at, bytes);
-  } else errorText('": berth --help lists them');
+  } else {
+    nearBegin(at, bytes);
+    for (let n = 1; n <= VERB_LAST; n++) nearTry(verbName(n), 0, verbName(n).length);
+    errorText('": ');
+    if (nearBytes > 0) {
+      errorText("use ");
+      errorBytes(nearAt, nearBytes);
+      errorText("; ");
+    }
+    errorText("berth --help lists them");
+  }
   errorPlain("");
   return EXIT_USAGE;
 }

@@ -9,6 +9,7 @@ import {
   askAt,
   askBad,
   askBytes,
+  askFilled,
   askMissing,
   askOption,
   askWords,
@@ -243,8 +244,14 @@ export function verbGathered(n: i32): i32 {
   return n == METRICS ? metricsEnd() : EXIT_OK;
 }
 
-// Do --network and --state mean something to the verb? Else an error begins.
+// Do --network, --data-dir and --state mean something to the verb? Else an error begins.
 function isPlace(n: i32): bool {
+  if (askOption("state") && verbKind(n) == KIND_READS) {
+    const why = "a copied state is looked at alone";
+    if (askOption("network")) return askApart("--network", "--state", why);
+    if (askOption("data-dir")) return askApart("--data-dir", "--state", why);
+    return true;
+  }
   const kind = verbKind(n);
   const other = n == GC ? "--install-timer" : verbName(n);
   if (kind == KIND_BARE && askOption("network")) {
@@ -256,14 +263,22 @@ function isPlace(n: i32): bool {
 
 /** Are its words and the values of its options right? Else an error begins that says which not. */
 export function verbAccepts(n: i32): bool {
-  if (!askWordsFit(verbWords(n))) return false;
+  return askWordsFit(verbWords(n)) && isPlaced(n) && takes(n) && askFilled();
+}
+
+// The options that say where.
+function isPlaced(n: i32): bool {
   if (askOption("log") && !askOption("state")) {
     return askMissing("--state FILE", "--log names the log of a copied state");
   }
   if (askOption("network") && !isName(askAt, askBytes)) {
     return askBad("network", askAt, askBytes, NETWORK_NAME);
   }
-  if (!isPlace(n)) return false;
+  return isPlace(n);
+}
+
+// What the verb itself wants.
+function takes(n: i32): bool {
   switch (n) {
     case SHOW:
       return showAccepts();

@@ -61,7 +61,7 @@ const WRONG: [string, string][] = [
   ["map --svg --json", "--json can't stand with --svg"],
   ["map --set x", '--set "x": use the number of a range set, from 0 to 31'],
   ["map --set 32", '--set "32": use the number of a range set, from 0 to 31'],
-  ["install --bridge b", "--conflist NAME is missing: --subnet, --bridge and --conf-dir are for"],
+  ["install --bridge b", "--conflist NAME is missing: --subnet, --bridge, --conf-dir and --data"],
   [
     "install --conflist podnet",
     "--subnet LIST is missing: the conflist's subnets, as 10.244.1.0/24",
@@ -92,6 +92,32 @@ const WRONG: [string, string][] = [
   ["check -f", "unknown option -f"],
   ["check --json=1", "this option takes no value: --json"],
   ["show --only", "a value is missing behind --only"],
+  [
+    "metrics --output --json",
+    "a value is missing behind --output: --json looks like an option (as the value it is --output=--",
+  ],
+  ["metrics --output -h", "a value is missing behind --output: -h looks like an option (as the"],
+  ["show --network --", "a value is missing behind --network: -- looks like an option"],
+  ["reserve a/b --for -5", "a value is missing behind --for: -5 looks like an option"],
+  ["show --network a --network a", "this option is there twice, say it once: --network"],
+  ["gc --grace 5m --grace=6m", "this option is there twice, say it once: --grace"],
+  ["release --container=", '--container "": a value is missing, or the option is left out'],
+  ["release --container c --ifname=", '--ifname "": a value is missing'],
+  ["adopt --from=", '--from "": a value is missing'],
+  ["install --bin-dir=", "this option is there twice, say it once: --bin-dir"],
+  [`install ${LIST.join(" ")} 10.0.0.0/24 --conf-dir=`, '--conf-dir "": a value is missing'],
+  [
+    "install --dry-run",
+    "--conflist NAME is missing: --subnet, --bridge, --conf-dir and --data-dir",
+  ],
+  ["show --state x", "--data-dir can't stand with --state: a copied state is looked at alone"],
+  ["show --state x --network n", "--network can't stand with --state: a copied state is looked"],
+  ["map --json --plain", "--plain can't stand with --json: the answer is no text"],
+  ["map --json --color", "--color can't stand with --json"],
+  ["gc --dryrun", "unknown option --dryrun: use --dry-run"],
+  ["show --netwrok=n", "unknown option --netwrok: use --network"],
+  ["release --contianer=c", "unknown option --contianer: use --container"],
+  ["map --colour", "unknown option --colour: use --color"],
 ];
 
 describe.each(berths)("$name: arguments", (binary) => {
@@ -107,6 +133,41 @@ describe.each(berths)("$name: arguments", (binary) => {
       expect(usage).toMatch(new RegExp(`^berth ${first}: usage: berth ${first} .*--help`));
     }
     expect(fs.readdirSync(dir)).toEqual([]);
+  });
+
+  it("an empty value is refused where the default would be taken for it", () => {
+    for (const args of [
+      ["show", "--data-dir="],
+      ["show", "--data-dir", ""],
+      ["check", "--state="],
+      ["install", "--dry-run", "--bin-dir="],
+    ]) {
+      const said = berth(binary, ...args);
+      const option = args.find((one) => /^--(data|state|bin)/.test(one))!.replace("=", "");
+      expect([args, said.status, said.out]).toEqual([args, 2, ""]);
+      expect(said.err).toContain(`${option} "": a value is missing, or the option is left out`);
+    }
+  });
+
+  it("what is written behind = may look like an option, and a flag may be given twice", () => {
+    const dir = folder();
+    fs.mkdirSync(path.join(dir, "--x"));
+    const said = berth(binary, "show", "--json", "--json", `--data-dir=${path.join(dir, "--x")}`);
+    expect([said.status, JSON.parse(said.out).code]).toEqual([1, 106]);
+    const home = process.cwd();
+    try {
+      process.chdir(dir);
+      expect(berth(binary, "show", "--data-dir=--x").err).toContain("no network in --x");
+    } finally {
+      process.chdir(home);
+    }
+  });
+
+  it("a verb that there isn't is told with the nearest", () => {
+    const told = (verb: string) => berth(binary, verb).err;
+    expect(told("shwo")).toContain('there is no verb "shwo": use show; berth --help lists them');
+    expect(told("foo")).toContain('there is no verb "foo": berth --help lists them');
+    expect(told("m".repeat(4000))).toContain("berth --help lists them");
   });
 
   it("a name of a network that can be none is told with what would be right", () => {
