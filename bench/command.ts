@@ -20,13 +20,14 @@
 // --publish is a full run whose results become bench/results/results.json, docs/BENCHMARKS.md and
 // docs/plots; --page makes the page and the plots anew from those results.
 //
-// Exits 0 when everything ran, whether targets were met or not; 1 when something was wrong (a call
-// failed, an allocator gave other addresses than its peers, more instructions than the baseline
-// allows); 2 for wrong usage.
+// Exits 0 when everything ran, whether targets were met or not, or two results agree; 1 when
+// something was wrong (a call failed, an allocator gave other addresses than its peers, more
+// instructions than the baseline allows, two results don't agree); 2 for arguments that are refused
+// before anything is measured or compared: also a file that can't be read or written.
 import { closeSync, existsSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { loadavg } from "node:os";
 import { resolve } from "node:path";
-import { parseArgs } from "node:util";
+import { readArguments, UsageError } from "../src/cli/arguments.ts";
 import { prepareAlone, runAlone } from "./alone.ts";
 import { experiments } from "./experiments.ts";
 import { HELP } from "./help.ts";
@@ -44,12 +45,10 @@ import { tablesText } from "./method/table.ts";
 import { closePlugin, closeSweep } from "./plugin/plugin.ts";
 import { pagePath, readResult, resultPath, resultText, writePage } from "./report/page.ts";
 
-class Usage extends Error {}
-
 function whole(name: string, text: string, least: number): number {
-  const value = Number(text);
+  const value = /^[0-9]+$/.test(text) ? Number(text) : Number.NaN;
   if (!Number.isSafeInteger(value) || value < least)
-    throw new Usage(`--${name} ${text} is not a whole number from ${least} up`);
+    throw new UsageError(`--${name} ${text} is not a whole number from ${least} up`);
   return value;
 }
 
@@ -70,27 +69,22 @@ const OPTIONS = {
 } as const;
 
 function read(argv: string[]) {
-  const parsed = (() => {
-    try {
-      return parseArgs({ args: argv, options: OPTIONS, allowPositionals: true });
-    } catch (error) {
-      throw new Usage((error as Error).message);
-    }
-  })();
-  const { values, positionals } = parsed;
+  const { values, positionals, given } = readArguments(argv, OPTIONS);
   const modes = (["compare", "baseline", "publish", "page"] as const).filter((one) => values[one]);
-  if (modes.length > 1) throw new Usage(`either --${modes[0]} or --${modes[1]}`);
-  if (values.json === "") throw new Usage("--json wants the name of a file");
-  if (values.filter.includes("")) throw new Usage("--filter wants a suite or a part of a name");
-  const still = values.compare || values.page || values.baseline;
-  if (still && (values.filter.length > 0 || values.json !== undefined))
-    throw new Usage(`--${modes[0]} goes without --filter and --json`);
-  if (values.compare && positionals.length !== 2) throw new Usage("--compare wants two files");
+  if (modes.length > 1) throw new UsageError(`either --${modes[0]} or --${modes[1]}`);
+  // What measures nothing takes no option of a measurement.
+  const still = values.compare || values.page;
+  const idle = [...given].find((one) =>
+    still ? one !== modes[0] && one !== "help" : one === "filter" || one === "json",
+  );
+  if ((still || values.baseline) && idle !== undefined)
+    throw new UsageError(`--${modes[0]} goes without --${idle}`);
+  if (values.compare && positionals.length !== 2) throw new UsageError("--compare wants two files");
   if (!values.compare && positionals.length > 0)
-    throw new Usage(`${positionals[0]} is no option: --filter ${positionals[0]}?`);
+    throw new UsageError(`${positionals[0]} is no option: --filter ${positionals[0]}?`);
   if (values.publish && (values.quick || values.filter.length > 0))
-    throw new Usage("--publish is for a full run, without --quick and --filter");
-  if (values.peers && values["no-peers"]) throw new Usage("either --peers or --no-peers");
+    throw new UsageError("--publish is for a full run, without --quick and --filter");
+  if (values.peers && values["no-peers"]) throw new UsageError("either --peers or --no-peers");
   const context: Context = {
     quick: values.quick,
     seed: whole("seed", values.seed, 0),
@@ -112,7 +106,7 @@ function chosen(context: Context, filters: readonly string[]): Experiment[] {
       : `${suite} ${name}`.toLowerCase().includes(text.toLowerCase());
   for (const text of filters)
     if (!all.some((one) => matches(one, text)))
-      throw new Usage(`nothing matches ${text}; there are:\n${listOf(all)}`);
+      throw new UsageError(`nothing matches ${text}; there are:\n${listOf(all)}`);
   if (filters.length === 0) return all;
   return all.filter((one) => filters.some((text) => matches(one, text)));
 }
@@ -166,7 +160,11 @@ async function runAll(list: readonly Experiment[], context: Context): Promise<Ro
 /** Throws now where a result couldn't be written after the minutes that it takes. */
 function needWritable(path: string): void {
   const isThere = existsSync(path);
-  closeSync(openSync(path, "a"));
+  try {
+    closeSync(openSync(path, "a"));
+  } catch (error) {
+    throw new UsageError(`no result can be written there: ${(error as Error).message}`);
+  }
   if (!isThere) rmSync(path);
 }
 
@@ -239,7 +237,9 @@ export async function benchCommand(argv: string[]): Promise<number> {
     return await bench(argv);
   } catch (error) {
     console.error(`bench: ${error instanceof Error ? error.message : error}`);
-    return error instanceof Usage ? 2 : 1;
+    if (!(error instanceof UsageError)) return 1;
+    console.error("bench --help tells the options");
+    return 2;
   } finally {
     forget();
   }

@@ -17,6 +17,8 @@ Everything is measured in several passes, until its ratios are settled or 12 min
   --publish            a full run whose results become docs/BENCHMARKS.md and its plots
   --page               the page and the plots anew from the published results
 
-Exit status: 0 everything ran, whether targets were met or not; 1 a call failed, an allocator gave
-other addresses than its peers, or more instructions than the baseline allows; 2 wrong usage.
+Exit status: 0 everything ran, whether targets were met or not, or the two results agree; 1 a call
+failed, an allocator gave other addresses than its peers, more instructions than the baseline
+allows, or the two results don't agree; 2 the arguments are wrong: also where a result can't be
+read or written, before anything is measured or compared.
 `;

@@ -4,6 +4,7 @@
 //
 //     npm run bench -- --compare a.json b.json
 import { readFileSync } from "node:fs";
+import { UsageError } from "../../src/cli/arguments.ts";
 import { digits } from "./measure.ts";
 import { keyOf, type Row } from "./row.ts";
 
@@ -45,15 +46,23 @@ function ratioText({ ratio, error, passes }: Row): string {
   return `${text} (+-${digits(error * 100)} % in ${passes.length} passes)`;
 }
 
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    throw new UsageError(`--compare wants two files of --json: ${(error as Error).message}`);
+  }
+}
+
 function rowsIn(path: string): Row[] {
-  const text = readFileSync(path, "utf8");
+  const text = textOf(path);
   try {
     const { rows } = JSON.parse(text) as { rows?: Row[] };
     if (Array.isArray(rows)) return rows;
   } catch {
     // It is told below, with the file's name.
   }
-  throw new TypeError(`${path} holds no rows: not a file of --json`);
+  throw new UsageError(`${path} holds no rows: not a file of --json`);
 }
 
 /** Prints what moved; the exit status. */

@@ -74,7 +74,8 @@ machine's misfortune; inodes and directory entries stay in memory. Instructions 
 \`valgrind --tool=callgrind\`, which noise can't touch.
 
 To check it: \`npm run bench -- --json a.json\` twice, then \`npm run bench -- --compare a.json
-b.json\` names every ratio that moved by more than 25 %, and each one whose addresses changed.`;
+b.json\` names every ratio that moved by more than 25 %, and each one whose addresses changed (exit
+status 1; 2 where one of the files can't be read or is no result).`;
 
 const GO = `\
 The peers in Go have the situations that they do in seconds: /24 half full, /16 half and 99 % full,

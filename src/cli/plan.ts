@@ -1,7 +1,6 @@
 // `berth plan`: the plan of a cluster's prefixes, for people or as JSON (../cluster/plan.ts).
 //
 //   exit status   0 all fits     1 it doesn't     2 the arguments are wrong
-import { parseArgs } from "node:util";
 import type { Family } from "../address.ts";
 import {
   type ClusterNeeds,
@@ -10,6 +9,7 @@ import {
   planCluster,
 } from "../cluster/plan.ts";
 import { IpamError } from "../errors.ts";
+import { readArguments, UsageError } from "./arguments.ts";
 
 const HELP = `berth plan --nodes N --pods N PREFIX... [options]
 
@@ -40,8 +40,6 @@ const STREAMS: Streams = {
   err: (text) => process.stderr.write(text),
 };
 
-class UsageError extends Error {}
-
 function number(name: string, text: string | undefined): number {
   if (text === undefined) throw new UsageError(`--${name} is missing`);
   if (!/^[0-9]+(\.[0-9]+)?$/.test(text)) throw new UsageError(`--${name} ${text}: not a number`);
@@ -50,22 +48,18 @@ function number(name: string, text: string | undefined): number {
 
 /** What the arguments ask for; undefined: help. */
 function read(argv: string[]): { needs: ClusterNeeds; json: boolean } | undefined {
-  const { values, positionals } = parseArgs({
-    args: argv,
-    allowPositionals: true,
-    options: {
-      nodes: { type: "string" },
-      pods: { type: "string" },
-      services: { type: "string", multiple: true },
-      headroom: { type: "string" },
-      length4: { type: "string" },
-      length6: { type: "string" },
-      json: { type: "boolean", default: false },
-      help: { type: "boolean", short: "h", default: false },
-    },
+  const { values, positionals } = readArguments(argv, {
+    nodes: { type: "string" },
+    pods: { type: "string" },
+    services: { type: "string", multiple: true },
+    headroom: { type: "string" },
+    length4: { type: "string" },
+    length6: { type: "string" },
+    json: { type: "boolean", default: false },
+    help: { type: "boolean", short: "h", default: false },
   });
   if (values.help) return undefined;
-  const list = (texts: string[]) => texts.flatMap((text) => text.split(",")).filter(Boolean);
+  const list = (texts: string[]) => texts.flatMap((text) => text.split(","));
   const clusterPrefixes = list(positionals);
   if (clusterPrefixes.length === 0) throw new UsageError("a prefix for pods is missing");
   const length: { 4?: number; 6?: number } = {};
@@ -80,6 +74,15 @@ function read(argv: string[]): { needs: ClusterNeeds; json: boolean } | undefine
   };
   if (values.headroom !== undefined) needs.headroom = number("headroom", values.headroom);
   return { needs, json: values.json };
+}
+
+// A length of a family that isn't planned would do nothing.
+function needFamilies({ length }: ClusterNeeds, { families }: ClusterPlan): void {
+  for (const family of [4, 6] as const) {
+    const isPlanned = families.some((plan) => plan.family === family);
+    if (typeof length === "object" && length[family] !== undefined && !isPlanned)
+      throw new UsageError(`--length${family} is for IPv${family}, of which no prefix is given`);
+  }
 }
 
 /** A count as people read it: 65,536; 2^64 for what has more than 15 digits. */
@@ -154,13 +157,12 @@ export async function planCommand(argv: string[], streams: Streams = STREAMS): P
       return 0;
     }
     const plan = planCluster(asked.needs);
+    needFamilies(asked.needs, plan);
     streams.out(asked.json ? `${JSON.stringify(plan, null, 2)}\n` : planText(plan));
     return plan.fits ? 0 : 1;
   } catch (error) {
-    const isUsage = error instanceof UsageError || error instanceof IpamError;
-    const code = (error as { code?: string }).code ?? "";
-    if (!isUsage && !code.startsWith("ERR_PARSE_ARGS")) throw error;
-    streams.err(`berth plan: ${(error as Error).message}\nberth plan --help tells the options\n`);
+    if (!(error instanceof UsageError || error instanceof IpamError)) throw error;
+    streams.err(`berth plan: ${error.message}\nberth plan --help tells the options\n`);
     return 2;
   }
 }

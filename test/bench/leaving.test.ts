@@ -82,7 +82,7 @@ describe("results that couldn't be written", () => {
     const program = join(root, "build/js/bench/bench.js");
     const words = ["--quick", "--filter", "memory", "--json", join(directory, "no/such/file")];
     const done = spawnSync(process.execPath, [program, ...words], { encoding: "utf8" });
-    expect({ status: done.status, stdout: done.stdout }).toEqual({ status: 1, stdout: "" });
+    expect({ status: done.status, stdout: done.stdout }).toEqual({ status: 2, stdout: "" });
     expect(done.stderr).toContain("no such file or directory");
     for (const twice of [
       ["--publish", "--baseline"],

@@ -51,7 +51,25 @@ describe("bench", () => {
     expect(none.stderr).toMatch(/nothing matches nosuchthing; there are:\n {2}core first free/);
     expect(bench("--seed", "x").stderr).toContain("--seed x is not a whole number");
     expect(bench("core").stderr).toContain("--filter core?");
-    expect(bench("--nosuchoption").status).toBe(2);
+    for (const [words, message] of [
+      [["--nosuchoption"], "unknown option --nosuchoption"],
+      [["--quik"], "unknown option --quik: use --quick"],
+      [["--json", "--quick"], "a value is missing behind --json: --quick looks like an option (as"],
+      [["--json"], "a value is missing behind --json"],
+      [["--json="], '--json "": a value is missing, or the option is left out'],
+      [["--seed="], '--seed "": a value is missing'],
+      [["--seed", "1e3"], "--seed 1e3 is not a whole number from 0 up"],
+      [["--seed", "1", "--seed=2"], "this option is there twice, say it once: --seed"],
+      [["--quick=1"], "this option takes no value: --quick"],
+      [["--page", "--quick"], "--page goes without --quick"],
+      [["--compare", "a", "b", "--turn", "5"], "--compare goes without --turn"],
+      [["--baseline", "--filter", "x"], "--baseline goes without --filter"],
+    ] as const) {
+      const { status, stdout, stderr } = bench(...words);
+      expect({ words, status, stdout }).toEqual({ words, status: 2, stdout: "" });
+      expect(stderr).toContain(`bench: ${message}`);
+      expect(stderr).toContain("\nbench --help tells the options\n");
+    }
   });
 
   it("compares two runs' ratios and fails when one moved by more than a quarter", () => {
@@ -68,6 +86,14 @@ describe("bench", () => {
     expect(moved.stdout).toContain("naive Set: 10 x, then 12.6 x");
     expect(bench("--compare", a, file("other", 10, "2")).status).toBe(1);
     expect(bench("--compare", a).status).toBe(2);
+    const none = join(directory, "none");
+    for (const path of [none, directory]) {
+      const unread = bench("--compare", a, path);
+      expect(unread.status).toBe(2);
+      expect(unread.stderr).toMatch(/--compare wants two files of --json: E\w+: .*, (open|read)/);
+    }
+    writeFileSync(none, "{}");
+    expect(bench("--compare", none, a)).toMatchObject({ status: 2, stdout: "" });
     const more = join(directory, "more");
     writeFileSync(
       more,

@@ -232,6 +232,28 @@ describe("berth plan", () => {
       expect([line, status, out]).toEqual([line, 2, ""]);
       expect(err).toMatch(/^berth plan: .+\n.*--help/);
     }
+    for (const [line, message] of [
+      [`${good} --nonsense`, "unknown option --nonsense"],
+      [`${good} --header 2`, "unknown option --header"],
+      [`${good} --headrom 2`, "unknown option --headrom: use --headroom"],
+      [`${good} --nodes 20`, "this option is there twice, say it once: --nodes"],
+      [
+        `${good} --services --json`,
+        "a value is missing behind --services: --json looks like an op",
+      ],
+      [`${good} --services=`, '--services "": a value is missing, or the option is left out'],
+      [`${good} --services`, "a value is missing behind --services"],
+      [`${good} --json=1`, "this option takes no value: --json"],
+      [`${good} `, '"" is not a prefix'],
+      [`${good},`, '"" is not a prefix'],
+      [`${good} --length6 64`, "--length6 is for IPv6, of which no prefix is given"],
+    ] as const) {
+      const { status, out, err } = await run(line);
+      expect([line, status, out]).toEqual([line, 2, ""]);
+      expect(err).toContain(`berth plan: ${message}`);
+    }
+    const twice = "--services 10.96.0.0/16 --services=fd01::/108 --json --json";
+    expect((await run(`${good} ${twice}`)).status).toBe(0);
     expect((await run(`${good} --help`)).out).toContain("--headroom X");
     expect((await run("--help")).status).toBe(0);
   });
