@@ -243,11 +243,6 @@ function tellAddress(): void {
   }
 }
 
-function tellMember(key: string, at: usize, bytes: i32): void {
-  member(key);
-  valueText(at, bytes);
-}
-
 // What was taken from the result at hand.
 function tellResult(t: TakeOver, result: i32): void {
   cachedPodRead();
@@ -256,9 +251,14 @@ function tellResult(t: TakeOver, result: i32): void {
   if (isJson) {
     item();
     open(123);
-    tellMember("container", idAt, idBytes);
-    tellMember("interface", ifAt, ifBytes);
-    if (named) tellMember("name", podNameAt, <i32>podNameBytes);
+    member("owner");
+    valueText(idAt, idBytes);
+    member("interface");
+    valueText(ifAt, ifBytes);
+    if (named) {
+      member("name");
+      valueText(podNameAt, <i32>podNameBytes);
+    }
     member("addresses");
     open(91);
   } else say(" ");

@@ -129,8 +129,8 @@ describe.each(berths)("$name: adopt --from-cache", (binary) => {
     lose();
     mkdirSync(n.ipam.dataDir, { recursive: true });
     const results = [
-      { container: "none", interface: "eth0", addresses: [bare(bare4!)] },
-      { container: "web", interface: "eth0", name: WEB, addresses: web },
+      { owner: "none", interface: "eth0", addresses: [bare(bare4!)] },
+      { owner: "web", interface: "eth0", name: WEB, addresses: web },
     ];
     const dry = adopt("--dry-run");
     expect(dry).toMatchObject({ addresses: 3, names: 1, results, dryRun: true });
@@ -180,7 +180,7 @@ describe.each(berths)("$name: adopt --from-cache", (binary) => {
     keep("named", await one("named", argsOf("shop/db-0")), { cniArgs: argsOf("shop/db-1") });
     keep("double", await one("double", undefined), { cniArgs: argsOf("shop/db-0") });
     const before = shown();
-    const results = [{ container: "bare", interface: "eth0", name: WEB, addresses: [] }];
+    const results = [{ owner: "bare", interface: "eth0", name: WEB, addresses: [] }];
     expect(adopt("--dry-run")).toMatchObject({ addresses: 0, names: 1, results });
     const said = berth(binary, "adopt", "--from-cache", ...words(), "--dry-run");
     expect(said.out).toContain(`  (held already)  ${WEB}, container bare eth0\n`);
