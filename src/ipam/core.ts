@@ -35,8 +35,10 @@ export interface Around {
   sync?: SyncFile;
 }
 
+/** What a sync comes to. (Not by Node's type of errors: users may be without its types.) */
+type Synced = (Error & { errno?: number | undefined }) | null;
 /** What the sync of a flush is: node:fs's, or a test's. */
-export type SyncFile = (fd: number, done: (error: NodeJS.ErrnoException | null) => void) => void;
+export type SyncFile = (fd: number, done: (error: Synced) => void) => void;
 
 const BOOT_PATH = "/proc/sys/kernel/random/boot_id";
 const NAME_MAX = 512;
