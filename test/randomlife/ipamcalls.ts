@@ -1,7 +1,7 @@
 // The calls of an Ipam in its life: what each may answer, and what it makes of the model.
 import type { IpamCode } from "../../src/errors.ts";
 import type { Ipam } from "../../src/ipam/ipam.ts";
-import type { AllocateRequest } from "../../src/ipam/words.ts";
+import type { AllocateRequest, OwnerOf } from "../../src/ipam/words.ts";
 import type { State } from "./ipamentry.ts";
 import { IpamFrame } from "./ipamframe.ts";
 import type { IpamHost } from "./ipamhost.ts";
@@ -13,6 +13,10 @@ type Of<K extends Step["do"]> = Extract<Step, { do: K }>;
 
 /** Owners that come and go to fill the log. */
 const CHURN = 12;
+
+function finding({ owner, kind, ifname }: ReturnType<typeof ownerOf>): OwnerOf {
+  return { owner, kind, ...(ifname ? { interface: ifname } : {}) };
+}
 
 /** A frame whose Ipam is called. */
 export class IpamCalls extends IpamFrame {
@@ -46,11 +50,14 @@ export class IpamCalls extends IpamFrame {
   }
 
   // A note of the owner's own is done before the owner is given anything.
-  #clearNote(who: number): void {
+  #clearNote(who: number, ipam: Ipam): void {
     const owner = ownerOf(who);
     for (const [name, one] of this.notes) {
-      if (one.owner !== owner.owner || this.disk.names.has(name)) continue;
-      this.notes.delete(name);
+      if (one.owner !== owner.owner) continue;
+      // One that couldn't be removed may have been done all the same.
+      const isThere = this.disk.names.has(name);
+      if (isThere && (this.broken || ipam.find(finding(owner)) !== undefined)) continue;
+      if (!isThere) this.notes.delete(name);
       const state = this.history.now.clone();
       state.release(owner);
       this.put(state);
@@ -75,10 +82,10 @@ export class IpamCalls extends IpamFrame {
           throw new Fault(`a stopped call has left ${whole} of ${step.pools.length} addresses`);
         return new Set([...had, ...whole, ...named]);
       });
-      if (!this.host?.isDead) this.#clearNote(step.who);
+      if (!this.host?.isDead && ipam.lock === "exclusive") this.#clearNote(step.who, ipam);
       return;
     }
-    this.#clearNote(step.who);
+    this.#clearNote(step.who, ipam);
     const before = this.history.now;
     if (before.heldBy(owner).length > 0) throw new Fault(`who holds ${had} is given ${given}`);
     if (given.length !== step.pools.length) throw new Fault(`${given} of ${step.pools}`);

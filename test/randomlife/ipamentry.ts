@@ -96,7 +96,8 @@ export interface When {
 /** Times count from the second that has begun. */
 const ROUNDED = 1;
 
-function text(entry: Entry): string {
+/** All of an entry but its times. */
+export function text(entry: Entry): string {
   const { what, kind, owner, ifname, name, group } = entry;
   if (what === "cooling") return what;
   if (what === "reserved") return `${what} ${name} [${group}]`;
@@ -106,7 +107,7 @@ function text(entry: Entry): string {
 /** An entry as a text. */
 export function said(entry: Entry | undefined, { now }: When): string {
   if (!entry) return "free";
-  const short = text(entry).replace(/(.)\1{9,}/g, (run, letter) => `${letter}*${run.length}`);
+  const short = text(entry).replace(/\S{60,}/g, (word) => `${word.slice(0, 20)}*${word.length}`);
   return entry.what === "allocated" ? short : `${short} for ${entry.until - now} s`;
 }
 

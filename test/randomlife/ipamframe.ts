@@ -19,6 +19,8 @@ export interface Scene {
   directory: string;
   sync: "always" | "never";
   reboot: "release" | "keep";
+  /** The log can't get longer than it is at first. */
+  narrow: boolean;
 }
 
 /** Where a log's header has its generation. */
@@ -66,7 +68,7 @@ export class IpamFrame {
 
   protected open(lock: "exclusive" | "per-call"): void {
     if (this.ipam) return;
-    const host = new IpamHost(this.disk, () => this.history.last);
+    const host = new IpamHost(this.disk, this.scene.narrow, () => this.history.last);
     this.host = host;
     const { directory, sync, reboot } = this.scene;
     try {
@@ -81,6 +83,18 @@ export class IpamFrame {
       return;
     }
     this.resolve();
+  }
+
+  /** A handle that takes the lock for each call opens the files, and finds what was left. */
+  protected reopen(): void {
+    try {
+      this.ipam?.stats();
+      if (this.crash && this.ipam) this.resolve();
+      else this.renote();
+    } catch (error) {
+      this.expect(error, []);
+      this.broken = true;
+    }
   }
 
   /** What the files hold for whoever opens them now. */
@@ -114,7 +128,9 @@ export class IpamFrame {
     if (crash === "kill" && this.voided !== undefined) this.history.drop(this.voided);
     this.voided = undefined;
     if (!crash) this.history.isNow(found, when);
-    else if (crash === "cut") this.history.afterCut(found, when, this.doubt, noted);
+    else if (crash === "cut" && this.isDurable)
+      this.history.afterCut(found, when, this.doubt, noted);
+    else if (crash === "cut") this.history.afterLoss(found, this.doubt);
     else this.history.afterKill(found, when, this.doubt, noted);
     if (crash === "reboot") this.history.begin(found);
     if (crash) this.met[crash]++;

@@ -6,6 +6,9 @@ import type { Around, SyncFile } from "../../src/ipam/core.ts";
 import { beginSync, type Disk, diskFunctions } from "../support/memorydisk.ts";
 
 const EIO = 5;
+const ENOSPC = 28;
+/** How long the log gets when it is full the first time. */
+const LOG_WIDE = 4 << 20;
 
 /** Thrown out of a host function: the process is gone. */
 export class Killed extends Error {}
@@ -30,6 +33,7 @@ export class IpamHost {
   readonly around: Around;
   readonly #disk: Disk;
   readonly #number: () => number;
+  readonly #isNarrow: boolean;
   readonly #descriptors = new Set<number>();
   readonly #syncs: Sync[] = [];
   #blow: Blow | undefined;
@@ -45,7 +49,8 @@ export class IpamHost {
   synced = 0;
 
   /** `number` tells the newest state of the model. */
-  constructor(disk: Disk, number = () => 0) {
+  constructor(disk: Disk, isNarrow = false, number = () => 0) {
+    this.#isNarrow = isNarrow;
     this.#disk = disk;
     this.#number = number;
     this.around = {
@@ -80,6 +85,9 @@ export class IpamHost {
     }) as typeof imports;
     return {
       ...files,
+      // Where the log can't get longer, it begins anew more often.
+      allocate: (handle, length) =>
+        this.#isNarrow && length === LOG_WIDE ? -ENOSPC : files.allocate!(handle!, length!),
       enter: (at, length, create) => this.#step() || imports.enter!(at!, length!, create!),
       close: (handle) => {
         files.close!(handle!);
@@ -116,7 +124,12 @@ export class IpamHost {
 
   /** From here on this befalls it. */
   strike(blow: Blow): void {
-    this.#blow ??= { ...blow };
+    this.#blow = { ...blow };
+  }
+
+  /** Is something to befall it? */
+  get isStruck(): boolean {
+    return this.#blow !== undefined;
   }
 
   #sync(done: Parameters<SyncFile>[1]): void {
@@ -140,7 +153,11 @@ export class IpamHost {
       one.reach();
       this.synced = Math.max(this.synced, one.number);
     }
-    one.done(isLost ? Object.assign(new Error("EIO"), { errno: -EIO }) : null);
+    try {
+      one.done(isLost ? Object.assign(new Error("EIO"), { errno: -EIO }) : null);
+    } catch (error) {
+      if (!(error instanceof Killed)) throw error;
+    }
   }
 
   /** The process is gone, and its descriptors with it. */

@@ -91,9 +91,10 @@ it("[model] a random life of an Ipam holds what was promised, check finds no fau
     if (only !== undefined && Number(only) !== number) continue;
     const dice = new Random(seed, number);
     const below = (n: number) => dice.below(n);
-    const sync = below(5) === 0 ? "never" : "always";
-    const scene: Scene = { directory, sync, reboot: below(2) === 0 ? "release" : "keep" };
-    const drawn = new Steps(below, sync === "always");
+    const sync = below(3) === 0 ? "never" : "always";
+    const reboot = below(2) === 0 ? "release" : "keep";
+    const scene: Scene = { directory, sync, reboot, narrow: below(2) === 0 };
+    const drawn = new Steps(below);
     const steps: Step[] = [];
     const error = await live(scene, () => {
       if (steps.length === EACH) return undefined;
@@ -105,7 +106,7 @@ it("[model] a random life of an Ipam holds what was promised, check finds no fau
     const where = `seed ${seed} (BERTH_SEED), life ${number} (BERTH_LIFE), step ${steps.length}`;
     const few = await shrink(scene, steps, error);
     console.error(
-      [`${where}: ${error}`, `sync ${sync}, reboot ${scene.reboot}, ${few.length} steps:`]
+      [`${where}: ${error}`, `${JSON.stringify(scene)}, ${few.length} steps:`]
         .concat(few.slice(-120).map(line), `${await replay(scene, few)}`)
         .join("\n"),
     );

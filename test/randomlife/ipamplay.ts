@@ -4,24 +4,31 @@ import type { Ipam } from "../../src/ipam/ipam.ts";
 import { turn } from "./ipamframe.ts";
 import type { IpamHost } from "./ipamhost.ts";
 import { IpamPlugin } from "./ipamplugin.ts";
-import type { Step } from "./ipamsteps.ts";
+import type { Step, Trouble } from "./ipamsteps.ts";
 
 /** A life. */
 export class IpamLife extends IpamPlugin {
+  /** This befalls the process that is there. */
+  strike(trouble: Trouble | undefined): void {
+    if (!trouble || !this.host || this.host.isStruck) return;
+    this.host.strike(trouble);
+    this.down = trouble.down;
+  }
+
   async play(step: Step): Promise<void> {
     switch (step.do) {
       case "open":
         this.open(step.lock);
         break;
       case "close":
+        this.strike(step.trouble);
         await this.close();
         break;
       case "kill":
         if (this.host) this.host.isDead = true;
         break;
       case "trouble":
-        this.host?.strike(step.trouble);
-        this.down = this.host ? step.trouble.down : undefined;
+        this.strike(step.trouble);
         break;
       case "down":
         if (this.host) this.host.isDead = true;
@@ -57,6 +64,11 @@ export class IpamLife extends IpamPlugin {
   }
 
   protected async work(step: Step, ipam: Ipam, host: IpamHost): Promise<void> {
+    // A handle that opens for each call does what notes ask for before it does its own.
+    if (ipam.lock === "per-call" && this.notes.size > 0) {
+      this.reopen();
+      if (this.notes.size > 0) return;
+    }
     switch (step.do) {
       case "pool":
         this.pool(step, ipam);
@@ -78,6 +90,8 @@ export class IpamLife extends IpamPlugin {
         return;
       case "settle":
         this.ms += step.ms;
+        // Of a sync that a later one has overtaken no caller hears.
+        if (step.fails && host.syncs > 0) this.broken = true;
         host.settle(step.n, step.fails);
         return;
       case "look":
@@ -90,6 +104,7 @@ export class IpamLife extends IpamPlugin {
         this.locked();
         return;
       case "churn":
+        this.strike(step.trouble);
         this.churn(step, ipam, host);
         return;
     }

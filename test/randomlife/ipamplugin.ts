@@ -51,9 +51,11 @@ export class IpamPlugin extends IpamCalls {
   protected stopped(trouble: Trouble | undefined, doubt: Doubt): void {
     this.crash = "kill";
     this.doubt = doubt;
-    if (!trouble?.down || this.ipam) return;
-    this.down = trouble.down;
-    this.shut();
+    if (trouble?.down) {
+      this.down = trouble.down;
+      if (this.host) this.host.isDead = true;
+      else this.shut();
+    } else this.reopen();
   }
 
   protected add({ who, name, trouble }: Of<"add">): void {

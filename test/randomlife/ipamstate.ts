@@ -6,7 +6,7 @@
 //
 // A kill leaves one of those from `written` on, whole. A power cut leaves each record as it was in
 // any of those from `safe` on: records are found one by one.
-import { differs, type Entry, fits, State, said, type When } from "./ipamentry.ts";
+import { differs, type Entry, fits, State, said, text, type When } from "./ipamentry.ts";
 
 /** Thrown where what is found isn't what may be. */
 export class Fault extends Error {}
@@ -14,11 +14,17 @@ export class Fault extends Error {}
 /** Addresses that a call which was stopped may have changed, as they are found. */
 export type Doubt = (found: State) => Set<string>;
 
+function keyOf(address: string, entry: Entry): string {
+  return `${address} ${text(entry)}`;
+}
+
 export class History {
   #states = [new State()];
   /** Number of the first of them. */
   #first = 0;
   #written = 0;
+  /** Every record that there ever was, at each of its addresses. */
+  readonly #ever = new Set<string>();
 
   get now(): State {
     return this.#states.at(-1)!;
@@ -31,6 +37,11 @@ export class History {
 
   push(state: State): void {
     this.#states.push(state);
+    this.#remember(state);
+  }
+
+  #remember(state: State): void {
+    for (const [address, entry] of state.entries) this.#ever.add(keyOf(address, entry));
   }
 
   /** Everything up to this number survives a kill, and a power cut if `safe`. */
@@ -112,12 +123,22 @@ export class History {
     this.begin(found);
   }
 
+  /** The power was cut where nothing was synced: each record is one that there was. */
+  afterLoss(found: State, doubt: Doubt | undefined): void {
+    const ignored = doubt?.(found);
+    for (const [address, entry] of found.entries)
+      if (!ignored?.has(address) && !this.#ever.has(keyOf(address, entry)))
+        throw new Fault(`${address} is ${said(entry, { now: 0, slack: 0 })}: it never was`);
+    this.begin(found);
+  }
+
   /** What is found is on disk. */
   begin(found: State): void {
     const state = found.clone();
     state.slack = 0;
     this.#first = this.last + 1;
     this.#states = [state];
+    this.#remember(state);
     this.#written = this.#first;
   }
 

@@ -50,15 +50,16 @@ const NAMES = 6;
 
 /** Owner number `n`; containers are the plugin's, too; from OWNERS on with long texts. */
 export function ownerOf(n: number): { owner: string; kind: OwnerKind; ifname: string } {
-  if (n >= OWNERS) return { owner: `long${n}`.padEnd(3900, "z"), kind: "other", ifname: "" };
+  if (n >= OWNERS) return { owner: `long${n}`.padEnd(3900, `z${n}`), kind: "other", ifname: "" };
   const kind = KINDS[n % 4]!;
-  const owner = `o${n}-`.padEnd(LENGTHS[(n >> 2) % LENGTHS.length]!, "x");
+  const text = `o${n}-`;
+  const owner = text.padEnd(LENGTHS[(n >> 2) % LENGTHS.length]!, text);
   return { owner, kind, ifname: kind === "container" ? "eth0" : "" };
 }
 
 /** Name number `n`; a pod's, and some that no pod can have. */
 export function nameOf(n: number): string {
-  return `ns/pod-${n}`.padEnd(n < 4 ? 8 : 150 * (n - 3), "y");
+  return `ns/pod-${n}`.padEnd(n < 4 ? 8 : 150 * (n - 3), `-${n}`);
 }
 
 /** What befalls whoever works, after so many operations on files. */
@@ -91,13 +92,14 @@ export type Step =
   | { do: "wall"; seconds: number }
   | { do: "flush"; wait: boolean }
   | { do: "settle"; n: number; fails: boolean; ms: number }
-  | { do: "look" | "copy" | "locked" | "close" | "kill" }
+  | { do: "look" | "copy" | "locked" | "kill" }
+  | { do: "close"; trouble?: Trouble }
   | { do: "trouble"; trouble: Trouble }
   | { do: "down"; down: Down }
   | { do: "full"; on: boolean }
   | { do: "add"; who: number; name?: number; trouble?: Trouble }
   | { do: "del"; who: number; trouble?: Trouble }
-  | { do: "churn"; times: number };
+  | { do: "churn"; times: number; trouble?: Trouble };
 
 const EIO = 5;
 const ENOSPC = 28;
@@ -106,26 +108,29 @@ const HOUR = 3600;
 /** Draws steps. */
 export class Steps {
   readonly #dice: Dice;
-  readonly #cuts: boolean;
 
-  constructor(dice: Dice, cuts: boolean) {
+  constructor(dice: Dice) {
     this.#dice = dice;
-    this.#cuts = cuts;
   }
 
   #down(): Down {
     const dice = this.#dice;
     const down = { seconds: dice(60), now: 5 + dice(100), back: dice(5) === 0 ? dice(HOUR) : 0 };
-    return this.#cuts && dice(3) > 0 ? { ...down, cut: dice(2 ** 31) } : down;
+    return dice(3) > 0 ? { ...down, cut: dice(2 ** 31) } : down;
   }
 
-  #trouble(): Trouble {
+  #trouble(within?: number): Trouble {
     const dice = this.#dice;
-    const left = dice([3, 10, 40][dice(3)]!);
+    const left = dice(within ?? [3, 10, 40][dice(3)]!);
     const kind = dice(5);
     if (kind === 0) return { left, errno: dice(2) === 0 ? EIO : ENOSPC };
     const trouble = { left, pages: dice(3) === 0 ? dice(20) : 0 };
     return kind === 1 ? trouble : { ...trouble, down: this.#down() };
+  }
+
+  // Once in `of` times; within so many operations.
+  #often(of: number, within?: number): { trouble?: Trouble } {
+    return this.#dice(of) === 0 ? { trouble: this.#trouble(within) } : {};
   }
 
   #maybe<K extends string>(key: K, n: number, of = 2): { [k in K]?: number } {
@@ -138,8 +143,8 @@ export class Steps {
     const pools = MIXES[dice(MIXES.length)]!;
     const drawn = dice(1000);
     const who = dice(OWNERS);
-    if (drawn < 90) return { do: "open", lock: dice(4) === 0 ? "per-call" : "exclusive" };
-    if (drawn < 150) return { do: "pool", n: dice(POOLS.length), odd: dice(8) === 0 };
+    if (drawn < 130) return { do: "open", lock: dice(4) === 0 ? "per-call" : "exclusive" };
+    if (drawn < 160) return { do: "pool", n: dice(POOLS.length), odd: dice(8) === 0 };
     if (drawn < 400)
       return {
         do: "allocate",
@@ -151,22 +156,22 @@ export class Steps {
     if (drawn < 560) return { do: "release", who, name: dice(NAMES), ...this.#maybe("ttl", 60, 3) };
     if (drawn < 600) return { do: "reserve", name: dice(NAMES), pools, ttl: 1 + dice(90) };
     if (drawn < 615) return { do: "unreserve", name: dice(NAMES) };
-    if (drawn < 665) return { do: "time", seconds: 1 + dice(dice(6) === 0 ? 200 : 6) };
-    if (drawn < 670) return { do: "wall", seconds: (dice(2) === 0 ? 1 : -1) * dice(2 * HOUR) };
-    if (drawn < 790) return { do: "flush", wait: dice(2) === 0 };
-    if (drawn < 880)
-      return { do: "settle", n: dice(2), fails: dice(30) === 0, ms: [0.01, 0.2, 3][dice(3)]! };
-    if (drawn < 900) return { do: "look" };
-    if (drawn < 905) return { do: "copy" };
-    if (drawn < 908) return { do: "locked" };
-    if (drawn < 920) return { do: "close" };
-    if (drawn < 928) return { do: "kill" };
-    if (drawn < 940) return { do: "trouble", trouble: this.#trouble() };
-    if (drawn < 952) return { do: "down", down: this.#down() };
-    if (drawn < 956) return { do: "full", on: dice(3) === 0 };
-    const trouble = dice(12) === 0 ? { trouble: this.#trouble() } : {};
-    if (drawn < 975) return { do: "add", who: who & ~3, ...this.#maybe("name", 4), ...trouble };
-    if (drawn < 992) return { do: "del", who: who & ~3, ...trouble };
-    return { do: "churn", times: 1 + dice(4) };
+    if (drawn < 655) return { do: "time", seconds: 1 + dice(dice(6) === 0 ? 200 : 6) };
+    if (drawn < 660) return { do: "wall", seconds: (dice(2) === 0 ? 1 : -1) * dice(2 * HOUR) };
+    if (drawn < 770) return { do: "flush", wait: dice(2) === 0 };
+    if (drawn < 860)
+      return { do: "settle", n: dice(2), fails: dice(12) === 0, ms: [0.01, 0.2, 3][dice(3)]! };
+    if (drawn < 872) return { do: "look" };
+    if (drawn < 877) return { do: "copy" };
+    if (drawn < 879) return { do: "locked" };
+    if (drawn < 925) return { do: "close", ...this.#often(2, 16) };
+    if (drawn < 933) return { do: "kill" };
+    if (drawn < 948) return { do: "trouble", trouble: this.#trouble() };
+    if (drawn < 955) return { do: "down", down: this.#down() };
+    if (drawn < 958) return { do: "full", on: dice(3) === 0 };
+    if (drawn < 975)
+      return { do: "add", who: who & ~3, ...this.#maybe("name", 4), ...this.#often(8) };
+    if (drawn < 992) return { do: "del", who: who & ~3, ...this.#often(8) };
+    return { do: "churn", times: 1 + dice(10), ...this.#often(2, 16) };
   }
 }
