@@ -184,6 +184,8 @@ export function sync(file: File): void {
       cache.copy(file.disk, page * PAGE, page * PAGE, Math.min((page + 1) * PAGE, cache.length));
   }
   file.dirty = new Set();
+  file.begun = (file.begun ?? 0) + 1;
+  file.ended = file.begun;
 }
 
 // A piece of this many bytes is written whole or not at all.
