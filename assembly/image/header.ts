@@ -10,6 +10,7 @@
 //    128  length of the image (bytes)   136  allocations held   144  addresses cooling
 //    152  1: containers survive a reboot (`reboot` of the last ADD's config)
 //    160  one moment on both clocks: Unix seconds u32 | boot seconds u32 (store/carry.ts)
+//    168  1: made by `berth adopt --from-cache`, which hasn't ended: more is held than it says
 //    192  arena          384  taken-tree IPv4   448  taken-tree IPv6   512  expiry
 //    576  index by owner | 584 by IPv4 | 592 by IPv6 | 600 by name
 //    640  pools of IPv4 by their last address   704  of IPv6
@@ -19,7 +20,7 @@
 //    896  host-local's directory: 0 not taken over, 1 taken over, 2 mirrored
 //    904  settings: first cell of the last ADD's   912  their hash (pool/settings.ts)
 //    920  counters: yields, 928 refusals 1 to 9, 1016 refusals 10   (records/eventcell.ts)
-//   1000  inode of the PID namespace in which the image was made for this boot; 0 = not known
+//   1000  inode of the PID namespace of this boot's first ADD; 0 = none yet
 //   1008  when the directory's names had last changed as it held no DEL note; 0 = not known
 //   1024  cursors of 32 range sets: hi u64 | lo u64 | family u64 (0 = none), 24 B each
 //
@@ -73,6 +74,7 @@ export const H_HELD: u32 = 136;
 export const H_COOLING: u32 = 144;
 export const H_KEEP: u32 = 152;
 export const H_ANCHOR: u32 = 160;
+export const H_PARTIAL: u32 = 168;
 export const H_ARENA: u32 = 192;
 export const TREE4: u32 = 384;
 export const TREE6: u32 = 448;

@@ -17,6 +17,7 @@ import {
   EXPIRY,
   H_HELD,
   H_LENGTH,
+  H_PARTIAL,
   H_SETTINGS,
   HEADER_BYTES,
   INDEX_NAME,
@@ -85,6 +86,8 @@ export function check(): i32 {
     fault("the header's lengths are beyond the image", H_LENGTH);
     return faultCount();
   }
+  if (word(H_PARTIAL) != 0)
+    fault("berth adopt --from-cache, which makes it, hasn't ended", H_PARTIAL);
   blocksBegin(imageLength());
   blocksClaim(8, HEADER_BYTES - 8);
   checkEvents();

@@ -64,7 +64,7 @@ import {
   errorText,
 } from "./errors";
 import { isFixed, sayBusy, sayTaken } from "./holder";
-import { configKeep } from "./keep";
+import { configKeep, homeKeep } from "./keep";
 import { REFUSED_ANNOTATION, refusalTell } from "./refusal";
 import { nameFlags, reserveFor } from "./reserve";
 import { resultPrint } from "./result";
@@ -184,6 +184,7 @@ export function add(): i32 {
   if (status == COEXIST_FAILED) return errorPrint();
   if (status == ALLOCATED) {
     if (word(H_KEEP) != keep) putWord(H_KEEP, keep);
+    homeKeep();
     if (room >= 0) configKeep(o.number);
     if (!sessionCommit() || (call.mirror && !coexistPlace(o))) return errorPrint();
     host.unlock();

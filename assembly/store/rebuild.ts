@@ -25,7 +25,7 @@ import {
   H_INCOMPATIBLE,
   H_KEEP,
   H_KEY,
-  H_PIDNS,
+  H_PARTIAL,
   HEADER_BYTES,
   headerLoadKey,
   headerSeal,
@@ -74,7 +74,6 @@ import {
   stateFile,
   stateHas,
 } from "./log";
-import { fileName, nameAt, nameBytes } from "./names";
 import { makeWay } from "./rivals";
 import {
   becomesReserved,
@@ -111,18 +110,6 @@ function useNew(): void {
   imageAttach(newBase, newBytes);
 }
 
-/**
- * Inode of the PID namespace of this process, 0 if it can't be told: `berth gc` must see the same
- * processes as the plugin's callers.
- */
-export function pidNamespace(): u64 {
-  const mark = scratchMark();
-  fileName("/proc/self/ns/pid");
-  const number = host.inode(nameAt, nameBytes);
-  scratchRewind(mark);
-  return <u64>max<i64>(number, 0);
-}
-
 // Lays the log over the old view. 0 or -errno.
 function layOldLog(): i32 {
   youngest = appliedGeneration();
@@ -154,7 +141,8 @@ function beginNew(boot: usize, keep: bool): i32 {
   headerSeal();
   memory.copy(newBase + CURSORS, oldBase + CURSORS, SETS_MAX * CURSOR_BYTES);
   store<u64>(newBase, <u64>keep, H_KEEP);
-  store<u64>(newBase, pidNamespace(), H_PIDNS);
+  // Else the containers whose records are missing have gone with their boot.
+  if (keep) store<u64>(newBase, load<u64>(oldBase, H_PARTIAL), H_PARTIAL);
   store<u64>(newBase, load<u64>(oldBase, H_ADOPTED), H_ADOPTED);
   if (load<u64>(oldBase, H_ADOPTED) != 0) filesUnsure();
   return 0;

@@ -66,6 +66,7 @@ import {
 } from "./log";
 import { queueDefer } from "./queue";
 import {
+  isPartial,
   lengthAfter,
   openLogFile,
   replay,
@@ -169,7 +170,7 @@ function refreshed(durable: bool): bool {
   const tail = load<u32>(head, A_TAIL);
   const flags = load<u32>(head, A_FLAGS);
   appliedSet(appliedNumber(), appliedGeneration(), tail, load<u32>(head, A_LAST), flags);
-  if (replay() < 0) return false;
+  if (replay() < 0 || isPartial()) return false;
   return !(headerField(A_FLAGS) & FLAG_CHECKPOINT) || checkpoint(durable) >= 0;
 }
 

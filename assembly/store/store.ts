@@ -29,7 +29,7 @@ import {
   H_INCOMPATIBLE,
   H_KEY,
   H_LENGTH,
-  H_PIDNS,
+  H_PARTIAL,
   H_READ_ONLY,
   H_VERSION,
   HEADER_BYTES,
@@ -90,7 +90,7 @@ import {
   stateHas,
 } from "./log";
 import { fileName, nameAt, nameBytes } from "./names";
-import { pidNamespace, rebuild } from "./rebuild";
+import { rebuild } from "./rebuild";
 import { runsReserve } from "./runs";
 
 /** Answers of `storeOpen`; anything negative is -errno. */
@@ -146,19 +146,19 @@ export function trace(): string {
 }
 
 /**
- * Creates berth.log and berth.state anew, where the caller has put away what lay there. STORE_OPEN
- * or -errno.
+ * Creates berth.log and berth.state anew, where the caller has put away what lay there. `partial`:
+ * nobody opens it until H_PARTIAL is 0. STORE_OPEN or -errno.
  */
-export function storeCreate(): i32 {
+export function storeCreate(partial: bool): i32 {
   arenaAttach(H_ARENA);
   journalClear();
-  const made = create();
+  const made = create(partial);
   if (made == STORE_OPEN) journalOpen();
   return made;
 }
 
 // Creates berth.log and berth.state. 0 or -errno.
-function create(): i32 {
+function create(partial: bool): i32 {
   const base = <usize>WINDOW_BASE;
   let status = host.extend(base, GROWTH_STEP);
   if (status < 0) return status;
@@ -169,7 +169,7 @@ function create(): i32 {
   if (readBoot()) memory.copy(base + H_BOOT, bootAt, BOOT_BYTES);
   store<u64>(base, <u64>(host.clock(1) / 1000000000), H_CREATED);
   headerSeal();
-  store<u64>(base, pidNamespace(), H_PIDNS);
+  store<u64>(base, <u64>partial, H_PARTIAL);
   appliedSet(0, 1, LOG_HEADER_BYTES, 0, 0);
   logHas(LOG_BYTES);
   const log = makeLog(1);
@@ -301,7 +301,7 @@ export function storeOpen(make: bool, keep: bool, durable: bool): i32 {
     const was = trace();
     if (was.length > 0) damaged(was);
     if (!make) return STORE_NONE;
-    const made = create();
+    const made = create(false);
     if (made == STORE_OPEN) journalOpen();
     return made;
   }
@@ -330,8 +330,15 @@ export function storeOpen(make: bool, keep: bool, durable: bool): i32 {
       if (done < 0) return done;
     }
   }
+  if (isPartial())
+    damaged("berth adopt --from-cache, which makes it anew, hasn't ended: run it again");
   journalOpen();
   return STORE_OPEN;
+}
+
+/** Does the image hold only a part of what runs, since who makes it anew hasn't ended? */
+export function isPartial(): bool {
+  return word(H_PARTIAL) != 0;
 }
 
 /** Is the attached image of the boot that runs now? (Also where no boot id can be read.) */

@@ -23,8 +23,8 @@ import {
   takeOver,
 } from "../foreign/takeover";
 import * as host from "../host";
-import { H_ADOPTED } from "../image/header";
-import { word } from "../image/image";
+import { appliedNumber, H_ADOPTED, H_PARTIAL } from "../image/header";
+import { putWord, word } from "../image/image";
 import { EXIT_ERROR, EXIT_OK, NEED_LOCK } from "../numbers";
 import { FOREIGN_DIRECTORY } from "../protocol/beside";
 import { call, Span, spanSet, spanTake } from "../protocol/call";
@@ -63,7 +63,15 @@ import { scratchTake } from "../scratch";
 import { ASIDE_FULL, ASIDE_MAX, setAside } from "../store/aside";
 import { STORE_NONE, STORE_OPEN, storeCreate } from "../store/store";
 import { askAt, askBytes, askOption } from "./ask";
-import { cacheBegin, cacheFiles, cacheReads, skipped, takeCache, tellCache } from "./cache";
+import {
+  CACHE_REFUSED,
+  cacheBegin,
+  cacheFiles,
+  cacheReads,
+  skipped,
+  takeCache,
+  tellCache,
+} from "./cache";
 import { failed, isJson, printHere, say, sayBytes, sayNumber } from "./print";
 
 const CACHE_DIRECTORY: string = "/var/lib/cni/results";
@@ -173,7 +181,12 @@ export function adoptBegin(): i32 {
   if (!readPlaces()) return failed("adopt");
   let status = host.enter(source.at, source.bytes, 0);
   if (status < 0) return cannot("open ", source, status);
-  if (fromCache && !cacheReads(source, names, NAMES_BYTES)) return failed("adopt");
+  if (fromCache) {
+    status = cacheReads(source, names, NAMES_BYTES);
+    if (status == CACHE_REFUSED) return failed("adopt");
+    if (status == TOO_MANY_FILES) return tooMany();
+    if (status < 0) return cannot("read ", source, status);
+  }
   const own = call.directory;
   status = host.enter(own.at, own.bytes, dry ? 0 : 1);
   if (status == -ENOENT && dry) return adoptWith(STORE_NONE);
@@ -189,7 +202,15 @@ export function adoptRun(lock: i32): i32 {
   opening = true;
   const status = sessionOpen(!dry);
   opening = false;
-  return status < 0 ? failed("adopt") : adoptWith(status);
+  if (status < 0 || !beginPart(status)) return failed("adopt");
+  return adoptWith(status);
+}
+
+// A state that is new now is nobody's until all of the cache is in it. false: an error began.
+function beginPart(opened: i32): bool {
+  if (!fromCache || dry || opened != STORE_OPEN || appliedNumber() != 0) return true;
+  putWord(H_PARTIAL, 1);
+  return sessionPart();
 }
 
 /** Can a trap be answered by setting the state aside? */
@@ -213,7 +234,7 @@ export function adoptCaught(): i32 {
     return failed("adopt");
   }
   if (aside < 0) return cannot("set the damaged state aside in ", call.directory, aside);
-  const made = storeCreate();
+  const made = storeCreate(true);
   if (made != STORE_OPEN) return cannot("make a new state in ", call.directory, made);
   return adoptWith(STORE_OPEN);
 }
@@ -228,6 +249,13 @@ function makeTakeOver(opened: i32): TakeOver {
   t.blind = opened == STORE_NONE;
   t.durable = isDurable();
   return t;
+}
+
+function tooMany(): i32 {
+  errorBegin(ERROR_LIMIT);
+  errorText("too many files in ");
+  errorBytes(source.at, source.bytes);
+  return failed("adopt");
 }
 
 // Takes over with the store open (or without one, to count). Answers the exit status.
@@ -246,14 +274,11 @@ function adoptWith(opened: i32): i32 {
     ? takeCache(t, names, NAMES_BYTES)
     : takeOver(t, inPlace ? value : before);
   host.enter(call.directory.at, call.directory.bytes, 0);
-  if (status == TOO_MANY_FILES) {
-    errorBegin(ERROR_LIMIT);
-    errorText("too many files in ");
-    errorBytes(source.at, source.bytes);
-    return failed("adopt");
-  }
+  if (status == TOO_MANY_FILES) return tooMany();
   if (status < 0 && dry) return cannot("read ", source, status);
-  if (!dry && (!sessionDone(status, false) || !sessionPart())) return failed("adopt");
+  if (!dry && !sessionDone(status, false)) return failed("adopt");
+  if (!dry && word(H_PARTIAL) != 0) putWord(H_PARTIAL, 0);
+  if (!dry && !sessionPart()) return failed("adopt");
   if (!dry && inPlace && value == MIRRORED) markClaim();
   host.unlock();
   tell(t);

@@ -7,8 +7,9 @@
 //   /run/netns, /var/run/netns, /run/docker/netns  names, whatever they are
 //
 //   seen   | inode u32 | thread u32 |, open addressing, a power of two of slots, half of them used
-//          at most: network namespaces, each with a thread that is in it (0: none is), and the
-//          mount namespaces that were read (all kinds share one numbering)
+//          at most: network namespaces, each with a thread that is in it (0: only a mount or a name
+//          tells of it), and the mount namespaces that were read, as MOUNTS. All kinds share one
+//          numbering: a mount namespace may have the number of a network namespace that has gone
 //
 // What can't be read is a reason to believe nothing, whatever the error: `aliveGather` answers
 // false and tells what. Only what isn't there says nothing: a process that ended while we looked, a
@@ -20,6 +21,8 @@ import { Text, textBytes, textClear, textString, textTake, textTo } from "../pro
 import { scratchMark, scratchRewind, scratchTake } from "../scratch";
 
 const SLOTS: u32 = 1 << 18;
+/** In the place of a thread: this is a mount namespace. */
+const MOUNTS: u32 = u32.MAX_VALUE;
 const NAMES_BYTES: i32 = 1 << 20;
 const THREADS_BYTES: i32 = 1 << 18;
 const MOUNTS_BYTES: i32 = 8 << 20;
@@ -48,18 +51,22 @@ function slotOf(number: u32): usize {
 
 /** Does a network namespace of this inode exist? */
 export function aliveHas(number: u32): bool {
-  return load<u32>(slotOf(number)) == number;
+  const p = slotOf(number);
+  return load<u32>(p) == number && load<u32>(p, 4) != MOUNTS;
 }
 
 /** A thread that was in this network namespace when we looked; 0: no thread was. */
 export function aliveThread(number: u32): u32 {
-  const p = slotOf(number);
-  return load<u32>(p) == number ? load<u32>(p, 4) : 0;
+  return aliveHas(number) ? load<u32>(slotOf(number), 4) : 0;
 }
 
 function remember(number: i64, thread: u32 = 0): bool {
   const p = slotOf(<u32>number);
-  if (load<u32>(p) != 0) return true;
+  if (load<u32>(p) != 0) {
+    const known = load<u32>(p, 4);
+    if (thread != MOUNTS && (known == 0 || known == MOUNTS)) store<u32>(p, thread, 4);
+    return true;
+  }
   store<u32>(p, <u32>number);
   store<u32>(p, thread, 4);
   used++;
@@ -142,8 +149,9 @@ function gatherMountsOf(pid: usize, pidBytes: i32): bool {
   textString("/ns/mnt");
   const found = inode(aliveWhere.at, aliveWhere.length);
   if (isUnknown(found)) return fail(<i32>found);
-  if (found <= 0 || aliveHas(<u32>found)) return true;
-  if (!remember(found)) return false;
+  if (found <= 0) return true;
+  if (load<u32>(slotOf(<u32>found)) != 0) return true;
+  if (!remember(found, MOUNTS)) return false;
   path("/proc/");
   textBytes(pid, pidBytes);
   textString("/mountinfo");

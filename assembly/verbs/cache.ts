@@ -52,6 +52,8 @@ import { sayClean } from "./holding";
 import { isJson, printHere, printRoom, say, sayAddress, sayBytes, sayQuoted } from "./print";
 
 const RESULT_MAX: i32 = 1048576;
+/** Of cacheReads: an error began. */
+export const CACHE_REFUSED: i32 = 1;
 
 /** Results that were read as JSON. */
 export let cacheFiles: u32 = 0;
@@ -175,13 +177,14 @@ function readResult(f: CacheFile): i32 {
 
 /**
  * Can every file of the network be read? The directory of the cache (named `where`) is entered.
- * false: an error began that names the first one that can't.
+ * 0; -errno or TOO_MANY_FILES: they can't be listed; CACHE_REFUSED: an error began that names the
+ * first one that can't be read.
  */
-export function cacheReads(where: Span, names: usize, room: i32): bool {
+export function cacheReads(where: Span, names: usize, room: i32): i32 {
   const all = scratchMark();
-  // What prevents a list is told by the walk that takes the results.
   const others = cacheList(names, room, TOO_MANY_FILES);
-  for (let i = 0; others >= 0 && i < cacheCount; i++) {
+  if (others < 0) return others;
+  for (let i = 0; i < cacheCount; i++) {
     const f = cacheFileAt(i);
     const mark = scratchMark();
     const status = readResult(f);
@@ -189,10 +192,10 @@ export function cacheReads(where: Span, names: usize, room: i32): bool {
     if (status < 0 && status != -ENOENT) return refuseFile(where, f, status);
   }
   scratchRewind(all);
-  return true;
+  return 0;
 }
 
-function refuseFile(where: Span, f: CacheFile, status: i32): bool {
+function refuseFile(where: Span, f: CacheFile, status: i32): i32 {
   errorBegin(ERROR_DISK);
   errorText("can't read the result ");
   errorBytes(where.at, where.bytes);
@@ -202,7 +205,7 @@ function refuseFile(where: Span, f: CacheFile, status: i32): bool {
   if (status == -EINVAL) errorText("it is no whole JSON");
   else errorErrno(status);
   errorText("; nothing was changed, since its container may run: move the file away if it doesn't");
-  return false;
+  return CACHE_REFUSED;
 }
 
 /** Forgets what a walk before has counted. */

@@ -161,7 +161,7 @@ function verbBegin(): i32 {
   if (!askArgument(0)) return EXIT_USAGE;
   if (isArgument("--help") || isArgument("-h")) return listVerbs();
   if (isArgument("help")) {
-    if (!askArgument(1)) return listVerbs();
+    if (!askArgument(1) || isArgument("--help") || isArgument("-h")) return listVerbs();
     verb = verbNumber(askAt, askBytes);
     return verb == VERB_NONE ? unknown(askAt, askBytes) : help();
   }

@@ -70,7 +70,7 @@ export function resetFinds(): bool {
 // is lost: with a new one in its place nothing is. 0 or -errno.
 function beginAfresh(): i32 {
   if (trace().length == 0) return 0;
-  const made = storeCreate();
+  const made = storeCreate(false);
   return made == STORE_OPEN ? 0 : made;
 }
 

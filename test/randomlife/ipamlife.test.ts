@@ -114,4 +114,7 @@ it("[model] a random life of an Ipam holds what was promised, check finds no fau
   }
   console.log(`${total} steps: ${JSON.stringify(met)}`);
   expect(lives).toBeGreaterThan(0);
+  if (lives > 20 && only === undefined)
+    for (const key of ["kill", "reboot", "cut"] as const)
+      expect(met[key], key).toBeGreaterThan(lives / 10);
 });

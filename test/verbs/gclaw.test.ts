@@ -222,6 +222,44 @@ describe("berth gc", () => {
     expect(holds(disk)).toBe(true);
   });
 
+  test("goes by the PID namespace of the boot's first ADD, not of a verb that opened before it", () => {
+    const disk = nodeWith(true);
+    disk.boot = "99999999-2222-3333-4444-555555555555";
+    disk.now = 5000;
+    const inside = machineWith("nothing");
+    inside.pidNamespace = 4026532999;
+    disk.machine = inside;
+    expect(verb(disk, "reserve", "shop/web", "--for", "1h").status).toBe(0);
+    expect(gc(disk, inside).json.networks[0].error.msg).toContain("PID namespace 4026532999");
+    disk.machine = new Machine();
+    disk.machine.names.set("/run/netns", new Map([["pod", NET]]));
+    expect(cni(disk, "ADD").status).toBe(0);
+    for (let n = 0; n < 3; n++) {
+      expect(gc(disk, inside).json.networks[0].error.msg).toContain("PID namespace 4026532999");
+      disk.now += GRACE;
+    }
+    expect(holds(disk)).toBe(true);
+    expect(gc(disk, machineWith("nothing")).status).toBe(0);
+  });
+
+  test("a mount namespace that has the number of a network namespace by now is no sign of life", () => {
+    const disk = nodeWith(true);
+    const machine = machineWith("nothing");
+    machine.processes.set(79, { net: 1, mnt: NET });
+    expect(gc(disk, machine).json.networks[0]).toMatchObject({ live: 0, waiting: 1 });
+    disk.now += GRACE;
+    expect(gc(disk, machine).json.networks[0]).toMatchObject({ freed: 1 });
+    for (const order of [60, 99]) {
+      const both = nodeWith(true);
+      const lives = machineWith("a process");
+      lives.processes.set(order, { net: 1, mnt: NET });
+      gc(both, lives);
+      both.now += GRACE;
+      gc(both, lives);
+      expect(holds(both)).toBe(true);
+    }
+  });
+
   test("keeps containers that came after the first look, and frees the one that has gone", () => {
     const disk = nodeWith(true);
     expect(gc(disk, machineWith("nothing")).status).toBe(0);
@@ -294,16 +332,27 @@ describe("berth gc, a namespace's number that came again", () => {
 
   const holdsLater = (disk: Disk) => cni(disk, "CHECK", "later").status === 0;
 
+  const MOUNTED = (m: Machine) => {
+    m.mounts.set(1, [NET]);
+    m.names.set("/run/netns", new Map([["cni-2", NET]]));
+  };
+
   test.each([
-    ["the later one's addresses", LATER],
-    ["addresses that its own are parts of, too", [...LATER, "10.1.2.20", "110.1.2.2", "fd00::2:2"]],
-  ])("the namespace has %s: the earlier container goes, after a grace", (_, addresses) => {
+    ["the later one's addresses", LATER, () => {}],
+    ["the later one's, and is mounted, as a CRI does", LATER, MOUNTED],
+    [
+      "addresses that its own are parts of, too",
+      [...LATER, "10.1.2.20", "110.1.2.2", "fd00::2:2"],
+      () => {},
+    ],
+  ])("the namespace has %s: the earlier container goes, after a grace", (_, addresses, change) => {
     const disk = nodeOfTwo();
-    expect(gc(disk, machineOf(addresses)).json.networks[0]).toMatchObject({ live: 1, waiting: 1 });
+    const look = () => gc(disk, machineOf(addresses, change)).json.networks[0];
+    expect(look()).toMatchObject({ live: 1, waiting: 1 });
     disk.now += GRACE - 1;
-    expect(gc(disk, machineOf(addresses)).json.networks[0]).toMatchObject({ live: 1, freed: 0 });
+    expect(look()).toMatchObject({ live: 1, freed: 0 });
     disk.now += 1;
-    expect(gc(disk, machineOf(addresses)).json.networks[0]).toMatchObject({ live: 1, freed: 1 });
+    expect(look()).toMatchObject({ live: 1, freed: 1 });
     expect([holds(disk), holdsLater(disk)]).toEqual([false, true]);
   });
 
