@@ -120,7 +120,7 @@ describe.each(berths)("$name: adopt --from-cache that hasn't ended", (binary) =>
       const o = await p.add(n, `new-${round}`);
       if (o.error.code === 0) {
         given++;
-        for (const ip of o.result!.ips) expect(held).not.toContain(bare(ip.address));
+        for (const ip of o.addresses) expect(held).not.toContain(bare(ip));
       } else expect(o.error.code).toBe(102);
       for (const name of readdirSync(homeOf(n)))
         if (name.includes("damaged")) rmSync(path.join(homeOf(n), name));
