@@ -6,7 +6,14 @@ import { journalCount } from "../image/image";
 import { bitmapClear, bitmapFill, NONE } from "../sets/bitmap";
 import { heapReady } from "./buddy";
 import { enter, leave } from "./desk";
-import { plainGive, plainGiveWide, plainTake, plainTakeWide } from "./plain";
+import {
+  plainGive,
+  plainGiveMany,
+  plainGiveWide,
+  plainTake,
+  plainTakeMany,
+  plainTakeWide,
+} from "./plain";
 import { poolExclude, poolExcludeBits } from "./poolexclude";
 import {
   cooldownOf,
@@ -211,7 +218,7 @@ export function manyStatus(): i32 {
  */
 export function slotsTakeMany(cell: u32, now: u32, at: usize, n: u32, width: u32): u32 {
   const narrow = isBitmap(cell);
-  for (let done: u32 = 0; done < n; ) {
+  for (let done: u32 = width == 4 ? plainTakeMany(cell, at, n) : 0; done < n; ) {
     many = BUSY;
     if (!enter()) return done;
     const part = min<u32>(n, done + BATCH);
@@ -232,7 +239,7 @@ export function slotsTakeMany(cell: u32, now: u32, at: usize, n: u32, width: u32
 /** Gives `n` slots back. How many it gave: it stops at one that wasn't held. */
 export function slotsGiveMany(cell: u32, now: u32, at: usize, n: u32, width: u32): u32 {
   const narrow = isBitmap(cell);
-  for (let done: u32 = 0; done < n; ) {
+  for (let done: u32 = width == 4 ? plainGiveMany(cell, at, n) : 0; done < n; ) {
     many = BUSY;
     if (!enter()) return done;
     const part = min<u32>(n, done + BATCH);

@@ -5,12 +5,14 @@ import { WINDOW_BASE } from "../numbers";
 import { NONE } from "../sets/bitmap";
 import {
   AHEAD_SPAN,
+  CROWDED_SLOTS,
   crowdedAhead,
   crowdedGive,
   crowdedTake,
   crowdedTakeNear,
   isCrowded,
 } from "../sets/bitmapcrowded";
+import { manyGive, manyTake } from "../sets/bitmapmany";
 import { quickGive, quickTakeNext } from "../sets/bitmapquick";
 import { quickLeafGive, quickLeafTake } from "../sets/radixquick";
 import { shared } from "./desk";
@@ -82,6 +84,31 @@ export function plainGive(cell: u32, slot: u32): bool {
   }
   if (given) store<u64>(c, held - 1, HELD);
   return given;
+}
+
+/** As many plainTake: up to `n` slots, listed at `list`, 4 bytes each. How many it took. */
+export function plainTakeMany(cell: u32, list: usize, n: u32): u32 {
+  const c = BASE + cell;
+  if (shared || (load<u64>(c) & PLAIN_TAKE) == 0) return 0;
+  const slots = load<u32>(c, SLOTS);
+  const from = load<u32>(c, CURSOR + 8);
+  const took = manyTake(BASE + load<u32>(c, SET), slots, from, list, n);
+  if (took == 0) return 0;
+  store<u32>(c, load<u32>(list + ((<usize>(took - 1)) << 2)) + 1, CURSOR + 8);
+  store<u64>(c, load<u64>(c, HELD) + took, HELD);
+  if (slots >= CROWDED_SLOTS) store<u64>(c, 0, AHEAD);
+  return took;
+}
+
+/** As many plainGive: up to `n` listed slots. How many: it stops at one that wasn't held. */
+export function plainGiveMany(cell: u32, list: usize, n: u32): u32 {
+  const c = BASE + cell;
+  if (shared || (load<u64>(c) & PLAIN_GIVE) == 0) return 0;
+  const slots = load<u32>(c, SLOTS);
+  const gave = manyGive(BASE + load<u32>(c, SET), slots, list, n);
+  store<u64>(c, load<u64>(c, HELD) - gave, HELD);
+  if (slots >= CROWDED_SLOTS) store<u64>(c, 0, AHEAD);
+  return gave;
 }
 
 /**

@@ -17,7 +17,7 @@ import { NONE } from "./bitmap";
 const FULL: u64 = 0xffffffffffffffff;
 
 /** Slots from which on a bitmap has the three levels that these functions look at. */
-const CROWDED_SLOTS: u32 = 262144;
+export const CROWDED_SLOTS: u32 = 262144;
 /** A slot that is found ahead lies fewer slots than this behind the cursor. */
 export const AHEAD_SPAN: u32 = 4 * 0xffff;
 
@@ -67,8 +67,8 @@ function filled(at: usize, slots: u32, leaf: u32, full: bool): bool {
   return now == FULL && old != FULL;
 }
 
-// `leaf` isn't full.
-function freed(at: usize, slots: u32, leaf: u32): void {
+/** `leaf` isn't full any more: told upwards. */
+export function crowdedFreed(at: usize, slots: u32, leaf: u32): void {
   const word1 = leaf >> 6;
   const p = level1(at, slots) + ((<usize>word1) << 3);
   store<u64>(p, load<u64>(p) & ~((<u64>1) << (leaf & 63)));
@@ -156,6 +156,6 @@ export function crowdedGive(at: usize, slots: u32, slot: u32): bool {
   const now = old & ~((<u64>1) << (slot & 63));
   if (now == old) return false;
   store<u64>(p, now);
-  freed(at, slots, slot >> 6);
+  crowdedFreed(at, slots, slot >> 6);
   return true;
 }

@@ -2,7 +2,7 @@
 // offsets, loads and stores instead of word and putWord, levels by shifts instead of divisions.
 //
 // Why twice: through the journal's functions a take and a give at 99.99 % full cost about twice as
-// much (npm run bench). test/library/heap.test.ts holds both to the same words. bitmapcrowded.ts
+// much (npm run bench). test/library/bitmapquick.test.ts holds both to the same words. bitmapcrowded.ts
 // has what is quicker where nearly all is taken.
 import { NONE } from "./bitmap";
 
@@ -14,8 +14,8 @@ function above(words: u32): u32 {
   return words >> 6 || 1;
 }
 
-// The first free slot behind the leaf word of `from`, which has none left; NONE at the end.
-function climb(at: usize, slots: u32, from: u32): u32 {
+/** The first free slot behind the leaf word of `from`, which has none left; NONE at the end. */
+export function quickClimb(at: usize, slots: u32, from: u32): u32 {
   let level = at;
   let words = slots >> 6;
   let index = from >> 6;
@@ -44,8 +44,8 @@ function climb(at: usize, slots: u32, from: u32): u32 {
   return index;
 }
 
-// The leaf word of `slot` is full now (or not any more): told upwards as far as that changes words.
-function tell(at: usize, slots: u32, slot: u32, full: bool): void {
+/** The leaf word of `slot` is full now (or not any more): told upwards as far as words change. */
+export function quickTell(at: usize, slots: u32, slot: u32, full: bool): void {
   let level = at;
   let words = slots >> 6;
   let index = slot >> 6;
@@ -66,17 +66,17 @@ export function quickTakeNext(at: usize, slots: u32, from: u32): u32 {
   let slot = NONE;
   if (from < slots) {
     const free = ~load<u64>(at + ((<usize>(from >> 6)) << 3)) >> (from & 63);
-    slot = free != 0 ? from + <u32>ctz(free) : climb(at, slots, from);
+    slot = free != 0 ? from + <u32>ctz(free) : quickClimb(at, slots, from);
   }
   if (slot >= slots) {
     const free = ~load<u64>(at);
-    slot = free != 0 ? <u32>ctz(free) : climb(at, slots, 0);
+    slot = free != 0 ? <u32>ctz(free) : quickClimb(at, slots, 0);
     if (slot >= slots) return NONE;
   }
   const p = at + ((<usize>(slot >> 6)) << 3);
   const now = load<u64>(p) | ((<u64>1) << (slot & 63));
   store<u64>(p, now);
-  if (now == FULL) tell(at, slots, slot, true);
+  if (now == FULL) quickTell(at, slots, slot, true);
   return slot;
 }
 
@@ -88,7 +88,7 @@ export function quickGive(at: usize, slots: u32, slot: u32): bool {
   const now = old & ~((<u64>1) << (slot & 63));
   if (now == old) return false;
   store<u64>(p, now);
-  if (old == FULL) tell(at, slots, slot, false);
+  if (old == FULL) quickTell(at, slots, slot, false);
   return true;
 }
 
