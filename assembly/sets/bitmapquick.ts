@@ -2,8 +2,8 @@
 // offsets, loads and stores instead of word and putWord, levels by shifts instead of divisions.
 //
 // Why twice: through the journal's functions a take and a give at 99.99 % full cost about twice as
-// much (npm run bench). test/library/bitmapquick.test.ts holds both to the same words. bitmapcrowded.ts
-// has what is quicker where nearly all is taken.
+// much (npm run bench). test/library/bitmapquick.test.ts holds both to the same words.
+// bitmapcrowded.ts has what is quicker where nearly all is taken, bitmapmany.ts many slots at once.
 import { NONE } from "./bitmap";
 
 const FULL: u64 = 0xffffffffffffffff;
