@@ -69,7 +69,7 @@ export {
   deskTag,
   transferArea,
 } from "./library/desk";
-export { plainGive, plainTake } from "./library/plain";
+export { plainGive, plainTake, plainTakeMany } from "./library/plain";
 export {
   cursorHi,
   cursorLo,

@@ -228,7 +228,7 @@ export class Pool<S extends number | bigint = number> implements Disposable {
   /** Takes a slot by the policy. Throws "exhausted", "noSpace"; "tooLarge" for pools above 2^64. */
   take(): S {
     const slots = this.#slots;
-    if (slots.cell === 0 || slots.attached || this.#holds !== undefined) this.#open();
+    if (slots.isClosed || slots.attached || this.#holds !== undefined) this.#open();
     return slots.take() as S;
   }
 
@@ -242,7 +242,7 @@ export class Pool<S extends number | bigint = number> implements Disposable {
   /** Gives a slot back. Throws "notAllocated", "excluded", "invalid", "tooLarge". */
   give(slot: S): void {
     const slots = this.#slots;
-    if (slots.cell === 0 || slots.attached || this.#holds !== undefined) this.#open();
+    if (slots.isClosed || slots.attached || this.#holds !== undefined) this.#open();
     slots.check(slot);
     const status = slots.giveRaw(slot);
     if (status !== 0 || this.#holds !== undefined) this.#released(status, slots.keyOf(slot), slot);
@@ -303,10 +303,10 @@ export class Pool<S extends number | bigint = number> implements Disposable {
     const holds = this.#holds;
     const id = holds.add(name, key, ttl, back);
     return new Hold(text, {
-      has: () => this.#slots.cell !== 0 && holds.has(name, id),
+      has: () => !this.#slots.isClosed && holds.has(name, id),
       confirm: () => holds.end(name, id),
       abort: () => {
-        if (this.#slots.cell !== 0 && holds.end(name, id)) back(key);
+        if (!this.#slots.isClosed && holds.end(name, id)) back(key);
       },
     });
   }

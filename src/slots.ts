@@ -70,8 +70,8 @@ function ifThere(array: SlotArray, width: number): number {
 export abstract class Slots {
   readonly heap: Heap;
   readonly bits: number;
-  /** Offset of the core's cell; 0 = closed. */
-  cell: number;
+  /** Offset of the core's cell; 0 = closed. For calls that what is taken ahead doesn't change. */
+  protected place: number;
   readonly clock: (() => number) | undefined;
   /** Second at which the ticks begin. */
   readonly epoch: number;
@@ -98,18 +98,36 @@ export abstract class Slots {
     const begin = clock?.() ?? 0;
     this.epoch = existing?.epoch ?? (begin > LATE || begin < 0 ? Math.floor(begin) : 0);
     this.attached = existing !== undefined;
-    this.cell = existing?.cell ?? this.#make(options);
+    this.place = existing?.cell ?? this.#make(options);
     this.number = existing?.number ?? this.#numberNow();
+  }
+
+  /** Offset of the core's cell, which says now what callers hold; 0 = closed. */
+  get cell(): number {
+    this.settle();
+    return this.place;
+  }
+
+  /** Gives back what was taken ahead of its callers; where a width does that. */
+  protected settle(): void {}
+
+  /** Slots that are taken ahead. */
+  protected get ahead(): number {
+    return 0;
+  }
+
+  get isClosed(): boolean {
+    return this.place === 0;
   }
 
   // The number of the pool that lies at the cell now (its low half: 4 billion pools are enough).
   #numberNow(): number {
-    return this.heap.u32[(WINDOW_BASE + this.cell + NUMBER_AT) / 4]!;
+    return this.heap.u32[(WINDOW_BASE + this.place + NUMBER_AT) / 4]!;
   }
 
   /** Has the thread that made it closed the pool? Then its place may be another one's. */
   get isGone(): boolean {
-    return this.cell === 0 || (this.attached && this.#numberNow() !== this.number);
+    return this.isClosed || (this.attached && this.#numberNow() !== this.number);
   }
 
   #make(options: SlotOptions): number {
@@ -326,18 +344,18 @@ export abstract class Slots {
 
   /** Slots that callers hold. */
   get held(): number {
-    return this.core.slotsHeldF!(this.cell) as number;
+    return (this.core.slotsHeldF!(this.place) as number) - this.ahead;
   }
 
   /** Slots that cool (1), are excluded (2), had to yield (3). */
   count(what: 1 | 2 | 3): number {
-    return Number(BigInt.asUintN(64, this.core.slotsCount!(this.cell, what)));
+    return Number(BigInt.asUintN(64, this.core.slotsCount!(this.place, what)));
   }
 
   /** Gives the cell back. */
   close(): void {
     const { cell } = this;
-    this.cell = 0;
+    this.place = 0;
     if (cell !== 0 && !this.attached)
       this.heap.patiently(() => this.core.slotsClose!(cell) as number, BUSY);
   }

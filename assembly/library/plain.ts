@@ -3,21 +3,12 @@
 // slow. Whatever isn't simple is answered with "ask poolTake", "ask poolGive" (slots.ts).
 import { WINDOW_BASE } from "../numbers";
 import { NONE } from "../sets/bitmap";
-import {
-  AHEAD_SPAN,
-  CROWDED_SLOTS,
-  crowdedAhead,
-  crowdedGive,
-  crowdedTake,
-  crowdedTakeNear,
-  isCrowded,
-} from "../sets/bitmapcrowded";
+import { crowdedGive, crowdedTakeNear, isCrowded } from "../sets/bitmapcrowded";
 import { manyGive, manyTake } from "../sets/bitmapmany";
 import { quickGive, quickTakeNext } from "../sets/bitmapquick";
 import { quickLeafGive, quickLeafTake } from "../sets/radixquick";
 import { shared } from "./desk";
 import {
-  AHEAD,
   CURSOR,
   HELD,
   PLAIN_GIVE,
@@ -41,8 +32,7 @@ export function plainTake(cell: u32): u32 {
   const slots = load<u32>(c, SLOTS);
   const held = load<u64>(c, HELD);
   if (isCrowded(slots, held)) {
-    const near = load<u64>(c, AHEAD) == 0 ? crowdedTakeNear(at, slots, from) : NONE;
-    const slot = near != NONE ? near : takeAhead(c, at, slots, from);
+    const slot = crowdedTakeNear(at, slots, from);
     if (slot != NONE) return taken(c, slot, held);
   }
   const slot = quickTakeNext(at, slots, from);
@@ -56,16 +46,6 @@ function taken(c: usize, slot: u32, held: u64): u32 {
   return slot;
 }
 
-// Takes the first of those found ahead, or of the next four. NONE: there are none under this word
-// of level 2, or another call has taken it; nothing is ahead now.
-function takeAhead(c: usize, at: usize, slots: u32, from: u32): u32 {
-  const ahead = load<u64>(c, AHEAD) || crowdedAhead(at, slots, from);
-  const slot = from + (<u32>ahead & 0xffff) - 1;
-  const isTaken = ahead != 0 && crowdedTake(at, slots, slot);
-  store<u64>(c, isTaken ? ahead >> 16 : 0, AHEAD);
-  return isTaken ? slot : NONE;
-}
-
 /** poolGive where it is simple; false: ask poolGive. */
 export function plainGive(cell: u32, slot: u32): bool {
   const c = BASE + cell;
@@ -73,15 +53,7 @@ export function plainGive(cell: u32, slot: u32): bool {
   const at = BASE + load<u32>(c, SET);
   const slots = load<u32>(c, SLOTS);
   const held = load<u64>(c, HELD);
-  let given = false;
-  if (isCrowded(slots, held)) {
-    given = crowdedGive(at, slots, slot);
-    // Free again before or among those found ahead; or it's emptier, and takes go by the cursor.
-    const isAhead = slot - load<u32>(c, CURSOR + 8) < AHEAD_SPAN;
-    if (isAhead || !isCrowded(slots, held - 1)) store<u64>(c, 0, AHEAD);
-  } else {
-    given = quickGive(at, slots, slot);
-  }
+  const given = isCrowded(slots, held) ? crowdedGive(at, slots, slot) : quickGive(at, slots, slot);
   if (given) store<u64>(c, held - 1, HELD);
   return given;
 }
@@ -96,7 +68,6 @@ export function plainTakeMany(cell: u32, list: usize, n: u32): u32 {
   if (took == 0) return 0;
   store<u32>(c, load<u32>(list + ((<usize>(took - 1)) << 2)) + 1, CURSOR + 8);
   store<u64>(c, load<u64>(c, HELD) + took, HELD);
-  if (slots >= CROWDED_SLOTS) store<u64>(c, 0, AHEAD);
   return took;
 }
 
@@ -107,7 +78,6 @@ export function plainGiveMany(cell: u32, list: usize, n: u32): u32 {
   const slots = load<u32>(c, SLOTS);
   const gave = manyGive(BASE + load<u32>(c, SET), slots, list, n);
   store<u64>(c, load<u64>(c, HELD) - gave, HELD);
-  if (slots >= CROWDED_SLOTS) store<u64>(c, 0, AHEAD);
   return gave;
 }
 

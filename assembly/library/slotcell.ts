@@ -8,7 +8,7 @@
 //     24  held u64         32  cursor, 16 B (hi, lo): where policy `next` goes on
 //     48  random state     56  band u64: slots below it are given last
 //     64  first block of exclusions u32 | -      72  slots excluded u64 (2^64 - 1 = that or more)
-//     80  cooling, 24 B (cooling.ts)            104  bitmap of up to 64 slots; of more: found ahead
+//     80  cooling, 24 B (cooling.ts)            104  bitmap of up to 64 slots
 //    112  cooling slots that had to yield u64   120  number of the pool u64 (buddy.ts, nextMade)
 //
 //   block of exclusions   | next u32 | count u32 | 17 x (from hi, from lo, to hi, to lo) |  552 B
@@ -31,7 +31,6 @@ export const EXCLUSIONS: u32 = 64;
 export const EXCLUDED: u32 = 72;
 export const COOLING: u32 = 80;
 export const INLINE: u32 = 104;
-export const AHEAD: u32 = INLINE;
 export const YIELDS: u32 = 112;
 export const NUMBER: u32 = 120;
 
@@ -112,14 +111,8 @@ export function cooldownOf(cell: u32): u32 {
   return half(cell + COOLDOWN);
 }
 
-/** Forgets what plain.ts has found ahead: a slot may be free again, or the cursor moves. */
-export function forgetAhead(cell: u32): void {
-  if (isBitmap(cell) && bitsOf(cell) > 6 && word(cell + AHEAD) != 0) putWord(cell + AHEAD, 0);
-}
-
 /** Counts slots that were taken or given as whole words. */
 export function heldAdd(cell: u32, count: u64): void {
-  forgetAhead(cell);
   putWord(cell + HELD, word(cell + HELD) + count);
 }
 

@@ -43,7 +43,6 @@ import {
   COOLING,
   CURSOR,
   EXCLUSIONS,
-  forgetAhead,
   HELD,
   INLINE,
   isBitmap,
@@ -196,7 +195,6 @@ export function poolGive(cell: u32, hi: u64, lo: u64, now: u32): i32 {
 }
 
 function unset(cell: u32, hi: u64, lo: u64): bool {
-  forgetAhead(cell);
   if (isBitmap(cell)) return bitmapGive(half(cell + SET), half(cell + SLOTS), <u32>lo);
   return radixGive(cell + SET, hi, lo);
 }
@@ -237,7 +235,6 @@ export function poolTake(cell: u32, now: u32): i32 {
 
 // The policy has given slotHi, slotLo: counts it and puts the cursor behind it.
 function given(cell: u32): void {
-  forgetAhead(cell);
   const hi = slotLo + 1 == 0 && !isBitmap(cell) ? slotHi + 1 : slotHi;
   if (word(cell + CURSOR) != hi) putWord(cell + CURSOR, hi);
   putWord(cell + CURSOR + 8, slotLo + 1);

@@ -17,7 +17,6 @@ import {
   COOLING,
   CURSOR,
   cooldownOf,
-  forgetAhead,
   heldAdd,
   isBitmap,
   poolExcluded,
@@ -179,7 +178,6 @@ export function cursorLo(cell: u32): u64 {
 /** Sets the cursor. */
 export function cursorSet(cell: u32, hi: u64, lo: u64): i32 {
   if (!enter()) return BUSY;
-  forgetAhead(cell);
   putWord(cell + CURSOR, hi);
   putWord(cell + CURSOR + 8, lo);
   leave();

@@ -1,25 +1,16 @@
 // Crowded bitmaps: take and give where nearly all is taken, without a journal. bitmap.ts draws the
 // levels; bitmapquick.ts serves emptier ones, and is asked where this file has no answer.
 //
-// There the way from a slot to the next free one costs most, for two reasons. Whether a leaf or the
-// word above has something left is a coin's toss, and a branch that is foretold wrongly costs as
-// much as ten steps: so what is left in the leaf and in the next one under the same word of level 1
-// is computed both, and levels 1 and 2 are written whether they change or not. And from one leaf to
-// the next through level 2 each load waits for the one before: so four slots are sought at a time,
-// whose loads don't wait for each other. Those found ahead are kept as
-//
-//   ahead    | step u16 | step u16 | step u16 | step u16 |      a step: to the place behind a slot
-//
-// from the cursor on, the first lowest, 0 = no more. Whoever keeps them forgets them when a slot
-// among them is given back or the cursor moves; what is taken meanwhile crowdedTake tells.
+// There the way from a slot to the next free one costs most. Whether a leaf or the word above has
+// something left is a coin's toss, and a branch that is foretold wrongly costs as much as ten
+// steps: so what is left in the leaf and in the next one under the same word of level 1 is computed both,
+// and levels 1 and 2 are written whether they change or not. bitmapmany.ts takes several at once.
 import { NONE } from "./bitmap";
 
 const FULL: u64 = 0xffffffffffffffff;
 
 /** Slots from which on a bitmap has the three levels that these functions look at. */
 export const CROWDED_SLOTS: u32 = 262144;
-/** A slot that is found ahead lies fewer slots than this behind the cursor. */
-export const AHEAD_SPAN: u32 = 4 * 0xffff;
 
 /** Is so much taken that many leaf words are full: 15/16? */
 export function isCrowded(slots: u32, held: u64): bool {
@@ -35,8 +26,8 @@ function level2(at: usize, slots: u32): usize {
   return level1(at, slots) + ((<usize>(slots >> 12)) << 3);
 }
 
-// Word `index` of level 2 is full now (or not any more): told upwards as far as that changes words.
-function tellAbove(at: usize, slots: u32, index: u32, full: bool): void {
+/** Word `index` of level 2 is full now (or not any more): told upwards while words change. */
+export function crowdedTell(at: usize, slots: u32, index: u32, full: bool): void {
   let level = level2(at, slots);
   let words = slots >> 18;
   let child = index;
@@ -54,7 +45,7 @@ function tellAbove(at: usize, slots: u32, index: u32, full: bool): void {
 }
 
 // A slot of `leaf` was taken; is the leaf full now? True: its word of level 2 is, by that. (The
-// call of tellAbove is left to who asks: what calls nothing is compiled into its callers.)
+// call of crowdedTell is left to who asks: what calls nothing is compiled into its callers.)
 function filled(at: usize, slots: u32, leaf: u32, full: bool): bool {
   const word1 = leaf >> 6;
   const p = level1(at, slots) + ((<usize>word1) << 3);
@@ -75,18 +66,7 @@ export function crowdedFreed(at: usize, slots: u32, leaf: u32): void {
   const q = level2(at, slots) + ((<usize>(word1 >> 6)) << 3);
   const old = load<u64>(q);
   store<u64>(q, old & ~((<u64>1) << (word1 & 63)));
-  if (old == FULL) tellAbove(at, slots, word1 >> 6, false);
-}
-
-/** Takes `slot`. False: it is taken. */
-export function crowdedTake(at: usize, slots: u32, slot: u32): bool {
-  const p = at + ((<usize>(slot >> 6)) << 3);
-  const old = load<u64>(p);
-  const now = old | ((<u64>1) << (slot & 63));
-  if (now == old) return false;
-  store<u64>(p, now);
-  if (filled(at, slots, slot >> 6, now == FULL)) tellAbove(at, slots, slot >> 18, true);
-  return true;
+  if (old == FULL) crowdedTell(at, slots, word1 >> 6, false);
 }
 
 /**
@@ -109,53 +89,26 @@ export function crowdedTakeNear(at: usize, slots: u32, from: u32): u32 {
   const free = select<u64>(~nextWord, here, goesOn);
   const now = select<u64>(nextWord, ownWord, goesOn) | (free & -free);
   store<u64>(at + ((<usize>leaf) << 3), now);
-  if (filled(at, slots, leaf, now == FULL)) tellAbove(at, slots, leaf >> 12, true);
+  if (filled(at, slots, leaf, now == FULL)) crowdedTell(at, slots, leaf >> 12, true);
   return (leaf << 6) + <u32>ctz(free);
 }
 
-/** The next free slots at or after `from` under the same word of level 2, at most four: `ahead`. */
-export function crowdedAhead(at: usize, slots: u32, from: u32): u64 {
-  if (from >= slots) return 0;
-  const one = level1(at, slots);
-  let leaf = from >> 6;
-  let word1 = leaf >> 6;
-  const word2 = word1 >> 6;
-  // What is left in the leaf, under its word of level 1, under that one's of level 2.
-  let free = ~load<u64>(at + ((<usize>leaf) << 3)) & (FULL << (from & 63));
-  let leaves = ~load<u64>(one + ((<usize>word1) << 3)) & ((FULL << (leaf & 63)) << 1);
-  const words = load<u64>(level2(at, slots) + ((<usize>word2) << 3));
-  let rest = ~words & ((FULL << (word1 & 63)) << 1);
-  let ahead: u64 = 0;
-  let place = from;
-  for (let i: u64 = 0; i < 64; i += 16) {
-    if (free == 0) {
-      if (leaves == 0) {
-        if (rest == 0) break;
-        word1 = (word2 << 6) + <u32>ctz(rest);
-        rest &= rest - 1;
-        leaves = ~load<u64>(one + ((<usize>word1) << 3));
-      }
-      leaf = (word1 << 6) + <u32>ctz(leaves);
-      leaves &= leaves - 1;
-      free = ~load<u64>(at + ((<usize>leaf) << 3));
-    }
-    const behind = (leaf << 6) + <u32>ctz(free) + 1;
-    free &= free - 1;
-    if (behind - place > 0xffff) break;
-    ahead |= (<u64>(behind - place)) << i;
-    place = behind;
-  }
-  return ahead;
-}
-
-/** Gives `slot` back. False: it was free, or there is no such slot. */
+/**
+ * Gives `slot` back. False: it was free, or there is no such slot, or a word above level 2 would
+ * change (bitmapGive does it all).
+ */
 export function crowdedGive(at: usize, slots: u32, slot: u32): bool {
   if (slot >= slots) return false;
   const p = at + ((<usize>(slot >> 6)) << 3);
   const old = load<u64>(p);
   const now = old & ~((<u64>1) << (slot & 63));
-  if (now == old) return false;
+  const q = level2(at, slots) + ((<usize>(slot >> 18)) << 3);
+  const above = load<u64>(q);
+  if (now == old || above == FULL) return false;
+  const word1 = slot >> 12;
+  const r = level1(at, slots) + ((<usize>word1) << 3);
   store<u64>(p, now);
-  crowdedFreed(at, slots, slot >> 6);
+  store<u64>(r, load<u64>(r) & ~((<u64>1) << ((slot >> 6) & 63)));
+  store<u64>(q, above & ~((<u64>1) << (word1 & 63)));
   return true;
 }

@@ -7,19 +7,19 @@
 // register and a store into the list. Where nearly all is taken the way to the next leaf is what
 // costs: so the next word of level 1 and the first leaf under it are loaded before this one's are
 // worked on, whose branches nobody can foretell.
-import { CROWDED_SLOTS, crowdedFreed } from "./bitmapcrowded";
+import { CROWDED_SLOTS, crowdedFreed, crowdedTell } from "./bitmapcrowded";
 import { quickClimb, quickTell } from "./bitmapquick";
 
 const FULL: u64 = 0xffffffffffffffff;
-/** Slots under a word of level 1, less one. */
-const GROUP_MASK: u32 = 0xfff;
+/** Slots under a word of level 1: a group. */
+const GROUP: u32 = 4096;
 
 // Where the list goes on, and where it ends.
 let out: usize = 0;
 let outEnd: usize = 0;
 
 // Takes what is free of `leaf`, whose word is `old`, from bit `first` on, as far as the list has
-// room. True: it is full by that.
+// room. Is it full then?
 function takeLeaf(at: usize, leaf: u32, old: u64, first: u64): bool {
   const base = leaf << 6;
   const end = outEnd;
@@ -34,63 +34,66 @@ function takeLeaf(at: usize, leaf: u32, old: u64, first: u64): bool {
   out = to;
   const now = old | (before ^ free);
   store<u64>(at + ((<usize>leaf) << 3), now);
-  return now == FULL && old != FULL;
+  return now == FULL;
 }
 
-// The leaves of a group (those under one word of level 1) that aren't full, from `leaf` on.
-function leavesOf(at: usize, words: u32, leaf: u32): u64 {
-  const leaves = ~load<u64>(at + ((<usize>(words + (leaf >> 6))) << 3)) & (FULL << (leaf & 63));
-  return words < 64 ? leaves & (((<u64>1) << words) - 1) : leaves;
+// Takes what is free of these leaves of a group, of the first one, whose word is `word`, from its
+// bit `first` on. Is the group full then?
+function takeGroup(at: usize, p: usize, group: u32, leaves: u64, word: u64, first: u64): bool {
+  let filled: u64 = 0;
+  for (let rest = leaves; ; ) {
+    const leaf = (group << 6) + <u32>ctz(rest);
+    if (takeLeaf(at, leaf, word, first)) filled |= rest & -rest;
+    rest &= rest - 1;
+    if (rest == 0 || out == outEnd) break;
+    word = load<u64>(at + ((<usize>((group << 6) + <u32>ctz(rest))) << 3));
+    first = 0;
+  }
+  const now = load<u64>(p) | filled;
+  store<u64>(p, now);
+  return now == FULL;
 }
 
-// Groups behind that of `leaf` that aren't full, under the same word of level 2.
-function groupsOf(at: usize, slots: u32, leaf: u32): u64 {
-  if (slots < CROWDED_SLOTS) return 0;
-  const group = leaf >> 6;
-  const level2 = at + ((<usize>((slots >> 6) + (slots >> 12))) << 3);
-  return ~load<u64>(level2 + ((<usize>(group >> 6)) << 3)) & ((FULL << (group & 63)) << 1);
-}
-
-// Takes what is free from `leaf` on, under its word of level 2 (of level 1 in a small bitmap), as
+// Takes what is free from `from` on, under its word of level 2 (the whole of a smaller bitmap), as
 // far as the list has room. The last slot that it looked at.
-function takeGroups(at: usize, slots: u32, leaf: u32): u32 {
+function takeGroups(at: usize, slots: u32, from: u32): u32 {
   const words = slots >> 6;
-  let group = leaf >> 6;
-  let leaves = leavesOf(at, words, leaf);
-  let word = load<u64>(at + ((<usize>((group << 6) + <u32>ctz(leaves))) << 3));
-  let groups = groupsOf(at, slots, leaf);
+  const level1 = at + ((<usize>words) << 3);
+  const level2 = level1 + ((<usize>(slots >> 12)) << 3) + ((<usize>(from >> 18)) << 3);
+  // In a bitmap of fewer leaves or groups than 64 the words above have bits that mean nothing.
+  const real1 = words < 64 ? ((<u64>1) << words) - 1 : FULL;
+  const real2 = slots < CROWDED_SLOTS ? ((<u64>1) << (slots >> 12)) - 1 : FULL;
+  let group = from >> 12;
+  let groups: u64 = 0;
+  if (slots > GROUP) groups = ~load<u64>(level2) & real2 & ((FULL << (group & 63)) << 1);
+  let p = level1 + ((<usize>group) << 3);
+  let leaves = ~load<u64>(p) & real1 & (FULL << ((from >> 6) & 63));
+  let word = load<u64>(at + ((<usize>((group << 6) + (<u32>ctz(leaves) & 63))) << 3));
+  let first = (leaves >> ((from >> 6) & 63)) & 1 ? <u64>(from & 63) : 0;
+  let filled: u64 = 0;
   for (let isLast = false; !isLast && out != outEnd; ) {
     isLast = groups == 0;
     const nextGroup = isLast ? group : (group & ~63) + <u32>ctz(groups);
-    const nextLeaves = leavesOf(at, words, nextGroup << 6);
-    const nextFirst = (nextGroup << 6) + (<u32>ctz(nextLeaves) & 63);
-    const nextWord = load<u64>(at + ((<usize>nextFirst) << 3));
-    if (leaves != 0) takeGroup(at, slots, group, leaves, word);
+    const nextP = level1 + ((<usize>nextGroup) << 3);
+    const nextLeaves = ~load<u64>(nextP) & real1;
+    const nextLeaf = (nextGroup << 6) + (<u32>ctz(nextLeaves) & 63);
+    const nextWord = load<u64>(at + ((<usize>nextLeaf) << 3));
+    const isFull = leaves != 0 && takeGroup(at, p, group, leaves, word, first);
+    filled |= (<u64>isFull) << (group & 63);
+    if (isLast) break;
     group = nextGroup;
+    p = nextP;
     leaves = nextLeaves;
     word = nextWord;
+    first = 0;
     groups &= groups - 1;
   }
-  return (group << 12) | GROUP_MASK;
-}
-
-// Takes what is free of these leaves of a group; `word` is the first one's.
-function takeGroup(at: usize, slots: u32, group: u32, leaves: u64, word: u64): void {
-  let filled: u64 = 0;
-  let leaf: u32 = 0;
-  for (;;) {
-    leaf = (group << 6) + <u32>ctz(leaves);
-    if (takeLeaf(at, leaf, word, 0)) filled |= leaves & -leaves;
-    leaves &= leaves - 1;
-    if (leaves == 0 || out == outEnd) break;
-    word = load<u64>(at + ((<usize>((group << 6) + <u32>ctz(leaves))) << 3));
+  if (filled != 0 && slots > GROUP) {
+    const now = load<u64>(level2) | filled;
+    store<u64>(level2, now);
+    if (now == FULL) crowdedTell(at, slots, from >> 18, true);
   }
-  if (filled == 0) return;
-  // All but one here; that one is told as far as it changes words.
-  const p = at + ((<usize>((slots >> 6) + group)) << 3);
-  const one = filled & -filled;
-  store<u64>(p, load<u64>(p) | (filled ^ one));
-  quickTell(at, slots, ((group << 6) + <u32>ctz(one)) << 6, true);
+  return (group << 12) | (GROUP - 1);
 }
 
 /**
@@ -99,18 +102,14 @@ function takeGroup(at: usize, slots: u32, group: u32, leaves: u64, word: u64): v
  * slots.
  */
 export function manyTake(at: usize, slots: u32, from: u32, list: usize, n: u32): u32 {
-  if (slots <= 64) return 0;
+  if (slots <= 64 || n == 0) return 0;
   out = list;
   outEnd = list + ((<usize>n) << 2);
   let next = from < slots ? from : 0;
-  if ((next & 63) != 0) {
-    // The rest of the cursor's own leaf.
-    const word = load<u64>(at + ((<usize>(next >> 6)) << 3));
-    if (takeLeaf(at, next >> 6, word, next & 63)) quickTell(at, slots, next, true);
-    next = (next | 63) + 1;
-  }
-  for (let again = true; out != outEnd; ) {
-    if (next < slots) next = quickClimb(at, slots, takeGroups(at, slots, next >> 6));
+  for (let again = true; ; ) {
+    const last = takeGroups(at, slots, next);
+    if (out == outEnd) break;
+    next = quickClimb(at, slots, last);
     if (next < slots) continue;
     // Once more from the begin, for what lies before the cursor.
     if (!again) break;

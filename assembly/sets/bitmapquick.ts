@@ -80,15 +80,23 @@ export function quickTakeNext(at: usize, slots: u32, from: u32): u32 {
   return slot;
 }
 
-/** Gives `slot` back. False: it was free, or there is no such slot. */
+/**
+ * Gives `slot` back. False: it was free, or there is no such slot, or more words than its own and
+ * the one above would change (bitmapGive does it all): what calls nothing has all in registers.
+ */
 export function quickGive(at: usize, slots: u32, slot: u32): bool {
   if (slot >= slots) return false;
   const p = at + ((<usize>(slot >> 6)) << 3);
   const old = load<u64>(p);
   const now = old & ~((<u64>1) << (slot & 63));
   if (now == old) return false;
+  if (old == FULL && slots > 64) {
+    const q = at + ((<usize>((slots >> 6) + (slot >> 12))) << 3);
+    const above = load<u64>(q);
+    if (above == FULL) return false;
+    store<u64>(q, above & ~((<u64>1) << ((slot >> 6) & 63)));
+  }
   store<u64>(p, now);
-  if (old == FULL) quickTell(at, slots, slot, false);
   return true;
 }
 

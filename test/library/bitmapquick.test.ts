@@ -57,7 +57,7 @@ describe("the bitmap without a journal", { timeout: 90_000 }, () => {
       }
     });
 
-  // What takes remember is a bitmap's of three levels and more that is over 15/16 full.
+  // Crowded: a bitmap of three levels and more that is over 15/16 full.
   for (const bits of [18, 20, 24])
     it(`[model] 2^${bits} slots, crowded: policy next gives what is first, whatever came between`, () => {
       const slots = 2 ** bits;
@@ -114,7 +114,7 @@ describe("the bitmap without a journal", { timeout: 90_000 }, () => {
       fc.assert(fc.property(fc.constantFrom(...gaps), fc.nat(70_000), sequence, law), { numRuns });
     });
 
-  it("what takes found ahead is forgotten when the cursor moves slots come back or the bitmap empties", () => {
+  it("takes go on rightly when the cursor moves, slots come back or a crowded bitmap empties", () => {
     const slots = 2 ** 18;
     const crowded = (free: number[]) => {
       const maps = new Bitmaps(slots);

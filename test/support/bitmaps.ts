@@ -56,7 +56,7 @@ export class Bitmaps {
   take(from = this.#cursor): number {
     const { exports } = Bitmaps.core;
     if (from !== this.#cursor) exports.cursorSet!(this.#cell, 0n, BigInt(from));
-    const quick = exports.plainTake!(this.#cell) >>> 0;
+    const quick = exports.slotsTake32!(this.#cell, 0) >>> 0;
     const slow = this.#slow("bitmapTakeNext", from);
     if (quick !== slow) throw new Error(`take ${from} of ${this.slots}: ${quick}, not ${slow}`);
     this.#cursor = quick === NONE ? from : quick + 1;
@@ -72,7 +72,7 @@ export class Bitmaps {
   }
 
   give(slot: number): number {
-    const quick = Bitmaps.core.exports.plainGive!(this.#cell, slot);
+    const quick = Bitmaps.core.exports.slotsGive32!(this.#cell, slot, 0) === 0 ? 1 : 0;
     const slow = this.#slow("bitmapGive", slot);
     if (quick !== slow) throw new Error(`give ${slot} of ${this.slots}: ${quick}, not ${slow}`);
     return quick;

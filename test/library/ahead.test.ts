@@ -1,0 +1,216 @@
+// Takes in a row are served from slots that the core gave several at a time (src/slotwidths.ts):
+// nobody may see it. Pools beside a model that knows single takes only, by seed.
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { createPool, Pool } from "../../src/index.ts";
+import { outcome } from "../support/poolmodel.ts";
+
+/** Policy `next` over a set: what is first at or behind the last slot that a take has given. */
+class Model {
+  readonly held: Uint8Array;
+  used = 0;
+  #cursor = 0;
+
+  constructor(size: number) {
+    this.held = new Uint8Array(size);
+  }
+
+  take(): number {
+    const size = this.held.length;
+    const from = this.#cursor < size ? this.#cursor : 0;
+    let slot = this.held.indexOf(0, from);
+    if (slot < 0) slot = this.held.indexOf(0);
+    if (slot < 0) return -1;
+    this.set(slot, 1);
+    this.#cursor = slot + 1;
+    return slot;
+  }
+
+  /** Takes (1) or gives (0) this slot; false: it was so already. */
+  set(slot: number, to: 0 | 1): boolean {
+    if (this.held[slot] === to) return false;
+    this.held[slot] = to;
+    this.used += to === 1 ? 1 : -1;
+    return true;
+  }
+}
+
+const CALLS = {
+  row: 8,
+  give: 6,
+  giveLast: 3,
+  giveBehind: 3,
+  takeAt: 1,
+  has: 1,
+  counts: 3,
+  takeMany: 1,
+  giveMany: 1,
+  allocate: 1,
+  release: 1,
+  bytes: 1,
+  next: 1,
+};
+type Call = keyof typeof CALLS;
+const weighted = (Object.keys(CALLS) as Call[]).flatMap((call) =>
+  new Array(CALLS[call]).fill(call),
+);
+
+class Pair {
+  pool: Pool<number>;
+  readonly model: Model;
+  readonly size: number;
+  readonly #first: number;
+  #last = 0;
+
+  constructor(length: number, free: number) {
+    this.pool = createPool<number>(`10.0.0.0/${length}`);
+    this.size = this.pool.size as number;
+    this.model = new Model(this.size);
+    this.#first = 10 * 2 ** 24;
+    // All taken but some scattered ones: a row of takes has a long way then.
+    if (free < this.size) {
+      const all = new Uint32Array(this.size);
+      this.pool.takeMany(all);
+      for (let slot = 0; slot < this.size; slot++) this.model.take();
+      for (let n = 0; n < free; n++) this.give(Math.imul(n, 2654435761) >>> (length as number));
+    }
+  }
+
+  #text(slot: number): string {
+    const value = this.#first + slot;
+    return [24, 16, 8, 0].map((shift) => (value >>> shift) & 255).join(".");
+  }
+
+  give(slot: number): void {
+    const answer = outcome(() => this.pool.give(slot));
+    expect(answer).toEqual(this.model.set(slot, 0) ? undefined : { code: "notAllocated" });
+  }
+
+  row(many: number): void {
+    for (let n = 0; n < many; n++) {
+      const right = this.model.take();
+      const got = outcome(() => this.pool.take());
+      expect(got).toEqual(right < 0 ? { code: "exhausted" } : right);
+      if (right >= 0) this.#last = right;
+    }
+  }
+
+  run(call: Call, a: number, b: number): void {
+    const { pool, model, size } = this;
+    const slot = a % size;
+    if (call === "row") this.row(1 + (b % 150));
+    if (call === "give") for (let n = 0; n < b % 9; n++) this.give((slot + n * 5) % size);
+    if (call === "giveLast") this.give(this.#last);
+    if (call === "giveBehind") this.give((this.#last + 1 + (b % 300)) % size);
+    if (call === "takeAt") {
+      const right = model.set(slot, 1) ? undefined : { code: "taken" };
+      expect(outcome(() => pool.takeAt(slot))).toEqual(right);
+    }
+    if (call === "has") expect(pool.has(this.#text(slot))).toBe(model.held[slot] === 1);
+    if (call === "counts") expect([pool.used, pool.free]).toEqual([model.used, size - model.used]);
+    if (call === "takeMany") {
+      const into = new Uint32Array(b % 70);
+      const right = Array.from(into, () => model.take()).filter((one) => one >= 0);
+      expect([...into.subarray(0, pool.takeMany(into))]).toEqual(right);
+      this.#last = right.at(-1) ?? this.#last;
+    }
+    if (call === "giveMany") {
+      const slots = Uint32Array.from({ length: b % 20 }, (_, n) => (slot + n) % size);
+      let right = 0;
+      while (right < slots.length && model.set(slots[right]!, 0)) right++;
+      expect(pool.giveMany(slots)).toBe(right);
+    }
+    if (call === "allocate") {
+      const right = model.take();
+      const got = outcome(() => pool.allocate());
+      expect(got).toEqual(right < 0 ? { code: "exhausted" } : this.#text(right));
+      if (right >= 0) this.#last = right;
+    }
+    if (call === "release") {
+      const answer = outcome(() => pool.release(this.#text(slot)));
+      expect(answer).toEqual(model.set(slot, 0) ? undefined : { code: "notAllocated" });
+    }
+    if (call === "bytes" && b % 4 === 0) {
+      const copy = Pool.fromBytes(pool.toBytes()) as Pool<number>;
+      pool.close();
+      this.pool = copy;
+    }
+    if (call === "next") {
+      const right = model.held.indexOf(1);
+      const first = pool[Symbol.iterator]().next();
+      expect(first.value).toBe(right < 0 ? undefined : this.#text(right));
+    }
+  }
+}
+
+describe("takes in a row", { timeout: 60_000 }, () => {
+  const step = fc.tuple(fc.constantFrom(...weighted), fc.nat(), fc.nat());
+  for (const [length, free] of [
+    [20, 4096],
+    [20, 90],
+    [17, 1000],
+    [13, 700],
+  ] as const)
+    it(`[model] /${length} with ${free} free: every call agrees with single takes`, () => {
+      const pair = new Pair(length, free);
+      const law = fc.property(fc.array(step, { maxLength: 60, size: "max" }), (steps) => {
+        for (const [call, a, b] of steps) pair.run(call, a, b);
+      });
+      fc.assert(law, { numRuns: 60, endOnFailure: true });
+      expect([...pair.pool].length).toBe(pair.model.used);
+      pair.pool.close();
+    });
+
+  it("[every] a slot that is taken ahead isn't held by anybody, nor is one before the cursor", () => {
+    // 30 are free at the end, 60 at the begin: what is taken ahead reaches over the end.
+    const open = (taken: number) => {
+      const pool = createPool<number>("10.0.0.0/20");
+      pool.takeMany(new Uint32Array(4066));
+      pool.giveMany(Uint32Array.from({ length: 60 }, (_, n) => 100 + n));
+      for (let n = 0; n < taken; n++) pool.take();
+      return pool;
+    };
+    const order = Array.from({ length: 90 }, (_, n) => (n < 30 ? 4066 + n : 70 + n));
+    for (const taken of [1, 2, 3, 4, 7, 8, 12, 20, 29, 30, 31, 40, 62, 63, 70])
+      for (let behind = 0; taken + behind < 90; behind++) {
+        const pool = open(taken);
+        const answer = outcome(() => pool.give(order[taken + behind]!));
+        expect([taken, behind, answer]).toEqual([taken, behind, { code: "notAllocated" }]);
+        expect([pool.used, pool.take()]).toEqual([4066 - 60 + taken, order[taken]]);
+        pool.close();
+      }
+    // A held slot that comes back before those is the next one.
+    for (const taken of [3, 8, 20, 29]) {
+      const pool = open(taken);
+      pool.give(50);
+      for (let n = taken; n < 30; n++) expect(pool.take()).toBe(4066 + n);
+      expect([pool.take(), pool.take()]).toEqual([50, 100]);
+      pool.close();
+    }
+  });
+
+  it("what is taken ahead is given back to whoever else asks, and with the pool", () => {
+    const pool = createPool<number>("10.0.0.0/16");
+    for (let slot = 0; slot < 100; slot++) expect(pool.take()).toBe(slot);
+    expect(outcome(() => pool.give(101))).toEqual({ code: "notAllocated" });
+    expect([pool.used, pool.has("10.0.0.100"), pool.take()]).toEqual([100, false, 100]);
+    for (let slot = 101; slot < 300; slot++) expect(pool.take()).toBe(slot);
+    pool.takeAt(301);
+    expect([pool.take(), pool.take(), pool.used]).toEqual([300, 302, 303]);
+    pool.close();
+    expect(outcome(() => pool.take())).toEqual({ code: "closed" });
+  });
+
+  it("what was taken ahead before another pool was shared is still in order", () => {
+    const pools = [0, 1].map(() => createPool<number>("10.0.0.0/16"));
+    for (const pool of pools) for (let slot = 0; slot < 40; slot++) expect(pool.take()).toBe(slot);
+    const [own, shared] = pools as [Pool<number>, Pool<number>];
+    shared.share();
+    expect([own.take(), shared.take(), own.used, shared.used]).toEqual([40, 40, 41, 41]);
+    own.give(7);
+    for (let slot = 41; slot < 200; slot++)
+      expect([own.take(), shared.take()]).toEqual([slot, slot]);
+    expect(outcome(() => own.give(200))).toEqual({ code: "notAllocated" });
+    for (const pool of pools) pool.close();
+  });
+});
