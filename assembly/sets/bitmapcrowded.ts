@@ -3,8 +3,8 @@
 //
 // There the way from a slot to the next free one costs most. Whether a leaf or the word above has
 // something left is a coin's toss, and a branch that is foretold wrongly costs as much as ten
-// steps: so what is left in the leaf and in the next one under the same word of level 1 is computed both,
-// and levels 1 and 2 are written whether they change or not. bitmapmany.ts takes several at once.
+// steps: so what is left in the leaf and in the next one under the same word of level 1 is computed
+// both, and levels 1 and 2 are written whether they change or not. bitmapmany.ts takes several.
 import { NONE } from "./bitmap";
 
 const FULL: u64 = 0xffffffffffffffff;
