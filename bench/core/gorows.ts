@@ -5,8 +5,9 @@ import { type Context, leftOut } from "../method/experiment.ts";
 import { type Task, takeTurns } from "../method/measure.ts";
 import { medianOf, type Row, timed } from "../method/row.ts";
 import { type GoPeer, type GoRow, goPeers } from "../peers/go.ts";
-import { GoRun, TookTooLong } from "../peers/gorun.ts";
+import { GoRun } from "../peers/gorun.ts";
 import { expectedHash, ROWS } from "../peers/sequence.ts";
+import { TookTooLong } from "../peers/waiting.ts";
 
 type Head = Pick<Row, "suite" | "table" | "what">;
 type Found = Extract<GoPeer, { version: string }>;

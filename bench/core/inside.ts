@@ -1,15 +1,17 @@
 // take and give inside WebAssembly: the same module in V8 and through wasm2c and gcc -O3. Both give
-// the same slots in the same order, which the hash shows.
-import { execFileSync } from "node:child_process";
-import { existsSync } from "node:fs";
+// the same slots in the same order, which the hash shows. The program in C waits between its turns
+// (many.c), so that each pair of turns takes some tens of milliseconds: this machine's processor
+// has slower times, which come and go within a second.
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { loadRooms, packageRoot } from "../../src/wasm.ts";
+import { MEMORY_PAGES } from "../../src/memory.ts";
+import { buildPath, type Exports, packageRoot } from "../../src/wasm.ts";
 import type { Aim } from "../method/aim.ts";
 import { type Context, type Experiment, leftOut } from "../method/experiment.ts";
 import { mix } from "../method/measure.ts";
 import { compileNative, findCompiler, isFresh } from "../method/native.ts";
-import { meanRatio } from "../method/passes.ts";
 import { medianOf, type Row, timed } from "../method/row.ts";
+import { Waiting } from "../peers/waiting.ts";
 import { FILLS, isFree } from "./hot.ts";
 
 const MANY = 16_384;
@@ -17,37 +19,61 @@ const BATCH = 1024;
 const BATCHES = 64;
 /** Rounds until V8 has compiled the module a second time: a new process runs at half the speed. */
 const WARM_ROUNDS = 150;
+/** Rounds of a turn, and the first of them that don't count: the other's are in the caches. */
+const TURN = { rounds: 5, cold: 1 };
 const suite = "core";
 const table = "take and give inside WebAssembly";
+const wasm2c = "wasm2c, gcc -O3";
 
-/** The work of many.c in V8, on the same module: nanoseconds for each operation, and a hash. */
-function inV8(fill: number, rounds: number): { ns: number[]; hash: number } {
-  const { exports: e, memory } = loadRooms();
-  e.deskSit!(0);
-  e.heapFormat!();
-  const cell = e.slotsMake!(24, 0, 0, 1n);
-  const at = e.transferArea!() as number;
-  const slots = new Uint32Array(memory.buffer, at, MANY);
-  if (fill > 0) {
-    for (let from = 0; from < 1 << 24; from += MANY) e.slotsTakeMany!(cell, 0, at, MANY, 4);
+/** The work of many.c in V8, on a memory of its own. */
+class OwnTurns {
+  readonly #exports: Exports;
+  readonly #slots: Uint32Array;
+  readonly #cell: number;
+  readonly #at: number;
+  hash = 0;
+
+  constructor(module: WebAssembly.Module, fill: number) {
+    const memory = new WebAssembly.Memory({ initial: MEMORY_PAGES, maximum: MEMORY_PAGES });
+    const { exports } = new WebAssembly.Instance(module, { env: { memory } });
+    const e = exports as Exports;
+    this.#exports = e;
+    e.deskSit!(0);
+    e.heapFormat!();
+    this.#cell = e.slotsMake!(24, 0, 0, 1n);
+    this.#at = e.transferArea!();
+    this.#slots = new Uint32Array(memory.buffer, this.#at, MANY);
+    if (fill > 0) this.#fill(fill);
+  }
+
+  #fill(fill: number): void {
+    const { slotsTakeMany, slotsGiveMany } = this.#exports;
+    for (let from = 0; from < 1 << 24; from += MANY)
+      slotsTakeMany!(this.#cell, 0, this.#at, MANY, 4);
     for (let from = 0; from < 1 << 24; ) {
       let n = 0;
-      for (; n < MANY && from < 1 << 24; from++) if (isFree(from, fill)) slots[n++] = from;
-      e.slotsGiveMany!(cell, 0, at, n, 4);
+      for (; n < MANY && from < 1 << 24; from++) if (isFree(from, fill)) this.#slots[n++] = from;
+      slotsGiveMany!(this.#cell, 0, this.#at, n, 4);
     }
   }
-  const ns: number[] = [];
-  let hash = 0;
-  for (let round = 0; round < rounds; round++) {
-    const begin = process.hrtime.bigint();
+
+  /** Nanoseconds for an operation of each round. */
+  turn(rounds: number): number[] {
+    return Array.from({ length: rounds }, () => {
+      const begin = process.hrtime.bigint();
+      this.#round();
+      return Number(process.hrtime.bigint() - begin) / (BATCHES * 2 * BATCH);
+    });
+  }
+
+  #round(): void {
+    const { slotsTakeMany, slotsGiveMany } = this.#exports;
     for (let i = 0; i < BATCHES; i++) {
-      e.slotsTakeMany!(cell, 0, at, BATCH, 4);
-      hash = mix(hash, slots[i]!);
-      e.slotsGiveMany!(cell, 0, at, BATCH, 4);
+      slotsTakeMany!(this.#cell, 0, this.#at, BATCH, 4);
+      this.hash = mix(this.hash, this.#slots[i]!);
+      slotsGiveMany!(this.#cell, 0, this.#at, BATCH, 4);
     }
-    ns.push(Number(process.hrtime.bigint() - begin) / (BATCHES * 2 * BATCH));
   }
-  return { ns: ns.slice(Math.ceil(rounds / 10)), hash };
 }
 
 /**
@@ -66,24 +92,57 @@ export async function compileMany(): Promise<string> {
   return out;
 }
 
-/** The same in a process of its own. */
-function inC(program: string, fill: number, rounds: number): { ns: number[]; hash: number } {
-  const words = ["24", String(fill), String(rounds)];
-  const text = execFileSync(program, words, { encoding: "utf8" });
-  const [hash = "", ...ns] = text.trim().split("\n");
-  return { ns: ns.map(Number), hash: Number(hash) };
+/** What both sides did on one memory each: a list of nanoseconds for each turn. */
+interface Pairs {
+  v8: number[][];
+  native: number[][];
+  hashes: [v8: number, native: number];
 }
 
 /**
- * Each turn has a new memory on both sides: in a nearly full pool the ways through the bitmap
+ * Pairs of turns on new memories; who begins changes from pair to pair. Without a program V8 has
+ * its turns alone.
+ */
+async function pairsOf(
+  module: WebAssembly.Module,
+  program: string,
+  fill: number,
+  pairs: number,
+): Promise<Pairs> {
+  const args = ["24", String(fill)];
+  const other = program
+    ? new Waiting<{ hash: number }>(program, args, { name: wasm2c })
+    : undefined;
+  try {
+    // Both fill their pools at the same time.
+    const own = new OwnTurns(module, fill);
+    const v8: number[][] = [];
+    const native: number[][] = [];
+    const turns = [
+      () => void v8.push(own.turn(TURN.rounds).slice(TURN.cold)),
+      async () => {
+        if (other) native.push((await other.turn(TURN.rounds)).slice(TURN.cold));
+      },
+    ];
+    for (let pair = 0; pair <= pairs; pair++)
+      for (const turn of pair % 2 === 1 ? turns : turns.toReversed()) await turn();
+    // The first pair doesn't count: its turns may have begun while a pool was still being filled.
+    const hashes: Pairs["hashes"] = [own.hash, other ? (await other.end()).hash : 0];
+    return { v8: v8.slice(1), native: native.slice(1), hashes };
+  } finally {
+    other?.kill();
+  }
+}
+
+/**
+ * A pass has several memories on both sides: in a nearly full pool the ways through the bitmap
  * depend on which pages of the processor's cache it got, and one memory's luck would be all of a
  * row.
  */
-async function run({ quick, pass }: Context): Promise<Row[]> {
-  const rounds = quick ? 20 : 40;
-  const turns = quick ? 1 : 3;
+async function run({ quick }: Context): Promise<Row[]> {
+  const memories = quick ? 1 : 3;
+  const pairs = quick ? 3 : 20;
   const fills = quick ? FILLS.slice(0, 1) : FILLS;
-  const wasm2c = "wasm2c, gcc -O3";
   let program = "";
   let missing = "";
   try {
@@ -91,38 +150,31 @@ async function run({ quick, pass }: Context): Promise<Row[]> {
   } catch (error) {
     missing = (error as Error).message;
   }
+  // One module for all memories: what V8 has compiled is the module's.
+  const module = new WebAssembly.Module(readFileSync(buildPath("rooms.wasm")));
+  new OwnTurns(module, 0).turn(WARM_ROUNDS);
   const rows: Row[] = [];
-  inV8(0, WARM_ROUNDS);
   for (const fill of fills) {
-    const what = `/8, ${fill / 100} % full, mean of take and give`;
-    const v8: number[] = [];
-    const native: number[] = [];
-    const hashes: [v8: number, native: number] = [0, 0];
-    const ratios: number[] = [];
-    for (let turn = 0; turn < turns; turn++) {
-      const before = (turn + pass) % 2 === 1 && !missing ? inC(program, fill, rounds) : undefined;
-      const own = inV8(fill, rounds);
-      v8.push(...own.ns);
-      hashes[0] = own.hash;
-      if (missing) continue;
-      const other = before ?? inC(program, fill, rounds);
-      native.push(...other.ns);
-      hashes[1] = other.hash;
-      ratios.push(medianOf(own.ns) / medianOf(other.ns));
-    }
-    const row = (who: string, list: number[], hash: number): Row => {
-      return { suite, table, what, who, unit: "ns", ...timed(list), hash: hash.toString(16) };
-    };
-    const inside = row("V8", v8, hashes[0]);
-    if (missing) {
-      rows.push(inside, leftOut({ suite, table, what, who: wasm2c }, missing));
-      continue;
-    }
-    const aim: Aim = { text: "<= 1.5 x", of: "ratio", most: 1.5 };
-    const beside = { ratio: meanRatio(ratios), beside: "wasm2c", aim };
-    rows.push({ ...inside, ...beside }, row(wasm2c, native, hashes[1]));
+    const all: Pairs[] = [];
+    for (let memory = 0; memory < memories; memory++)
+      all.push(await pairsOf(module, program, fill, pairs));
+    rows.push(...rowsOf(`/8, ${fill / 100} % full, mean of take and give`, all, missing));
   }
   return rows;
+}
+
+function rowsOf(what: string, all: readonly Pairs[], missing: string): Row[] {
+  const v8 = all.flatMap((one) => one.v8);
+  const native = all.flatMap((one) => one.native);
+  const row = (who: string, turns: readonly number[][], side: 0 | 1): Row => {
+    const hash = all.reduce((sum, { hashes }) => mix(sum, hashes[side]), 0).toString(16);
+    return { suite, table, what, who, unit: "ns", ...timed(turns.flat()), hash };
+  };
+  const inside = row("V8", v8, 0);
+  if (missing) return [inside, leftOut({ suite, table, what, who: wasm2c }, missing)];
+  const ratio = medianOf(v8.map((ns, at) => medianOf(ns) / medianOf(native[at]!)));
+  const aim: Aim = { text: "<= 1.5 x", of: "ratio", most: 1.5 };
+  return [{ ...inside, ratio, beside: "wasm2c", aim }, row(wasm2c, native, 1)];
 }
 
 /** Why it can't be compiled is asked again when it is measured. */

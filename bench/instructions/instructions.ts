@@ -108,7 +108,7 @@ async function rooms(_: Context): Promise<Row[]> {
   return situations.map(({ what, fill }): Row => {
     if (missing) return leftOut({ ...head, what }, missing);
     // Two rounds less one: what is done before them is not in it.
-    const [one, two] = ["1", "2"].map((rounds) => count(program, ["20", fill, rounds], {}));
+    const [one, two] = ["1\n", "2\n"].map((input) => count(program, ["20", fill], { input }));
     const value = Number(((two! - one!) / OPERATIONS).toFixed(3));
     return { ...head, what, unit: "instructions", value };
   });

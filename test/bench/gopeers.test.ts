@@ -9,7 +9,7 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { berthAllocator } from "../../bench/peers/berth.ts";
 import { type GoOptions, goPeers } from "../../bench/peers/go.ts";
-import { GoRun, TookTooLong } from "../../bench/peers/gorun.ts";
+import { GoRun } from "../../bench/peers/gorun.ts";
 import {
   expectedHash,
   hashOf,
@@ -19,6 +19,7 @@ import {
   rowOf,
   Sequence,
 } from "../../bench/peers/sequence.ts";
+import { TookTooLong } from "../../bench/peers/waiting.ts";
 import { packageRoot } from "../../src/wasm.ts";
 
 const SEED = 20_261_121;
