@@ -40,7 +40,7 @@ import { undoAtSignal } from "./method/leaving.ts";
 import { machine, warnings } from "./method/machine.ts";
 import { mergePasses } from "./method/passes.ts";
 import { type Row, sameWork } from "./method/row.ts";
-import { FULL, QUICK, sweeps } from "./method/sweeps.ts";
+import { FULL, limitsAfter, QUICK, sweeps } from "./method/sweeps.ts";
 import { tablesText } from "./method/table.ts";
 import { closePlugin, closeSweep } from "./plugin/plugin.ts";
 import { pagePath, readResult, resultPath, resultText, writePage } from "./report/page.ts";
@@ -128,6 +128,7 @@ function isAlone({ suite }: Experiment): boolean {
 /** Runs them all in sweeps, merges the passes of each, and shows every table. */
 async function runAll(list: readonly Experiment[], context: Context): Promise<Row[]> {
   const now = () => performance.now() / 1000;
+  const begun = now();
   const measure = (one: Experiment, pass: number) => {
     progress(`sweep ${pass + 1}: ${one.suite} ${one.name}`);
     const own = { ...context, pass };
@@ -140,12 +141,12 @@ async function runAll(list: readonly Experiment[], context: Context): Promise<Ro
     if (!context.quick && taken > 0)
       console.log(`sweep ${sweep + 1}: ${taken} of ${list.length} experiments`);
   };
-  const limits = context.quick ? QUICK : FULL;
   try {
     // What is built now is no part of a pass: those that take long get fewer of them.
     progress("preparing");
     await prepareAlone(list.filter(isAlone), context);
     for (const one of list) if (!isAlone(one)) await one.prepare?.(context);
+    const limits = limitsAfter(now() - begun, context.quick ? QUICK : FULL);
     const passes = await sweeps(list, { limits, measure, swept, now });
     const merged = passes.map((own, at) => (list[at]!.counted ? own.flat() : mergePasses(own)));
     const rows = judged(merged.flat());

@@ -2,7 +2,7 @@
 // of the pool, by fill, and with one free slot at the worst place.
 import type { Context, Experiment } from "../method/experiment.ts";
 import { leftOut } from "../method/experiment.ts";
-import { digits, type Measured, ratioOf, takeTurns } from "../method/measure.ts";
+import { digits, type Measured, ratioOf, takeTurns, warmUp } from "../method/measure.ts";
 import type { Row } from "../method/row.ts";
 import { ROWS } from "../peers/sequence.ts";
 import { goRows, peersOf } from "./gorows.ts";
@@ -14,19 +14,23 @@ const CHURN = "first free: release one, allocate one";
 const FILL = "first free: fill and empty";
 /** A sample that would take longer is left out: in a full run, in a quick one. */
 const SAMPLE_MS_MAX = { full: 800, quick: 20 };
+/** One that takes longer than this is done in parts, so that nobody waits long for a turn. */
+const WHOLE_MS_MAX = 20;
+const PARTS = 10;
 /** Those that scan aren't even tried with more held addresses: in a full run, in a quick one. */
 const SCAN_MAX = { full: 100_000, quick: 1000 };
 /** Fewer addresses than these drown in what garbage collection leaves behind. */
 const COUNTED_MIN = 10_000;
-/** A pass has few rounds, but V8 has to be warm all the same (milliseconds of each task). */
-const WARM_MS = 130;
+/** A pass is short, but V8 has to be warm all the same: milliseconds of each task. */
+const WARM_MS = { full: 130, quick: 2 };
 /**
- * Rounds of a pass: as many as fit into so many nanoseconds, and the samples of each task in all of
- * them. Many short rounds: a Set takes half as long until the garbage collector has moved it, and
- * with three rounds a pass was the one or the other by chance.
+ * Rounds of a pass. A task has a turn in as many of them as fit into its part of so many
+ * nanoseconds, and so many samples in all of them. Many short rounds: a Set takes half as long until
+ * the garbage collector has moved it, and with three rounds a pass was the one or the other by
+ * chance. And what is fast has its turns close together, whatever is slow beside it.
  */
-const ROUNDS = { least: 3, most: 15, ns: 1.5e9 };
-const SAMPLES = { most: 75, ns: 15e6 };
+const ROUNDS = { least: 3, most: 30, ns: 2.5e9 };
+const SAMPLES = { most: 150, ns: 30e6 };
 /** Releases of one sample. */
 export const PAIRS = 1000;
 
@@ -98,20 +102,23 @@ function attempt(
   // Berth is what the others are beside: it is never left out, however slow the machine is.
   if (maker.who !== OWN && ms > SAMPLE_MS_MAX[size])
     return `${digits(ns / 1000)} us each: a sample would take ${digits(ms / 1000)} s`;
-  return { task: exercise(maker, work, seed), ns };
+  const parts = work.kind === "fill" || ms <= WHOLE_MS_MAX ? 1 : PARTS;
+  const task = exercise(maker, work, seed, parts);
+  // The whole work once, at least: a Set that is nearly full grows on the way.
+  return { task, ns: warmUp(task, WARM_MS[size], parts) };
 }
 
-/** How many rounds, and how many samples each task has in one, by what a sample of each takes. */
+/** In how many rounds a task has a turn, and how many samples, by what a sample of it takes. */
 export function planOf(tried: readonly { task: Exercise; ns: number }[], quick: boolean) {
-  const each = tried.map(({ task, ns }) => Math.max(1, ns * task.operations));
-  const all = each.reduce((sum, ns) => sum + ns, 0);
-  const fit = Math.min(ROUNDS.most, Math.floor(ROUNDS.ns / all));
-  const rounds = quick ? ROUNDS.least : Math.max(ROUNDS.least, fit);
-  const most = quick ? 4 : Math.ceil(SAMPLES.most / rounds);
-  const ns = quick ? 5e5 : SAMPLES.ns / rounds;
-  const tasks = tried.map(({ task }, at) => {
-    const samples = Math.min(most, Math.max(1, Math.floor(ns / each[at]!)));
-    return Object.assign(task, { samples });
+  const rounds = quick ? ROUNDS.least : ROUNDS.most;
+  const part = ROUNDS.ns / tried.length;
+  const tasks = tried.map(({ task, ns }) => {
+    const each = Math.max(1, ns * task.operations);
+    const turns = Math.min(rounds, Math.max(ROUNDS.least, Math.floor(part / each)));
+    const most = quick ? 4 : Math.ceil(SAMPLES.most / turns);
+    const share = quick ? 5e5 : SAMPLES.ns / turns;
+    const samples = Math.min(most, Math.max(1, Math.floor(share / each)));
+    return Object.assign(task, { turns, samples });
   });
   return { rounds, tasks };
 }
@@ -130,8 +137,8 @@ async function measure(one: Situation, found: readonly Found[], context: Context
   }
   const { rounds, tasks } = planOf(tried, quick);
   try {
-    const turns = quick ? { rounds } : { rounds, warm: WARM_MS };
-    const all = takeTurns(tasks, { ...turns, samples: 1, seed: seed + pass });
+    // They are warm already.
+    const all = takeTurns(tasks, { rounds, warm: 0, samples: 1, seed: seed + pass });
     for (const [at, m] of all.entries()) {
       const task = tasks[at]!;
       rows.set(m.name, {

@@ -12,15 +12,15 @@ import { TookTooLong } from "../peers/waiting.ts";
 type Head = Pick<Row, "suite" | "table" | "what">;
 type Found = Extract<GoPeer, { version: string }>;
 
-/** Turns of a peer in a pass of a full run, and the time that one of its turns should take. */
-const TURNS = 10;
+/**
+ * Turns of a peer in a pass of a full run: as many as fit into so many milliseconds, the one by
+ * which its time was found out with them; and what one should take.
+ */
+const TURNS = { least: 2, most: 10, ms: 6000 };
 const TURN_MS = 30;
-/** A peer whose rounds take longer has few turns, the one by which that was found out with them. */
-const SLOW_MS = 500;
-const SLOW_TURNS = 2;
 const RUN_MS_MAX = 30_000;
-/** Berth's turn: as many samples, after so many milliseconds that bring it back into the caches. */
-const OWN = { rounds: 15, samples: 1, warm: 5 };
+/** Berth's turn: so many samples, and so many milliseconds, as a peer's. */
+const OWN = { least: 15, most: 300, ms: 20 };
 /** Releases of a peer in a quick run, if it says that many of them take minutes. */
 const SLOW_QUICK = 4;
 
@@ -54,6 +54,7 @@ type Own = Task & { hash(): string };
 class OwnTurns {
   readonly #own: Own;
   #seed: number;
+  #rounds = OWN.least;
   readonly ns: number[] = [];
 
   constructor(own: Own, seed: number) {
@@ -63,9 +64,12 @@ class OwnTurns {
 
   /** The median of a turn. */
   take(): number {
-    const { rounds } = takeTurns([this.#own], { ...OWN, seed: this.#seed++ })[0]!;
-    this.ns.push(...rounds);
-    return medianOf(rounds);
+    const turns = { rounds: this.#rounds, samples: 1, warm: 5, seed: this.#seed++ };
+    const { samples, figures } = takeTurns([this.#own], turns)[0]!;
+    for (const ns of samples) this.ns.push(ns);
+    const fit = Math.floor((OWN.ms * 1e6) / (figures.median * this.#own.operations));
+    this.#rounds = Math.min(OWN.most, Math.max(OWN.least, fit));
+    return figures.median;
   }
 }
 
@@ -101,7 +105,8 @@ async function turnsOf(
     // How many rounds fill a turn: one is tried.
     const ms = ((await turn(1)) * calls) / 1e6;
     const rounds = Math.max(1, Math.min(50, Math.floor(TURN_MS / ms)));
-    const turns = quick ? 1 : ms > SLOW_MS ? SLOW_TURNS : TURNS;
+    const fit = Math.floor(TURNS.ms / (rounds * ms));
+    const turns = quick ? 1 : Math.min(TURNS.most, Math.max(TURNS.least, fit));
     for (let at = 1; at < turns; at++) await turn(rounds);
     const { ns, hash, bytes, held } = await run.end();
     const wanted = expectedHash(row, seed, operations, can.common);

@@ -8,7 +8,7 @@
 // from the same state; the slots held before it and those that it released and gave are hashed. The
 // samples that follow go on from where it ended. bench/peers/sequence.ts does the same for the rows
 // that the Go peers have, and bench/peers/go/protocol in Go.
-import type { Task } from "../method/measure.ts";
+import { type Task, warmUp } from "../method/measure.ts";
 import { hashOf, random } from "../peers/sequence.ts";
 import type { Maker, Space, Subject } from "./subjects.ts";
 
@@ -45,7 +45,7 @@ function loopOf(kind: Kind, who: string): Loop {
 }
 
 export interface Exercise extends Task {
-  /** Of the first sample, in hexadecimal. */
+  /** Of the first time that the whole work was done, in hexadecimal. */
   hash(): string;
   subject: Subject;
 }
@@ -70,27 +70,43 @@ function workHash({ held, space }: Work, log: Uint32Array): string {
   );
 }
 
-/** The task of one subject. */
-export function exercise(maker: Maker, work: Work, seed: number): Exercise {
+/**
+ * The task of one subject. A churn's sample can be one of so many equal parts of the work, each
+ * after the other: where the whole takes long, nobody else would have a turn for as long.
+ */
+export function exercise(maker: Maker, work: Work, seed: number, parts = 1): Exercise {
   const { kind, space, held, pairs } = work;
+  if (pairs % parts !== 0 || (kind === "fill" && parts > 1))
+    throw new Error(`${pairs} releases of a ${kind} can't be done in ${parts} parts`);
   const subject = maker.make(space);
   if (held > 0) subject.occupy(held);
-  const list = Uint32Array.from({ length: held }, (_, i) => space.first + i);
+  // A loop: of a /8 Uint32Array.from takes seconds.
+  const list = new Uint32Array(held);
+  for (let i = 0; i < held; i++) list[i] = space.first + i;
   const log = new Uint32Array(2 * pairs);
   const draws = drawsOf(work, seed);
   const loop = loopOf(kind, maker.who);
+  const logs = partsOf(log, parts);
+  const drawn = partsOf(draws, parts);
+  let part = 0;
   let first: Uint32Array | undefined;
-  return {
-    name: maker.who,
-    operations: 2 * pairs,
-    subject,
-    run: () => loop(subject, list, draws, log),
-    after() {
-      first ??= log.slice();
-    },
-    hash: () => workHash(work, first!),
+  const run = () => loop(subject, list, drawn[part]!, logs[part]!);
+  const after = () => {
+    part = (part + 1) % parts;
+    if (part === 0) first ??= log.slice();
   };
+  const hash = () => workHash(work, first!);
+  return { name: maker.who, operations: (2 * pairs) / parts, subject, run, after, hash };
 }
+
+/** A list as so many that lie one behind the other. */
+function partsOf(list: Uint32Array, parts: number): Uint32Array[] {
+  const size = list.length / parts;
+  return Array.from({ length: parts }, (_, at) => list.subarray(at * size, (at + 1) * size));
+}
+
+/** Other work on the machine makes a single try slow: the fastest of these milliseconds counts. */
+const PROBE_MS = 10;
 
 /** Nanoseconds of one operation, roughly, on an allocator of its own that is closed again. */
 export function probe(maker: Maker, work: Work, seed: number): number {
@@ -101,9 +117,7 @@ export function probe(maker: Maker, work: Work, seed: number): number {
   const task = exercise(maker, few, seed);
   try {
     task.run();
-    const begin = process.hrtime.bigint();
-    task.run();
-    return Number(process.hrtime.bigint() - begin) / task.operations;
+    return warmUp(task, PROBE_MS);
   } finally {
     task.subject.close();
   }

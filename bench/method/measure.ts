@@ -16,6 +16,8 @@ export interface Task {
   after?(): void;
   /** Samples of one turn, where it isn't what the others have. */
   samples?: number;
+  /** In so many of the rounds it has a turn, where not in all: what takes long. */
+  turns?: number;
 }
 
 export interface Turns {
@@ -33,8 +35,8 @@ export interface Measured {
   figures: Figures;
   /** What the figures are of. */
   samples: readonly number[];
-  /** The median of each round. */
-  rounds: number[];
+  /** The median of each round; none of one in which it had no turn. */
+  rounds: (number | undefined)[];
   /** The clock is too coarse for these samples. */
   coarse: boolean;
 }
@@ -50,6 +52,36 @@ const WARM_MS = 150;
 const WARM_ROUND_MS = 12;
 const WARM_SAMPLES_MAX = 2000;
 
+/**
+ * A turn begins with samples that don't count, for so long (ms): the others have filled the caches,
+ * and Berth's first sample after a Set's takes three times as long as the next. A sample that takes
+ * longer than this has its caches back before it is half through.
+ */
+const COLD_MS = 1;
+const LONG_MS = 5;
+
+/**
+ * Runs a task for so long (ms), and so many samples at least; the nanoseconds of an operation in
+ * its fastest sample.
+ */
+export function warmUp(task: Task, ms: number, samples = 1): number {
+  const end = performance.now() + ms;
+  let least = Number.POSITIVE_INFINITY;
+  for (let n = 0; n < WARM_SAMPLES_MAX && (n < samples || performance.now() < end); n++) {
+    task.before?.();
+    const begin = process.hrtime.bigint();
+    task.run();
+    least = Math.min(least, Number(process.hrtime.bigint() - begin));
+    task.after?.();
+  }
+  return least / task.operations;
+}
+
+/** Has a task that has a turn in `turns` of the rounds, evenly, one in this? */
+function hasTurn(round: number, turns: number, rounds: number): boolean {
+  return Math.floor(((round + 1) * turns) / rounds) > Math.floor((round * turns) / rounds);
+}
+
 /** Runs every task in each round; before that each on its own, and a tenth of the rounds. */
 export function takeTurns(tasks: readonly Task[], turns: Turns): Measured[] {
   const { rounds, samples, seed } = turns;
@@ -58,21 +90,24 @@ export function takeTurns(tasks: readonly Task[], turns: Turns): Measured[] {
     task,
     bench: benchOf(task, task.samples ?? samples, saturated),
     all: [] as number[],
-    rounds: [] as number[],
+    rounds: new Array<number | undefined>(rounds).fill(undefined),
+    isLong: (task.turns ?? rounds) < rounds,
   }));
   const warm = turns.warm ?? Math.min(WARM_MS, rounds * WARM_ROUND_MS);
-  for (const { bench, task } of own) {
-    const end = performance.now() + warm;
-    for (let n = 0; n < WARM_SAMPLES_MAX && performance.now() < end; n++)
-      samplesOf(bench, task.operations);
-  }
+  if (warm > 0) for (const { task } of own) warmUp(task, warm);
   const random = randomOf(seed);
   for (let round = -Math.ceil(rounds / 10); round < rounds; round++)
     for (const one of shuffled(own, random)) {
-      const times = samplesOf(one.bench, one.task.operations);
+      const { task, bench } = one;
+      const isOut = round < 0 ? one.isLong : !hasTurn(round, task.turns ?? rounds, rounds);
+      if (isOut) continue;
+      if (!one.isLong) warmUp(task, COLD_MS);
+      const times = samplesOf(bench, task.operations);
+      const median = medianOf(times);
+      one.isLong = median * task.operations > LONG_MS * 1e6;
       if (round < 0) continue;
       for (const ns of times) one.all.push(ns);
-      one.rounds.push(medianOf(times));
+      one.rounds[round] = median;
     }
   const step = clockStep();
   return own.map(({ task, all, rounds: list }) => {
@@ -115,8 +150,12 @@ function samplesOf(task: BenchTask, operations: number): number[] {
 
 /** How many times `b` is of `a`: the median over rounds in which both had their turn. */
 export function ratioOf(a: Pick<Measured, "rounds">, b: Pick<Measured, "rounds">): number {
-  const rounds = Math.min(a.rounds.length, b.rounds.length);
-  return medianOf(Array.from({ length: rounds }, (_, i) => b.rounds[i]! / a.rounds[i]!));
+  const ratios: number[] = [];
+  for (const [i, other] of b.rounds.entries()) {
+    const own = a.rounds[i];
+    if (own !== undefined && other !== undefined) ratios.push(other / own);
+  }
+  return medianOf(ratios);
 }
 
 /** How many times list `b` is of list `a`: of their parts in the order in which they were taken. */

@@ -18,13 +18,21 @@ export interface Limits {
   passes: number;
   /** No pass is begun after the first that would take an experiment above this (seconds). */
   each: number;
-  /** Nor one that would end after this (seconds from the run's begin). */
+  /** Nor one that would end after this (seconds from the first sweep's begin). */
   whole: number;
 }
 
 /** A whole run takes about 12 minutes, of the 15 that it may; a quick one has a single pass. */
 export const FULL: Limits = { passes: 12, each: 120, whole: 700 };
 export const QUICK: Limits = { ...FULL, passes: 1 };
+
+/** A run ends after so many seconds, with what was installed and built for it (first run: minutes). */
+const RUN_MAX = 840;
+
+/** The limits of sweeps that begin after so many seconds of a run: fewer passes, if they are many. */
+export function limitsAfter(seconds: number, limits: Limits): Limits {
+  return { ...limits, whole: Math.max(0, Math.min(limits.whole, RUN_MAX - seconds)) };
+}
 
 /** Seconds after which a sweep from the third on begins no pass any more: what is due changes. */
 const SWEEP_MAX = 60;

@@ -5,11 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { planOf } from "../../bench/core/firstfree.ts";
-import type { Exercise } from "../../bench/core/work.ts";
+import type { Maker } from "../../bench/core/subjects.ts";
+import { type Exercise, exercise } from "../../bench/core/work.ts";
 import { judge, readBaselines, writeBaseline } from "../../bench/instructions/baseline.ts";
 import { ratioOf, ratioOfLists, takeTurns } from "../../bench/method/measure.ts";
 import { figuresOf, type Row, sameWork } from "../../bench/method/row.ts";
-import { hashOf, random } from "../../bench/peers/sequence.ts";
+import { hashOf, plainAllocator, random, rowOf } from "../../bench/peers/sequence.ts";
 
 describe("figures", () => {
   it("takes the median, the 99th percentile by nearest rank and the quartiles' distance", () => {
@@ -47,8 +48,29 @@ describe("turns", () => {
       ["a", 20, 10],
       ["b", 20, 10],
     ]);
-    const text = order.join("");
-    expect(text).toMatch(/^((\(aaa\)){2}(\(bbb\)){2}|(\(bbb\)){2}(\(aaa\)){2}){11}$/);
+    // A turn has samples that don't count before its two: the other's have filled the caches.
+    const turns = order.join("").match(/(\(aaa\))+|(\(bbb\))+/g)!;
+    expect(turns.join("")).toBe(order.join(""));
+    for (const turn of turns) expect(turn.length).toBeGreaterThanOrEqual(3 * "(aaa)".length);
+    // 11 rounds, less where one's last turn and its first of the next round are one.
+    expect(turns.length).toBeGreaterThan(11);
+    expect(turns.length).toBeLessThanOrEqual(22);
+  });
+
+  it("gives a task that asks for fewer turns its own, evenly, and pairs them by round", () => {
+    let seldom = 0;
+    const tasks = [
+      { name: "often", operations: 1, run: () => {} },
+      { name: "seldom", operations: 1, turns: 3, run: () => void seldom++ },
+    ];
+    const [often, other] = takeTurns(tasks, { rounds: 9, samples: 1, seed: 1, warm: 0 });
+    const had = (one: typeof often) =>
+      one!.rounds.flatMap((ns, at) => (ns === undefined ? [] : at));
+    expect(had(often)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8]);
+    expect(had(other)).toEqual([2, 5, 8]);
+    expect(other!.figures.count).toBe(3);
+    expect(seldom).toBeGreaterThanOrEqual(3);
+    expect(ratioOf({ rounds: [1, 2, 4] }, { rounds: [undefined, undefined, 12] })).toBe(3);
   });
 
   it("fails when a task fails", () => {
@@ -128,21 +150,68 @@ describe("instruction counts", () => {
 describe("the rounds of a pass", () => {
   const task = (ns: number, operations = 2000) => ({ task: { operations } as Exercise, ns });
 
-  it("are many short ones where all tasks are fast, and few where one is slow", () => {
-    const fast = planOf([task(30), task(60), task(1500)], false);
-    expect(fast.rounds).toBe(15);
-    expect(fast.tasks.map(({ samples }) => samples)).toEqual([5, 5, 1]);
+  it("are many short ones for what is fast, whatever is slow beside it", () => {
+    const plan = planOf([task(30), task(60), task(1500), task(150_000, 200)], false);
+    expect(plan.rounds).toBe(30);
+    expect(plan.tasks.map(({ turns, samples }) => [turns, samples])).toEqual([
+      [30, 5],
+      [30, 5],
+      [30, 1],
+      [20, 1],
+    ]);
     const slow = planOf([task(30), task(300_000)], false);
-    expect(slow.rounds).toBe(3);
-    expect(slow.tasks.map(({ samples }) => samples)).toEqual([25, 1]);
+    expect(slow.tasks.map(({ turns, samples }) => [turns, samples])).toEqual([
+      [30, 5],
+      [3, 1],
+    ]);
     expect(planOf([task(30)], true)).toMatchObject({ rounds: 3, tasks: [{ samples: 4 }] });
   });
 
-  it("take no longer in all than a second and a half, or three rounds", () => {
+  it("take no longer in all than two and a half seconds, or three turns of each", () => {
     for (const ns of [10, 100, 1e3, 1e4, 1e5]) {
-      const { rounds, tasks } = planOf([task(ns), task(40)], false);
-      const all = tasks.reduce((sum, { samples }, at) => sum + samples * [ns, 40][at]! * 2000, 0);
-      expect(rounds * all).toBeLessThanOrEqual(Math.max(1.5e9 + 2 * 15e6, 3 * all));
+      const { tasks } = planOf([task(ns), task(40)], false);
+      const [own] = tasks.map(({ turns, samples }) => turns! * samples! * ns * 2000);
+      expect(own).toBeLessThanOrEqual(Math.max(2.5e9 / 2, 3 * ns * 2000));
     }
   });
+});
+
+describe("work that is done in parts", () => {
+  const space = { bits: 8, first: 1, last: 254 };
+  const work = { kind: "churn", space, held: 127, pairs: 40 } as const;
+  const plain = (): Maker => ({
+    who: "plain",
+    scans: false,
+    make: () => {
+      const { allocate, release } = plainAllocator(rowOf("churn-24@50"));
+      const occupy = (count: number) => {
+        for (let n = 0; n < count; n++) allocate();
+      };
+      return { allocate, release, occupy, bytes: () => 0, close: () => {} };
+    },
+  });
+
+  it("is the same work: its hash is of all parts, the first time", () => {
+    const whole = exercise(plain(), work, 7);
+    whole.run();
+    whole.after!();
+    const parts = exercise(plain(), work, 7, 4);
+    expect(parts.operations).toBe(20);
+    for (let n = 0; n < 6; n++) {
+      parts.run();
+      parts.after!();
+    }
+    expect(parts.hash()).toBe(whole.hash());
+    expect(parts.hash()).not.toBe(exercisedHash(9));
+    expect(() => exercise(plain(), work, 7, 3)).toThrow(
+      "40 releases of a churn can't be done in 3",
+    );
+  });
+
+  function exercisedHash(seed: number): string {
+    const other = exercise(plain(), work, seed);
+    other.run();
+    other.after!();
+    return other.hash();
+  }
 });

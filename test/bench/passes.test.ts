@@ -12,7 +12,7 @@ import {
 } from "../../bench/method/passes.ts";
 import { figuresOf, type Row, timed } from "../../bench/method/row.ts";
 import { randomOf } from "../../bench/method/schedule.ts";
-import { FULL, type Limits, QUICK, sweeps } from "../../bench/method/sweeps.ts";
+import { FULL, type Limits, limitsAfter, QUICK, sweeps } from "../../bench/method/sweeps.ts";
 
 const head = { suite: "core", table: "t", what: "w", unit: "ns" } as const;
 const peer = (ratio: number, more: Partial<Row> = {}): Row => ({
@@ -160,6 +160,16 @@ describe("sweeps", () => {
         .map((names) => names[0]),
     ).toEqual(["wild", "wild", "wild"]);
     expect(order()[2]).toHaveLength(7);
+  });
+
+  it("leave a first run that installs and builds for minutes within its 15, with fewer passes", async () => {
+    expect(limitsAfter(20, FULL)).toEqual(FULL);
+    const costs = Object.fromEntries(Array.from({ length: 20 }, (_, n) => [`calm${n}`, 12]));
+    const { list, means, time } = stage(limitsAfter(300, FULL), costs, () => 1);
+    await sweeps(list, means);
+    expect(time()).toBeGreaterThan(480);
+    expect(300 + time()).toBeLessThanOrEqual(15 * 60 - 60);
+    expect(limitsAfter(1000, FULL).whole).toBe(0);
   });
 
   it("are one in a quick run", async () => {
