@@ -25,9 +25,9 @@ const COUNTED_MIN = 10_000;
 const WARM_MS = { full: 130, quick: 2 };
 /**
  * Rounds of a pass. A task has a turn in as many of them as fit into its part of so many
- * nanoseconds, and so many samples in all of them. Many short rounds: a Set takes half as long until
- * the garbage collector has moved it, and with three rounds a pass was the one or the other by
- * chance. And what is fast has its turns close together, whatever is slow beside it.
+ * nanoseconds, and so many samples in all of them. Many short rounds: a Set takes half as long
+ * until the garbage collector has moved it, and with three rounds a pass was the one or the other
+ * by chance. And what is fast has its turns close together, whatever is slow beside it.
  */
 const ROUNDS = { least: 3, most: 30, ns: 2.5e9 };
 const SAMPLES = { most: 150, ns: 30e6 };

@@ -26,10 +26,10 @@ export interface Limits {
 export const FULL: Limits = { passes: 12, each: 120, whole: 700 };
 export const QUICK: Limits = { ...FULL, passes: 1 };
 
-/** A run ends after so many seconds, with what was installed and built for it (first run: minutes). */
+/** A run ends after so many seconds, with what was installed and built for it. */
 const RUN_MAX = 840;
 
-/** The limits of sweeps that begin after so many seconds of a run: fewer passes, if they are many. */
+/** The limits of sweeps that begin after so many seconds of a run: if they are many, less time. */
 export function limitsAfter(seconds: number, limits: Limits): Limits {
   return { ...limits, whole: Math.max(0, Math.min(limits.whole, RUN_MAX - seconds)) };
 }
