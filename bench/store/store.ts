@@ -1,23 +1,11 @@
 // Durable allocations: what `allocate` and `await flush()` reach with 1 and 64 callers at once,
-// beside a bare log of the same bytes (append, fdatasync, the same batching) and, if asked, SQLite
-// and LMDB doing the same work. And how long an image with many owners takes to open, beside the
-// mere reading of its bytes.
+// beside a bare log of the same bytes (barelog.ts: append, fdatasync, the same batching) and, if
+// asked, SQLite and LMDB doing the same work. And how long an image with many owners takes to open,
+// beside the mere reading of its bytes.
 //
 // All of them take turns; one sample is a round of operations. Every store gives the same addresses
 // in the same order, which the hash shows.
-import {
-  closeSync,
-  cpSync,
-  fdatasync,
-  fdatasyncSync,
-  fsyncSync,
-  mkdtempSync,
-  openSync,
-  readSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, cpSync, mkdtempSync, openSync, readSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseAddress } from "../../src/address.ts";
@@ -27,10 +15,10 @@ import type { Context, Experiment } from "../method/experiment.ts";
 import { mix } from "../method/measure.ts";
 import { medianOf, type Row, timed } from "../method/row.ts";
 import { randomOf, shuffled } from "../method/schedule.ts";
+import { type BareLog, BatchedLog, SharedLog } from "./barelog.ts";
 import { installStores, peerStores } from "./peers.ts";
 
 const PREFIX = "10.0.0.0/8";
-const LOG_BYTES = 16 << 20;
 const OPEN_ROUNDS = 5;
 const TARGET: Aim = { text: ">= 0.8 x Berth", of: "ratio", least: 0.8 };
 
@@ -42,7 +30,7 @@ export interface Store {
   name: string;
   /** Gives an address to each of `owners`, in rounds of `callers` at once; a log gives none. */
   round(owners: readonly string[], callers: number): Promise<Given> | Given;
-  close(): void;
+  close(): Promise<void> | void;
 }
 
 /** Of what was given in a round: made when the clock has stopped, for every store alike. */
@@ -74,72 +62,19 @@ function berth(dir: string, sync: "always" | "never"): Store & { ipam: Ipam } {
   };
 }
 
-/** A preallocated file to which entries of `bytes` are appended; starts over when it is full. */
-class BareLog {
-  readonly #fd: number;
-  readonly #entry: Buffer;
-  #at = 0;
-  #queued = 0;
-  #running: Promise<void> | undefined;
-  #next: Promise<void> | undefined;
-
-  constructor(path: string, bytes: number) {
-    this.#fd = openSync(path, "w+");
-    this.#entry = Buffer.alloc(bytes * 64, 7);
-    for (let at = 0; at < LOG_BYTES; at += 1 << 20) writeSync(this.#fd, Buffer.alloc(1 << 20));
-    fsyncSync(this.#fd);
-  }
-
-  #append(bytes: number): void {
-    if (this.#at + bytes > LOG_BYTES) this.#at = 0;
-    writeSync(this.#fd, this.#entry, 0, bytes, this.#at);
-    this.#at += bytes;
-  }
-
-  /** Appends and syncs on this thread. */
-  now(bytes: number): void {
-    this.#append(bytes);
-    fdatasyncSync(this.#fd);
-  }
-
-  /** Queues `bytes`; resolves when they are on disk, synced off this thread with the others'. */
-  later(bytes: number): Promise<void> {
-    this.#queued += bytes;
-    if (this.#next) return this.#next;
-    const tick = () => new Promise<void>((resolve) => process.nextTick(resolve));
-    this.#next = (this.#running ? this.#running.then(tick) : tick()).then(() => this.#begin());
-    return this.#next;
-  }
-
-  async #begin(): Promise<void> {
-    this.#running = this.#next;
-    this.#next = undefined;
-    this.#append(this.#queued);
-    this.#queued = 0;
-    await new Promise<void>((resolve, reject) =>
-      fdatasync(this.#fd, (error) => (error ? reject(error) : resolve())),
-    );
-    this.#running = undefined;
-  }
-
-  close(): void {
-    closeSync(this.#fd);
-  }
-}
-
 /** `work` is what each caller computes before it appends (microseconds). */
-function bareTurns(log: BareLog, bytes: number, work = 0): Store {
+function bareTurns(name: string, log: BareLog, work = 0): Store {
   const compute = () => {
     const until = performance.now() + work / 1000;
     while (performance.now() < until);
   };
   return {
-    name: work > 0 ? "bare log, computing as long as Berth" : "bare log, synced off the thread",
+    name,
     async round(owners, callers) {
       const caller = async (first: number) => {
         for (let n = first; n < owners.length; n += callers) {
           if (work > 0) compute();
-          await log.later(bytes);
+          await log.later();
         }
       };
       await Promise.all(Array.from({ length: callers }, (_, n) => caller(n)));
@@ -149,11 +84,11 @@ function bareTurns(log: BareLog, bytes: number, work = 0): Store {
   };
 }
 
-function bareNow(log: BareLog, bytes: number): Store {
+function bareNow(log: SharedLog): Store {
   return {
     name: "bare log, synced on the thread",
     round(owners, callers) {
-      for (let n = 0; n < owners.length; n += callers) log.now(bytes * callers);
+      for (let n = 0; n < owners.length; n += callers) log.now(callers);
       return [];
     },
     close: () => log.close(),
@@ -220,9 +155,14 @@ async function durable(callers: number, context: Context): Promise<Row[]> {
     const other = peers ? peerStores(dir, install) : { stores: [], missing: [] };
     const stores: Store[] = [
       berth(dir, "always"),
-      bareTurns(new BareLog(join(dir, "later"), bytes), bytes),
-      bareNow(new BareLog(join(dir, "now"), bytes), bytes),
-      bareTurns(new BareLog(join(dir, "computing"), bytes), bytes, work),
+      bareTurns("bare log, batched as Berth", new BatchedLog(join(dir, "batched"), bytes)),
+      bareTurns("bare log, all in one sync", new SharedLog(join(dir, "shared"), bytes)),
+      bareNow(new SharedLog(join(dir, "now"), bytes)),
+      bareTurns(
+        "bare log, batched as Berth, computing as long",
+        new BatchedLog(join(dir, "computing"), bytes),
+        work,
+      ),
       ...other.stores,
     ];
     const times = await roundsOf(stores, callers, quick ? 3 : 20, seed + pass);
@@ -267,7 +207,7 @@ async function roundsOf(stores: Store[], callers: number, rounds: number, seed: 
   };
   for (let n = 0; n < rounds; n++) await round(n, CALLERS_MAX, false);
   for (let n = rounds; n < 3 * rounds; n++) await round(n, callers, n >= 2 * rounds);
-  for (const store of stores) store.close();
+  for (const store of stores) await store.close();
   return all;
 }
 
