@@ -1,5 +1,5 @@
-// The bare log: what the disk and Node allow who only appends the same bytes. A preallocated file to
-// which entries are appended, over and over; nothing is computed, found or remembered.
+// The bare log: what the disk and Node allow who only appends the same bytes. A preallocated file
+// to which entries are appended, over and over; nothing is computed, found or remembered.
 //
 //   as Berth batches      turns as an Ipam begins them: its own Flusher (src/ipam/flush.ts) decides
 //   all in one sync       whoever waits is in the next sync, one sync at a time
