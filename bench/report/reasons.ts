@@ -24,10 +24,10 @@ const REASONS: readonly Reason[] = [
     applies: ({ suite, table, what }) =>
       suite === "core" && table.startsWith("take and give by slot") && what.includes("99"),
     text:
-      "In a nearly full pool each slot lies under words of the bitmap of its own, and whether a " +
-      "word has another is a coin's toss for the processor. Takes in a row fetch up to 64 slots a " +
-      "call, with the next words loaded ahead; a slot is some 8 ns of that at 99.99 %, the list " +
-      "from WebAssembly to JavaScript the rest.",
+      "In a nearly full pool each slot lies under words of the bitmap of its own, and whether " +
+      "a word has another is a coin's toss for the processor. Takes in a row fetch up to 64 " +
+      "slots a call, with the next words loaded ahead; a slot is some 8 ns of that at 99.99 %, " +
+      "the list from WebAssembly to JavaScript the rest.",
   },
   {
     applies: ({ suite, table }) => suite === "core" && table.startsWith("take and give by slot"),
