@@ -101,7 +101,7 @@ export function takeTurns(tasks: readonly Task[], turns: Turns): Measured[] {
       const { task, bench } = one;
       const isOut = round < 0 ? one.isLong : !hasTurn(round, task.turns ?? rounds, rounds);
       if (isOut) continue;
-      if (!one.isLong) warmUp(task, COLD_MS);
+      if (own.length > 1 && !one.isLong) warmUp(task, COLD_MS);
       const times = samplesOf(bench, task.operations);
       const median = medianOf(times);
       one.isLong = median * task.operations > LONG_MS * 1e6;

@@ -57,6 +57,13 @@ describe("turns", () => {
     expect(turns.length).toBeLessThanOrEqual(22);
   });
 
+  it("counts every sample of a task that is alone: nobody has filled the caches", () => {
+    let runs = 0;
+    const task = { name: "alone", operations: 1, run: () => void runs++ };
+    takeTurns([task], { rounds: 10, samples: 2, seed: 1, warm: 0 });
+    expect(runs).toBe(2 * 11);
+  });
+
   it("gives a task that asks for fewer turns its own, evenly, and pairs them by round", () => {
     let seldom = 0;
     const tasks = [
