@@ -15,11 +15,12 @@
 import { formatAddress, parseAddress, parsedFamily, parsedHi, parsedLo } from "../address";
 import * as host from "../host";
 import { appliedNumber, CURSOR_BYTES, CURSORS, H_ADOPTED, H_HELD, SETS_MAX } from "../image/header";
-import { journalCount, journalMust, putWord, word } from "../image/image";
+import { journalCount, journalMust, putHalf, putWord, word } from "../image/image";
 import { NAMES_MAX } from "../pool/named";
 import { treeOf } from "../pool/pool";
 import { RangeSet, setHolds } from "../pool/range";
 import {
+  C_NETNS,
   cellByte,
   cellHasFamily,
   cellHead,
@@ -60,6 +61,7 @@ import {
   recordByAddress,
   recordByName,
   recordByOwner,
+  recordCount,
   recordMake,
   recordPutName,
 } from "../records/record";
@@ -80,6 +82,10 @@ export const MIRRORED: u64 = 2;
 const NAMES_BYTES: i32 = 8388608;
 /** Answer of `takeOver`: more names than that; nothing can be said about the rest. */
 export const TOO_MANY_FILES: i32 = -7;
+/** Answer of `takeOver`, `takeAddress`: the owner that was read last has OWNER_MAX already. */
+export const OWNER_FULL: i32 = -8;
+/** Addresses of an owner, as many as an ADD gives: what is let go must fit into one commit. */
+export const OWNER_MAX: u32 = <u32>SETS_MAX;
 const ROOM: u32 = 65536;
 const ENOSPC: i32 = -28;
 const NAME_MAX: i32 = 256;
@@ -166,6 +172,8 @@ let podBytes: u32 = 0;
 // How long that name is reserved when it is let go, and its NAME_ flags.
 let podReserveFor: u32 = 0;
 let podFlags: u32 = 0;
+// Inode number of its network namespace; 0 = unknown.
+let podNetns: u32 = 0;
 
 function unknownId(name: usize, bytes: i32): u32 {
   const label = "host-local:";
@@ -193,10 +201,12 @@ function give(t: TakeOver, known: bool, name: usize, bytes: i32): i32 {
   o.ifBytes = known ? <u32>fileIfBytes : 0;
   let head = recordByOwner(o.kind, o.id, o.idBytes, o.ifname, o.ifBytes);
   const fresh = head == 0;
+  if (!fresh && recordCount(head) >= OWNER_MAX) return OWNER_FULL;
   if (fresh) {
     head = recordMake(o, STATE_ALLOCATION, t.now, number);
     if (head == 0) return ENOSPC;
     putWord(H_HELD, word(H_HELD) + 1);
+    if (known && podNetns != 0) putHalf(head + C_NETNS, podNetns);
     if (known && mayBeNamed(t) && !putName(head, number)) return ENOSPC;
   }
   if (radixTake(treeOf(<i32>family), hi, lo) != RADIX_OK) return ENOSPC;
@@ -256,9 +266,11 @@ export function takeName(t: TakeOver, fresh: bool): i32 {
 
 /**
  * From here on owners are containers of the pod of this name (0 bytes: none is known), reserved for
- * so many seconds when it is let go, with these NAME_ flags.
+ * so many seconds when it is let go, with these NAME_ flags; `netns` is the inode number of its
+ * network namespace, 0 = unknown.
  */
-export function takePod(at: usize, bytes: u32, reserveFor: u32, flags: u32): void {
+export function takePod(at: usize, bytes: u32, reserveFor: u32, flags: u32, netns: u32): void {
+  podNetns = netns;
   podAt = at;
   podBytes = bytes;
   podReserveFor = reserveFor;
@@ -291,13 +303,13 @@ export function takeBegin(): void {
   takenUnknown = 0;
   takenConflicts = 0;
   takenNames = 0;
-  takePod(0, 0, 0, 0);
+  takePod(0, 0, 0, 0, 0);
   takeUnreadBytes = 0;
 }
 
 /**
  * Gives the address that was parsed last to the owner that was read last (file.ts); `state` is what
- * was read, the name counts where that is nobody. 0 or -errno.
+ * was read, the name counts where that is nobody. 0, -errno or OWNER_FULL.
  */
 export function takeAddress(t: TakeOver, state: i32, name: usize, bytes: i32): i32 {
   const settled = settle(t, state, <u32>parsedFamily, parsedHi, parsedLo);
@@ -348,9 +360,9 @@ function isAddressName(name: usize, bytes: i32): bool {
 }
 
 /**
- * Takes the entered directory's files over. 0; -errno, TOO_MANY_FILES: what was committed before
- * stands; or what logCommit said. The journal must be open and empty. The last words (`value` for
- * H_ADOPTED among them) are left in the journal for the caller's commit.
+ * Takes the entered directory's files over. 0; -errno, TOO_MANY_FILES, OWNER_FULL: what was
+ * committed before stands; or what logCommit said. The journal must be open and empty. The last
+ * words (`value` for H_ADOPTED among them) are left in the journal for the caller's commit.
  */
 export function takeOver(t: TakeOver, value: u64): i32 {
   takeBegin();

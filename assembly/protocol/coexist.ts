@@ -16,7 +16,6 @@ import {
   ADOPTED_NOT,
   MIRRORED,
   TakeOver,
-  TOO_MANY_FILES,
   takeOver,
   takeUnreadAt,
   takeUnreadBytes,
@@ -48,7 +47,6 @@ import { STORE_OPEN } from "../store/store";
 import { call } from "./call";
 import {
   ERROR_DISK,
-  ERROR_LIMIT,
   ERROR_TRY_AGAIN,
   errorBegin,
   errorBytes,
@@ -56,6 +54,7 @@ import {
   errorNumber,
   errorText,
 } from "./errors";
+import { overfull } from "./overfull";
 import { orderFreshen, seekAllocate } from "./seek";
 import {
   diskError,
@@ -153,13 +152,7 @@ function takeOverAs(value: u64, inPlace: bool): bool {
   t.blind = false;
   t.durable = isDurable();
   const status = takeOver(t, value);
-  if (status == TOO_MANY_FILES) {
-    errorBegin(ERROR_LIMIT);
-    errorText("host-local's directory ");
-    errorBytes(call.directory.at, call.directory.bytes);
-    errorText(" holds too many files to be taken over");
-    return false;
-  }
+  if (overfull(status, inPlace ? call.directory : call.foreign)) return false;
   if (takeUnreadBytes > 0) {
     journalUndo();
     sayUnread(status);

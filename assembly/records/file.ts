@@ -117,8 +117,9 @@ function colon(i: i32): void {
   if (load<u8>(names + i) == 95) store<u8>(names + i, 58);
 }
 
+// White space to Go, and what a crash leaves. An interface may have other control characters.
 function isBlank(c: u32): bool {
-  return c <= 32;
+  return c == 32 || c == 0 || (c >= 9 && c <= 13);
 }
 
 // Takes the content apart. FILE_OWNED or FILE_UNKNOWN.

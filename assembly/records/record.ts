@@ -319,6 +319,17 @@ export function recordDropOwner(head: u32): void {
   trieRemove(INDEX_OWNER, ownerHash(digest0, digest1), head);
 }
 
+/** How many addresses has the record? */
+export function recordCount(head: u32): u32 {
+  let count: u32 = 0;
+  let cell = head;
+  for (let step: u32 = 0; step < CHAIN_MAX && cell != 0; step++) {
+    count += <u32>cellHasFamily(cell, 4) + <u32>cellHasFamily(cell, 6);
+    cell = nextOfKind(cell, KIND_MORE);
+  }
+  return count;
+}
+
 /** Does any cell of the record still have an address? */
 export function recordHasAddress(head: u32): bool {
   let cell = head;

@@ -13,7 +13,6 @@ import {
   ADOPTED_NOT,
   MIRRORED,
   TakeOver,
-  TOO_MANY_FILES,
   takeBegin,
   takenConflicts,
   takenFiles,
@@ -49,6 +48,7 @@ import {
   errorNumber,
   errorText,
 } from "../protocol/errors";
+import { overfull } from "../protocol/overfull";
 import { directoryJoin } from "../protocol/path";
 import {
   isDurable,
@@ -184,7 +184,7 @@ export function adoptBegin(): i32 {
   if (fromCache) {
     status = cacheReads(source, names, NAMES_BYTES);
     if (status == CACHE_REFUSED) return failed("adopt");
-    if (status == TOO_MANY_FILES) return tooMany();
+    if (overfull(status, source)) return failed("adopt");
     if (status < 0) return cannot("read ", source, status);
   }
   const own = call.directory;
@@ -251,13 +251,6 @@ function makeTakeOver(opened: i32): TakeOver {
   return t;
 }
 
-function tooMany(): i32 {
-  errorBegin(ERROR_LIMIT);
-  errorText("too many files in ");
-  errorBytes(source.at, source.bytes);
-  return failed("adopt");
-}
-
 // Takes over with the store open (or without one, to count). Answers the exit status.
 function adoptWith(opened: i32): i32 {
   const t = makeTakeOver(opened);
@@ -274,7 +267,7 @@ function adoptWith(opened: i32): i32 {
     ? takeCache(t, names, NAMES_BYTES)
     : takeOver(t, inPlace ? value : before);
   host.enter(call.directory.at, call.directory.bytes, 0);
-  if (status == TOO_MANY_FILES) return tooMany();
+  if (overfull(status, source)) return failed("adopt");
   if (status < 0 && dry) return cannot("read ", source, status);
   if (!dry && !sessionDone(status, false)) return failed("adopt");
   if (!dry && word(H_PARTIAL) != 0) putWord(H_PARTIAL, 0);

@@ -9,6 +9,8 @@
 // verb before anything is changed, since what is rebuilt without it would be given again.
 import { parsedFamily, parsedHi, parsedLo, parsePrefix } from "../address";
 import {
+  OWNER_FULL,
+  OWNER_MAX,
   TakeOver,
   TOO_MANY_FILES,
   takeAddress,
@@ -24,11 +26,19 @@ import { podNameAt, podNameBytes } from "../protocol/cniargs";
 import { close, item, member, open, valueText } from "../protocol/document";
 import { isName } from "../protocol/env";
 import { EINVAL, ENOENT } from "../protocol/errno";
-import { ERROR_DISK, errorBegin, errorBytes, errorErrno, errorText } from "../protocol/errors";
+import {
+  ERROR_DISK,
+  ERROR_LIMIT,
+  errorBegin,
+  errorBytes,
+  errorErrno,
+  errorText,
+} from "../protocol/errors";
 import {
   JSON_LIST,
   JSON_OBJECT,
   JSON_STRING,
+  jsonCount,
   jsonKind,
   jsonNext,
   jsonRead,
@@ -40,13 +50,14 @@ import {
   jsonTextAt,
   jsonTextBytes,
 } from "../protocol/jsonvalue";
+import { sayOwnerMax } from "../protocol/overfull";
 import { nameFlags, reserveFor } from "../protocol/reserve";
 import { sessionPart } from "../protocol/session";
 import { sameText } from "../protocol/text";
 import { fileOwner } from "../records/file";
 import { scratchMark, scratchRewind, scratchTake } from "../scratch";
 import { PART_WORDS } from "../store/notes";
-import { cachedNotesRead, cachedPodRead } from "./cachedpod";
+import { cachedNetns, cachedNotesRead, cachedPodRead } from "./cachedpod";
 import { CacheFile, cacheCount, cacheFileAt, cacheList } from "./cachelist";
 import { sayClean } from "./holding";
 import { isJson, printHere, printRoom, say, sayAddress, sayBytes, sayQuoted } from "./print";
@@ -141,7 +152,8 @@ function takeResult(t: TakeOver): i32 {
   if (result == 0) return skip();
   cachedPodRead();
   cachedNotesRead();
-  takePod(podNameAt, podNameBytes, reserveFor(podNameAt, podNameBytes), nameFlags());
+  const time = reserveFor(podNameAt, podNameBytes);
+  takePod(podNameAt, podNameBytes, time, nameFlags(), cachedNetns());
   const before = takenNames;
   let status = meetAll(t, result);
   fileOwner(idAt, idBytes, ifAt, ifBytes);
@@ -175,10 +187,17 @@ function readResult(f: CacheFile): i32 {
   return got == 0 || got == RESULT_MAX || !jsonRead(text, got) ? -EINVAL : 0;
 }
 
+// Does the result at hand name more addresses than a container may have?
+function isOverfull(): bool {
+  const result = resultOf();
+  const list = result == 0 ? 0 : jsonMember(result, "ips");
+  return list != 0 && jsonKind(list) == JSON_LIST && <u32>jsonCount(list) > OWNER_MAX;
+}
+
 /**
  * Can every file of the network be read? The directory of the cache (named `where`) is entered.
  * 0; -errno or TOO_MANY_FILES: they can't be listed; CACHE_REFUSED: an error began that names the
- * first one that can't be read.
+ * first one that can't be read or has too many addresses.
  */
 export function cacheReads(where: Span, names: usize, room: i32): i32 {
   const all = scratchMark();
@@ -187,7 +206,8 @@ export function cacheReads(where: Span, names: usize, room: i32): i32 {
   for (let i = 0; i < cacheCount; i++) {
     const f = cacheFileAt(i);
     const mark = scratchMark();
-    const status = readResult(f);
+    let status = readResult(f);
+    if (status == 0 && isOverfull()) status = OWNER_FULL;
     scratchRewind(mark);
     if (status < 0 && status != -ENOENT) return refuseFile(where, f, status);
   }
@@ -196,13 +216,16 @@ export function cacheReads(where: Span, names: usize, room: i32): i32 {
 }
 
 function refuseFile(where: Span, f: CacheFile, status: i32): i32 {
-  errorBegin(ERROR_DISK);
-  errorText("can't read the result ");
+  errorBegin(status == OWNER_FULL ? ERROR_LIMIT : ERROR_DISK);
+  errorText(status == OWNER_FULL ? "can't take over the result " : "can't read the result ");
   errorBytes(where.at, where.bytes);
   errorText("/");
   errorBytes(f.at, f.bytes);
   errorText(": ");
-  if (status == -EINVAL) errorText("it is no whole JSON");
+  if (status == OWNER_FULL) {
+    errorText("it has");
+    sayOwnerMax();
+  } else if (status == -EINVAL) errorText("it is no whole JSON");
   else errorErrno(status);
   errorText("; nothing was changed, since its container may run: move the file away if it doesn't");
   return CACHE_REFUSED;
@@ -216,7 +239,7 @@ export function cacheBegin(): void {
 
 /**
  * Takes over every result of the network in the entered directory; `room` bytes at `names` are for
- * the list of its files. 0, -errno or TOO_MANY_FILES.
+ * the list of its files. 0, -errno, TOO_MANY_FILES or OWNER_FULL.
  */
 export function takeCache(t: TakeOver, names: usize, room: i32): i32 {
   const others = cacheList(names, room, TOO_MANY_FILES);

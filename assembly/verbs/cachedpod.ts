@@ -7,11 +7,13 @@
 // libcni keeps all that the runtime knows. What is no pair of texts, or has a NUL (no variable can
 // have one), is left out: nothing here stops an address from being taken over.
 
+import { netns } from "../host";
 import { annotationsNote } from "../protocol/annotations";
 import { call, spanSet } from "../protocol/call";
 import { argsRead, podNameMake } from "../protocol/cniargs";
 import { JSON_LIST, JSON_STRING, jsonBytes, jsonCount, jsonKind, jsonNext } from "../protocol/json";
 import { jsonRootMember, jsonText, jsonTextAt, jsonTextBytes } from "../protocol/jsonvalue";
+import { sameText } from "../protocol/text";
 import { scratchTake } from "../scratch";
 import { cachedConfigRead, configAnnotates } from "./cachedconfig";
 
@@ -57,6 +59,25 @@ export function cachedPodRead(): void {
     argsRead(false);
   }
   podNameMake();
+}
+
+// Does the text that was read last begin with `head`?
+function begins(head: string): bool {
+  return jsonTextBytes >= head.length && sameText(jsonTextAt, head.length, head);
+}
+
+/**
+ * Inode number of the network namespace that the document at hand names, where that is there; 0 =
+ * unknown. Only a name that a runtime has made for it counts, not /proc/<pid>/ns/net: that number
+ * may be another process's by now.
+ */
+export function cachedNetns(): u32 {
+  const node = jsonRootMember("netns");
+  if (node == 0 || jsonKind(node) != JSON_STRING) return 0;
+  jsonText(node);
+  if (!begins("/run/") && !begins("/var/run/")) return 0;
+  const found = netns(jsonTextAt, jsonTextBytes);
+  return found > 0 ? <u32>found : 0;
 }
 
 /** Reads what config and annotations said of that name into the call, for reserveFor, nameFlags. */

@@ -115,8 +115,9 @@ export function helpAdopt(): void {
 
 /** Options and examples of `export`. */
 export function helpExport(): void {
+  say("Writes DIR/<network>/ for host-local; exit status 1 if a file there names another.\n");
   helpReader(
-    "Writes DIR/<network>/ for host-local; exit status 1 if a file there names another.\n",
+    "Of a copied state (--state) --network says which network's it is.\n",
     "  --host-local DIR   host-local's dataDir",
     "  berth export --host-local /var/lib/cni/networks --network podnet\n",
   );

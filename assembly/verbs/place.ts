@@ -157,6 +157,8 @@ export function placesFind(): bool {
     textBytes(askAt, askBytes);
     spanSet(call.network, path.at, path.length);
     spanSet(call.directory, path.at, path.length);
+    // `export` is told whose files it writes.
+    if (askOption("network")) spanSet(call.network, askAt, askBytes);
     return true;
   }
   if (!askOption("network")) return listPlaces();

@@ -248,7 +248,11 @@ export function verbGathered(n: i32): i32 {
 function isPlace(n: i32): bool {
   if (askOption("state") && verbKind(n) == KIND_READS) {
     const why = "a copied state is looked at alone";
-    if (askOption("network")) return askApart("--network", "--state", why);
+    const named = askOption("network");
+    if (n == EXPORT && !named) {
+      return askMissing("--network NAME", "a copied state doesn't tell which network's it is");
+    }
+    if (n != EXPORT && named) return askApart("--network", "--state", why);
     if (askOption("data-dir")) return askApart("--data-dir", "--state", why);
     return true;
   }

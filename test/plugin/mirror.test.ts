@@ -112,6 +112,15 @@ describe.each(berths)("[mirror] $name", (binary) => {
     expect(files(n)).toEqual(new Map());
   });
 
+  it("leaves no file behind for an interface whose name steers a terminal", async () => {
+    const more = { ifname: "e\x1b[0" };
+    const [four] = (await berth.given(n, "a", more)).map(bare);
+    expect(readFileSync(path.join(homeOf(n), four!), "utf8")).toBe("a\r\ne\x1b[0");
+    expect((await berth.check(n, "a", more)).ok).toBe(true);
+    await berth.gone(n, "a", more);
+    expect([...files(n).keys()]).toEqual([]);
+  });
+
   it("moves the marks for an ADD that fails, too, as host-local does", async () => {
     const mark = (i: number) => readFileSync(path.join(homeOf(n), `last_reserved_ip.${i}`), "utf8");
     const marks = () => [mark(0), mark(1)];

@@ -1,6 +1,14 @@
 // The verbs that move a node between host-local and Berth: adopt, export, shadow.
 
-import { mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import path from "node:path";
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
 import { bare } from "../plugin/support/address.ts";
@@ -263,6 +271,17 @@ describe.each(berths)("$name: verbs beside host-local", (binary) => {
       const home = verb("export", "--host-local", n.ipam.dataDir, "--data-dir", n.ipam.dataDir);
       expect(home.status).toBe(0);
       expect(readFileSync(path.join(homeOf(n), "10.77.0.10"), "utf8")).toBe("a\r\neth0");
+    });
+
+    it("writes a copied state's files as those of the network that is named", async () => {
+      const [dir, copy] = [folder(), folder()];
+      await p.given(n, "a");
+      for (const name of ["berth.state", "berth.log"])
+        copyFileSync(path.join(homeOf(n), name), path.join(copy, name));
+      const state = ["--state", path.join(copy, "berth.state")];
+      const said = answer("export", "--host-local", dir, ...state, "--network", "net");
+      expect(said).toMatchObject({ network: "net", to: out(dir), written: 2 });
+      expect(names(out(dir))).toContain("10.77.0.10");
     });
 
     it("wants to be told where", () => {

@@ -5,6 +5,7 @@ import { spawn } from "node:child_process";
 import {
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   truncateSync,
   utimesSync,
@@ -71,9 +72,17 @@ describe.each(berths)("$name: adopt --from-cache that hasn't ended", (binary) =>
       await run("a");
       await run("b");
       lose();
-      const many = Array.from({ length: 250 }, (_, i) => `10.99.0.${i}/16`);
-      const poison = keep("poison", many, 100);
-      for (let n = 0; n < 2; n++) expect(adopt().status).toBe(1);
+      // Two results of one container, each of them sound: together they are too many.
+      const many = (third: number) =>
+        Array.from({ length: 20 }, (_, i) => `10.99.${third}.${i}/16`);
+      keep("poison", many(1), 100);
+      const poison = path.join(cache, "net-poison-eth0.old");
+      renameSync(path.join(cache, "net-poison-eth0"), poison);
+      keep("poison", many(2), 100);
+      for (let n = 0; n < 2; n++) {
+        const said = adopt();
+        expect([said.status, said.err]).toEqual([1, expect.stringContaining('"poison" more than')]);
+      }
       const refused = await p.add(n, "new");
       expect(refused.error.code).toBe(102);
       expect(refused.error.msg).toContain("berth adopt --from-cache");
@@ -85,6 +94,21 @@ describe.each(berths)("$name: adopt --from-cache that hasn't ended", (binary) =>
       expect((await p.del(n, "a")).error.code).toBe(0);
     },
   );
+
+  it("changes nothing where a result has more addresses than any container", async () => {
+    await run("a");
+    LOSSES.damaged();
+    const before = [readdirSync(homeOf(n)), readFileSync(state())];
+    const many = Array.from({ length: 250 }, (_, i) => `10.99.0.${i}/16`);
+    const file = keep("poison", many);
+    const said = adopt();
+    const why = `result ${file}: it has more than 32 addresses, which no container is given`;
+    expect([said.status, said.err]).toEqual([1, expect.stringContaining(why)]);
+    expect([readdirSync(homeOf(n)), readFileSync(state())]).toEqual(before);
+    keep("poison", many.slice(0, 32));
+    expect(adopt()).toMatchObject({ status: 0 });
+    await p.gone(n, "poison");
+  });
 
   it("changes nothing where there are more names than can be listed", async () => {
     await run("a");

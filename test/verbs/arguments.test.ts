@@ -112,6 +112,7 @@ const WRONG: [string, string][] = [
   ],
   ["show --state x", "--data-dir can't stand with --state: a copied state is looked at alone"],
   ["show --state x --network n", "--network can't stand with --state: a copied state is looked"],
+  ["export --host-local d --state x", "--network NAME is missing: a copied state doesn't tell"],
   ["map --json --plain", "--plain can't stand with --json: the answer is no text"],
   ["map --json --color", "--color can't stand with --json"],
   ["gc --dryrun", "unknown option --dryrun: use --dry-run"],

@@ -182,6 +182,45 @@ describe.skipIf(real.missing)(`berth gc, native${real.why}`, () => {
     run("umount", file);
   });
 
+  test("lets go what adopt --from-cache took over, where the result names a namespace by a name", async () => {
+    const dead = await start();
+    const lives = await start();
+    run("mount", "-t", "tmpfs", "none", "/run");
+    const named = (name: string, path: string) => {
+      run("touch", `/run/${name}`);
+      run("mount", "--bind", path, `/run/${name}`);
+      return `/run/${name}`;
+    };
+    run("touch", "/run/unmounted");
+    const paths: Record<string, string | undefined> = {
+      dead: named("dead", dead.path),
+      lives: named("lives", lives.path),
+      process: dead.path,
+      unmounted: "/run/unmounted",
+      nowhere: "/run/nowhere",
+      unknown: undefined,
+    };
+    const cache = join(node.dir, "results");
+    fs.mkdirSync(cache);
+    for (const [n, [id, netns]] of Object.entries(paths).entries()) {
+      const one = { kind: "cniCacheV1", containerId: id, ifName: "eth0", networkName: "net" };
+      const result = { cniVersion: "1.0.0", ips: [{ address: `10.9.1.${n}/20` }] };
+      fs.writeFileSync(join(cache, `net-${id}-eth0`), JSON.stringify({ ...one, netns, result }));
+    }
+    const from = ["--from", cache, "--data-dir", node.dir, "--network", "net"];
+    const said = await node.verb(["adopt", "--from-cache", ...from]);
+    expect([said.status, said.text]).toEqual([0, said.text]);
+    await add("first", lives.path);
+    for (let n = 0; n < 3; n++) expect(await look()).toMatchObject({ live: 3, unknown: 4 });
+    await dead.end();
+    for (let n = 0; n < 3; n++) expect(await look()).toMatchObject({ live: 3, unknown: 4 });
+    run("umount", "/run/dead");
+    expect(await look()).toMatchObject({ live: 2, unknown: 4, waiting: 1 });
+    expect(await look()).toMatchObject({ live: 2, unknown: 4, freed: 1 });
+    for (const id of Object.keys(paths)) expect([id, await holds(id)]).toEqual([id, id !== "dead"]);
+    run("umount", "-l", "/run");
+  });
+
   test("looks at every network of the data directory, one after the other", async () => {
     const dead = await start();
     for (const name of ["alpha", "beta", "gamma"]) {
