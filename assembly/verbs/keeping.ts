@@ -14,7 +14,15 @@ import { Order } from "../pool/order";
 import { Given, givenAt, RangeSet, setAt, setHolds, Wanted, wantedAt } from "../pool/range";
 import { Settings, settingsTooLarge } from "../pool/settings";
 import { close, item, member, open } from "../protocol/document";
-import { ERROR_PLUGIN, errorAddress, errorBegin, errorBytes, errorText } from "../protocol/errors";
+import {
+  ERROR_ENVIRONMENT,
+  ERROR_PLUGIN,
+  errorAddress,
+  errorBegin,
+  errorBytes,
+  errorQuote,
+  errorText,
+} from "../protocol/errors";
 import { secondsOf } from "../protocol/option";
 import { SEEK_FAILED, seekAllocate } from "../protocol/seek";
 import { diskError, nextNumber, now, sessionCommit } from "../protocol/session";
@@ -83,12 +91,26 @@ function readAddresses(): bool {
   return true;
 }
 
+// Is the word namespace/name? An ADD has no other, so nothing would be kept for it.
+function isPodName(): bool {
+  for (let i = 1; i < targetBytes - 1; i++) if (load<u8>(targetAt + i) == 47) return true;
+  return false;
+}
+
+function badName(): bool {
+  errorBegin(ERROR_ENVIRONMENT);
+  errorQuote(targetAt, targetBytes);
+  errorText(" is no pod's name: use namespace/name, as default/web-0");
+  return false;
+}
+
 /** Is there a name, a time, and nothing that is no address? Else an error begins. */
 export function reserveAccepts(): bool {
   if (askWords != 1)
     return askMissing("NAME", "whose addresses these are to be, as namespace/name");
   targetRead();
   if (isAddress) return askMissing("NAME", "this is an address, which goes behind --addresses");
+  if (!isPodName()) return badName();
   return readTime() && readAddresses();
 }
 

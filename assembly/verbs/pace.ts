@@ -10,7 +10,7 @@ import { half, word } from "../image/image";
 import { RangeSet, setHolds } from "../pool/range";
 import { cellByte, cellHasFamily, cellHi, cellLo } from "../records/cell";
 import {
-  E_WALL,
+  E_BOOT,
   EVENT_ADOPTED,
   EVENT_EXPIRED,
   EVENT_GIVEN,
@@ -21,7 +21,7 @@ import {
   eventAt,
   H_EVENT_NEXT,
 } from "../records/eventcell";
-import { wallTime } from "./times";
+import { bootTime } from "./times";
 
 /** A pace of less than this long (seconds) tells nothing. */
 const WINDOW_LEAST: u64 = 60;
@@ -83,11 +83,12 @@ export function paceOf(set: usize): void {
   for (let n = first; n < next; n++) {
     const cell = eventAt(n);
     if (cell == 0) continue;
-    if (begin == 0) begin = <u64>half(cell + E_WALL);
+    // The boot's own clock: the wall clock of a machine that booted without a time jumps by years.
+    if (begin == 0) begin = <u64>half(cell + E_BOOT);
     paceChange += changeOf(n, first, cell, set);
   }
-  if (begin == 0 || wallTime() < begin + WINDOW_LEAST) return;
-  paceSeconds = wallTime() - begin;
+  if (begin == 0 || <u64>bootTime() < begin + WINDOW_LEAST) return;
+  paceSeconds = <u64>bootTime() - begin;
 }
 
 /** Seconds until `free` addresses are gone at the pace found; below 0: never, or not known. */

@@ -6,7 +6,7 @@ import { berths } from "../plugin/support/binaries.ts";
 import { Caller } from "../plugin/support/caller.ts";
 import { type Plugin, pluginOf } from "../plugin/support/plugin.ts";
 import { folder, homeOf, type Network, network, removeAll } from "../plugin/support/space.ts";
-import { buildClock, clockHosts } from "../support/clock.ts";
+import { buildClock, clockHosts, SECOND } from "../support/clock.ts";
 import { berth, lines, told } from "./support.ts";
 
 afterAll(removeAll);
@@ -131,6 +131,12 @@ describe.each(clockHosts)("$name: the pace of forecast", ({ world }) => {
       expect(await forecast()).toMatch(
         /in the last 1h(\d+s)?, \+20: at this pace nothing is free in 11h(38|39)m/,
       );
+      for (const years of [10, -20]) {
+        w.real += BigInt(years * 31_536_000) * SECOND;
+        expect(await forecast()).toMatch(
+          /in the last 1h(\d+s)?, \+20: at this pace nothing is free/,
+        );
+      }
       for (const id of ids(5, 25)) await w.cni("DEL", id, config);
       expect(await forecast()).toMatch(/, \+?0: it doesn't run out/);
       w.reboot();
