@@ -36,6 +36,7 @@ import {
 } from "../protocol/errors";
 import {
   JSON_LIST,
+  JSON_NULL,
   JSON_OBJECT,
   JSON_STRING,
   jsonCount,
@@ -63,6 +64,8 @@ import { sayClean } from "./holding";
 import { isJson, printHere, printRoom, say, sayAddress, sayBytes, sayQuoted } from "./print";
 
 const RESULT_MAX: i32 = 1048576;
+/** Of checkResult, beside OWNER_FULL: something stands for an address that is none. */
+const NO_ADDRESS: i32 = -9;
 /** Of cacheReads: an error began. */
 export const CACHE_REFUSED: i32 = 1;
 
@@ -187,17 +190,33 @@ function readResult(f: CacheFile): i32 {
   return got == 0 || got == RESULT_MAX || !jsonRead(text, got) ? -EINVAL : 0;
 }
 
-// Does the result at hand name more addresses than a container may have?
-function isOverfull(): bool {
+// Is there an address with its length? What isn't there at all is none.
+function isAddress(object: i32, key: string): bool {
+  if (object == 0 || jsonKind(object) == JSON_NULL) return true;
+  if (jsonKind(object) != JSON_OBJECT || !textOf(object, key)) return false;
+  return parsePrefix(jsonTextAt, jsonTextBytes);
+}
+
+// Can every address of the result at hand be taken? 0, NO_ADDRESS or OWNER_FULL.
+function checkResult(): i32 {
   const result = resultOf();
-  const list = result == 0 ? 0 : jsonMember(result, "ips");
-  return list != 0 && jsonKind(list) == JSON_LIST && <u32>jsonCount(list) > OWNER_MAX;
+  if (result == 0) return 0;
+  if (!isAddress(jsonMember(result, "ip4"), "ip") || !isAddress(jsonMember(result, "ip6"), "ip")) {
+    return NO_ADDRESS;
+  }
+  const list = jsonMember(result, "ips");
+  if (list == 0 || jsonKind(list) == JSON_NULL) return 0;
+  if (jsonKind(list) != JSON_LIST) return NO_ADDRESS;
+  for (let e = list + 1; e < jsonNext(list); e = jsonNext(e)) {
+    if (jsonKind(e) == JSON_NULL || !isAddress(e, "address")) return NO_ADDRESS;
+  }
+  return <u32>jsonCount(list) > OWNER_MAX ? OWNER_FULL : 0;
 }
 
 /**
  * Can every file of the network be read? The directory of the cache (named `where`) is entered.
  * 0; -errno or TOO_MANY_FILES: they can't be listed; CACHE_REFUSED: an error began that names the
- * first one that can't be read or has too many addresses.
+ * first one that can't be read, or whose addresses can't be taken.
  */
 export function cacheReads(where: Span, names: usize, room: i32): i32 {
   const all = scratchMark();
@@ -207,7 +226,7 @@ export function cacheReads(where: Span, names: usize, room: i32): i32 {
     const f = cacheFileAt(i);
     const mark = scratchMark();
     let status = readResult(f);
-    if (status == 0 && isOverfull()) status = OWNER_FULL;
+    if (status == 0) status = checkResult();
     scratchRewind(mark);
     if (status < 0 && status != -ENOENT) return refuseFile(where, f, status);
   }
@@ -225,7 +244,8 @@ function refuseFile(where: Span, f: CacheFile, status: i32): i32 {
   if (status == OWNER_FULL) {
     errorText("it has");
     sayOwnerMax();
-  } else if (status == -EINVAL) errorText("it is no whole JSON");
+  } else if (status == NO_ADDRESS) errorText("what it has for an address is none");
+  else if (status == -EINVAL) errorText("it is no whole JSON");
   else errorErrno(status);
   errorText("; nothing was changed, since its container may run: move the file away if it doesn't");
   return CACHE_REFUSED;

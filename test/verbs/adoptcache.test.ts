@@ -1,6 +1,7 @@
 // berth adopt --from-cache: the runtime's results, and the pods' names that libcni keeps with them.
 // What is adopted must be what the ADDs had made of the same words.
 import {
+  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -283,6 +284,26 @@ describe.each(berths)("$name: adopt --from-cache", (binary) => {
     }
   });
 
+  it.each([
+    ['{"address":"10.77.0.11"}', "no length"],
+    ['{"address":"10.77.0/16"}', "cut"],
+    ['{"address":7}', "a number"],
+    ['"10.77.0.11/16"', "no object"],
+    ["null", "null"],
+    ['{"addr":"10.77.0.11/16"}', "another key"],
+  ])("changes nothing where an address of a result is none: %s, %s", async (address) => {
+    const file = keep("web", ["10.77.0.10/16"]);
+    const text = readFileSync(file, "utf8").replace('"ips":[', () => `"ips":[${address},`);
+    writeFileSync(file, text);
+    for (const more of [[], ["--dry-run"]]) {
+      const said = berth(binary, "adopt", "--from-cache", ...words(), ...more);
+      const why = `result ${file}: what it has for an address is none; nothing was changed`;
+      expect([said.status, said.err]).toEqual([1, expect.stringContaining(why)]);
+    }
+    expect(existsSync(homeOf(n))).toBe(false);
+    await p.given(n, "end");
+  });
+
   it("survives whatever becomes of a file: it is taken, skipped, or named and nothing changes", async () => {
     const random = new Random(seed, 42);
     const ips = ["10.77.0.10/16", "2001:db8:77::a/64"];
@@ -298,7 +319,10 @@ describe.each(berths)("$name: adopt --from-cache", (binary) => {
       const said = berth(binary, "adopt", "--from-cache", ...words());
       const wrong = `seed ${seed}, round ${i}: ${bytes.toString("latin1")}\n${said.out}${said.err}`;
       if (said.status === 0) expect(said.out, wrong).toMatch(/^network net: took over/);
-      else expect(said.err, wrong).toContain(`${file}: it is no whole JSON; nothing was changed`);
+      else {
+        const why = "(it is no whole JSON|what it has for an address is none)";
+        expect(said.err, wrong).toMatch(new RegExp(`${file}: ${why}; nothing was changed`));
+      }
       expect(await faultsOf(n, binary), wrong).toEqual([]);
       rmSync(homeOf(n), { recursive: true, force: true });
     }
