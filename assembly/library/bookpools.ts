@@ -214,6 +214,7 @@ export function poolSets(count: u32): usize {
     s.family = <i32>poolFamily(cell);
     s.cell = cell;
     s.still = false;
+    s.firm = false;
   }
   return sets;
 }

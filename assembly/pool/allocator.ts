@@ -181,7 +181,8 @@ function pickOne(o: Order, i: i32, own: u32): i32 {
   }
   if (!pickByPolicy(o, set)) {
     failOver = o.seek && isAnyOver(o.now);
-    if (failOver || !poolYield(set, o.now, o.number)) return FAIL_EXHAUSTED;
+    if (failOver || changetype<RangeSet>(set).firm) return FAIL_EXHAUSTED;
+    if (!poolYield(set, o.now, o.number)) return FAIL_EXHAUSTED;
     if (!poolPick(set, o.policy, o.random0, o.random1)) damaged("a yielded address isn't free");
   }
   const g = changetype<Given>(scratchPick());

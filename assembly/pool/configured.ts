@@ -72,6 +72,7 @@ function readSet(set: RangeSet, index: i32): void {
   set.family = 0;
   set.cell = 0;
   set.still = false;
+  set.firm = false;
   set.ranges = scratchTake(<usize>set.count * offsetof<Range>());
   for (let n = 0; n < set.count; n++) {
     const r = rangeAt(set, n);

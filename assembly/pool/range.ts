@@ -50,6 +50,8 @@ export class RangeSet {
   cell: u32;
   /** Its ranges were narrowed for one call, whose address moves no cursor. */
   still: bool;
+  /** Nothing that cools yields, though nothing else is free: a tenant has said where to look. */
+  firm: bool;
   /** While `still`: its ranges as the config has them. */
   whole: usize;
   wholeCount: i32;

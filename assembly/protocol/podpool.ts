@@ -7,8 +7,10 @@
 //   "red"            ->  10.2.0.0/24, fd00::/64
 //   "10.1.0.64/26"   ->  10.1.0.64 to .127, fd00::/64
 //
-// The address moves no cursor: the round of the other pods goes on where it was. Addresses named
-// by an annotation don't care about the pool. Cost: entries times ranges, both bounded.
+// The address moves no cursor: the round of the other pods goes on where it was. In a prefix no
+// cool-down yields: it may be one address long, and then its tenant would choose what cools for
+// another name. Addresses named by an annotation don't care about the pool. Cost: entries times
+// ranges, both bounded.
 //
 // Refuses (code 110): an entry that names nothing.
 import {
@@ -127,6 +129,12 @@ function pieces(set: RangeSet, into: usize): i32 {
   return found;
 }
 
+// Is one of the entries a prefix of the family?
+function hasPrefix(family: i32): bool {
+  for (let i = 0; i < count; i++) if (entryOf(i).family == family) return true;
+  return false;
+}
+
 /**
  * Narrows the call's range sets to the `entryCount` entries (Span) of annotation `name`. False with
  * a pending error.
@@ -150,6 +158,7 @@ export function podPoolSettle(name: string, entries: usize, entryCount: i32): bo
     set.ranges = ranges;
     set.count = found;
     set.still = true;
+    set.firm = hasPrefix(set.family);
   }
   for (let i = 0; i < count; i++) {
     if (entryOf(i).used) continue;

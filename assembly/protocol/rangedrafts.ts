@@ -111,6 +111,7 @@ function takeSet(count: i32): void {
   set.family = 0;
   set.cell = 0;
   set.still = false;
+  set.firm = false;
 }
 
 function readSets(list: i32, field: string): bool {

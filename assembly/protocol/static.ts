@@ -273,6 +273,7 @@ function makeSet(s: Static): void {
   set.family = s.family;
   set.cell = 0;
   set.still = true;
+  set.firm = false;
   const w = wantedAt(call.wanted, i);
   w.hi = s.hi;
   w.lo = s.lo;

@@ -242,9 +242,12 @@ function playLife(
         else fates.set(a, { name: owner, due: disk.now + FOR });
       }
     } else {
-      const wants = r.chance(0.7) ? `10.1.0.${r.pick([2, 3, 4, 8, 9])}` : undefined;
-      const o = run("ADD", id, name, wants === undefined ? {} : { [OURS]: wants });
-      const said = `${where}: ${name} ${wants}: ${JSON.stringify(o.json)}`;
+      const wants = r.chance(0.6) ? `10.1.0.${r.pick([2, 3, 4, 8, 9])}` : undefined;
+      const pools = ["8/31", "9/32", "10/31", "12/30"].map((end) => `10.1.0.${end}`);
+      const pool = wants === undefined && r.chance(0.5) ? r.pick(pools) : undefined;
+      const notes = { ...(wants && { [OURS]: wants }), ...(pool && { "berth.dev/pool": pool }) };
+      const o = run("ADD", id, name, notes);
+      const said = `${where}: ${name} ${JSON.stringify(notes)}: ${JSON.stringify(o.json)}`;
       const fate = wants === undefined ? undefined : fates.get(wants);
       const alive = fate !== undefined && (fate.id !== undefined || fate.due > disk.now);
       if (o.status !== 0) {
@@ -264,9 +267,10 @@ function playLife(
       for (const a of got) {
         const old = fates.get(a);
         expect(old?.id, said).toBeUndefined();
-        // What is reserved is for its name only; what cools yields when nothing else is free.
-        if (old !== undefined && old.due > disk.now && "reserve" in kept)
-          expect(old.name, said).toBe(name);
+        // What is reserved is for its name only; what cools yields when nothing else is free, but
+        // not to a pod that chose a prefix.
+        const firm = "reserve" in kept || (pool !== undefined && !a.includes(":"));
+        if (old !== undefined && old.due > disk.now && firm) expect(old.name, said).toBe(name);
         fates.set(a, { id, name, due: 0 });
       }
       // The name has its addresses: what else was kept for it may be given up.

@@ -241,6 +241,32 @@ describe.each(clockHosts)("$name", ({ world }) => {
     expect(await add("b", {}, "mine/pod")).toBe("10.1.0.64/24 fd00:1::3/64");
   });
 
+  test("of a prefix a pod gets nothing that cools for another name, though nothing else is free", async () => {
+    const cool = { cooldown: "1h" };
+    expect(await add("a", {}, "ns/victim", cool)).toBe("10.1.0.64/24 fd00:1::2/64");
+    await del("a", "ns/victim", cool);
+    for (const pool of ["10.1.0.64/32", "fd00:1::2/128", '["fd00:1::2/128", "red"]'])
+      expect(await add("b", { [POOL]: pool }, "evil/x", cool)).toMatch(
+        /^999 failed to allocate for range [01]: no IP addresses available in range set: /,
+      );
+    expect(await add("c", { [POOL]: "10.1.0.64/31" }, "evil/x", cool)).toContain("10.1.0.65/24");
+    const own = await add("d", { [POOL]: "10.1.0.64/32" }, "ns/victim", cool);
+    expect(own).toBe("10.1.0.64/24 fd00:1::2/64");
+    await del("d", "ns/victim", cool);
+    w.pass(3601);
+    expect(await add("e", { [POOL]: "10.1.0.64/32" }, "evil/x", cool)).toContain("10.1.0.64/24");
+  });
+
+  test("of ranges with a name it gets what cools once nothing else of them is free", async () => {
+    const blue = { subnet: "10.1.0.0/24", rangeStart: "10.1.0.64", rangeEnd: "10.1.0.65" };
+    const ranges = [[{ ...blue, name: "blue" }, { subnet: "10.2.0.0/24" }]];
+    const cool = { cooldown: "1h", ranges };
+    expect(await add("a", { [POOL]: "blue" }, "ns/a", cool)).toBe("10.1.0.64/24");
+    await del("a", "ns/a", cool);
+    expect(await add("b", { [POOL]: "blue" }, "ns/b", cool)).toBe("10.1.0.65/24");
+    expect(await add("c", { [POOL]: "blue" }, "ns/c", cool)).toBe("10.1.0.64/24");
+  });
+
   test("what cools for another name is refused, for the own name it is given back", async () => {
     const cool = { cooldown: "1h" };
     const fixed = { [OURS]: "10.1.0.5" };
