@@ -1,7 +1,8 @@
 // `berth explain`: what an address is and why it can't be given, or when it can; for a name what it
 // has, what is kept for it, and what an ADD would give it; for the id of a container (or another
 // owner) what that has. The newest events follow.
-import { word } from "../image/image";
+import { appliedNumber } from "../image/header";
+import { putWord, word } from "../image/image";
 import { EXIT_ERROR, EXIT_OK } from "../numbers";
 import { POLICY_RANDOM, pickHi, pickLo, poolPick } from "../pool/pool";
 import { Range } from "../pool/range";
@@ -16,7 +17,8 @@ import {
   valueText,
 } from "../protocol/document";
 import { cellKind, KIND_CONTAINER, KIND_NAME } from "../records/cell";
-import { eventAt, eventWall, H_EVENT_NEXT } from "../records/eventcell";
+import { collectDue, collectMore } from "../records/due";
+import { eventAt, eventWall, H_EVENT_NEXT, H_EVENTS } from "../records/eventcell";
 import { headHasFiles } from "../records/file";
 import { digest0, digest1, headDigests, nextOfKind } from "../records/key";
 import { recordByAddress, recordByName } from "../records/record";
@@ -69,7 +71,7 @@ import {
   targetLo,
   targetRead,
 } from "./target";
-import { sayMoment, wallOf } from "./times";
+import { bootTime, sayMoment, wallOf } from "./times";
 
 const EVENTS_SHOWN: i32 = 8;
 
@@ -231,6 +233,22 @@ function explainAddress(known: bool): i32 {
   return EXIT_OK;
 }
 
+// Frees what is due in the copy, as an ADD does before it chooses: 8 entries, or many where nothing
+// else is free. No event tells of it: pendingTell has put those in.
+function collectInCopy(many: bool): void {
+  const events = word(H_EVENTS);
+  putWord(H_EVENTS, 0);
+  if (many) collectMore(bootTime(), appliedNumber() + 1);
+  else collectDue(bootTime(), appliedNumber() + 1);
+  putWord(H_EVENTS, events);
+}
+
+function pickNext(set: usize): bool {
+  if (poolPick(set, knownPolicy, 0, 0)) return true;
+  collectInCopy(true);
+  return poolPick(set, knownPolicy, 0, 0);
+}
+
 // What an ADD of this name would get, as far as it can be told.
 function tellNext(known: bool): void {
   if (isJson) {
@@ -253,16 +271,17 @@ function tellNext(known: bool): void {
     say("An ADD of this name would get any free address (policy random).\n");
     return;
   } else say("An ADD of this name would get:\n");
+  if (keptFor == 0) collectInCopy(false);
   for (let i = 0; i < knownCount && keptFor == 0 && knownPolicy != POLICY_RANDOM; i++) {
     const family = knownSet(i).family;
-    const found = poolPick(changetype<usize>(knownSet(i)), knownPolicy, 0, 0);
+    const found = pickNext(changetype<usize>(knownSet(i)));
     if (isJson && found) {
       item();
       sayQuoted(family, pickHi, pickLo);
     } else if (!isJson) {
       say("  ");
       if (found) sayAddress(family, pickHi, pickLo);
-      else say("nothing that is free now (what is due or cools may be freed)");
+      else say("nothing that is free now (what cools may be freed)");
       say("\n");
     }
   }

@@ -73,6 +73,25 @@ describe.each(clockHosts)("$name: the end of a reservation", ({ name, world }) =
     expect(await counts()).toEqual(Array(3).fill([0, 0]));
   });
 
+  it("doesn't keep explain from telling what an ADD gets then: what is over, or has cooled", async () => {
+    const few = net({ ranges: [[{ subnet: "10.9.0.0/29" }]], policy: "first", cooldown: 60 });
+    const other = { ...few, ipam: { ...few.ipam, reserve: undefined } };
+    for (let i = 0; i < 3; i++)
+      expect((await w.cni("ADD", `c${i}`, few, `shop/web-${i}`)).status).toBe(0);
+    expect((await w.cni("DEL", "c0", few, "shop/web-0")).status).toBe(0);
+    expect((await w.cni("DEL", "c1", other)).status).toBe(0);
+    const wants = async () => (await ask("explain", "shop/new")).addWouldGive;
+    expect(await wants()).toEqual(["10.9.0.5"]);
+    w.pass(61);
+    expect(await wants()).toEqual(["10.9.0.3"]);
+    w.pass(HOUR);
+    expect(await wants()).toEqual(["10.9.0.2"]);
+    const events = (await ask("explain", "shop/web-0")).events;
+    expect(brief(events).filter((e: string) => e === "expired shop/web-0").length).toBe(1);
+    const given = (await w.cni("ADD", "new", few, "shop/new")).json.ips;
+    expect(given[0].address).toBe("10.9.0.2/29");
+  });
+
   it("is told before anybody calls, by address, name and container, and in explain", async () => {
     await leave("web-0");
     await leave("web-1");
