@@ -28,35 +28,52 @@ export class NarrowSlots extends Slots {
   readonly #plainGive = this.core.plainGive!;
   readonly #take32 = this.core.slotsTake32!;
   readonly #give32 = this.core.slotsGive32!;
-  // Taken ahead, in order: from #at to #end. Before #at lies what the last take got.
+  // Taken ahead, in order: from #at to #end.
   readonly #ahead: number[] = [];
   #at = 0;
   #end = 0;
+  // What a take got of them last, and the last of all: between them a slot may be one of them, or
+  // would come before one. The same where none is left.
+  #given = 0;
+  #last = 0;
   // How many the next call takes; below 2: one, and it goes up by one.
   #many = 1;
 
   override take(): number {
-    if (this.#at < this.#end) return this.#ahead[this.#at++]!;
+    if (this.#at < this.#end) return this.#hand();
     return this.heap.lives === undefined ? this.#takeQuick() : this.#takeApart();
+  }
+
+  // The next of those that are taken ahead.
+  #hand(): number {
+    const slot = this.#ahead[this.#at++]!;
+    this.#given = slot;
+    return slot;
   }
 
   // The core's usual take first: one call that calls no other. What it hasn't done is done apart;
   // on a shared heap that is all.
   #takeQuick(): number {
-    if (this.#many > 1 && this.#takeAhead()) return this.#ahead[this.#at++]!;
+    if (this.#many > 1 && this.#takeAhead()) return this.#hand();
     if (this.bits >= AHEAD_BITS) this.#many = Math.min(this.#many + 1, 2);
     const slot = this.#plainTake(this.place) as number;
     return slot >= 0 ? slot : this.#takeApart();
   }
 
+  // False: there is nothing, or what there is lies on both sides of the pool's end.
   #takeAhead(): boolean {
     const { u32, transfer } = this.heap;
     const got = this.#plainTakeMany(this.place, transfer, this.#many) as number;
+    if (got === 0) return false;
     for (let n = 0; n < got; n++) this.#ahead[n] = u32[transfer / 4 + n]!;
     this.#at = 0;
     this.#end = got;
+    this.#given = this.#ahead[0]! - 1;
+    this.#last = this.#ahead[got - 1]!;
     this.#many = Math.min(2 * this.#many, AHEAD_MAX);
-    return got > 0;
+    if (this.#given < this.#last) return true;
+    this.settle();
+    return false;
   }
 
   protected override get ahead(): number {
@@ -67,17 +84,11 @@ export class NarrowSlots extends Slots {
     if (this.#at === this.#end) return;
     for (let n = this.#at; n < this.#end; n++)
       this.heap.patiently(() => this.#give32(this.place, this.#ahead[n]!, 0) as number, BUSY);
-    const behind = BigInt(this.#ahead[this.#at - 1]! + 1);
+    const behind = BigInt(this.#given + 1);
     this.heap.patiently(() => this.core.cursorSet!(this.place, 0n, behind) as number, BUSY);
     this.#at = this.#end;
+    this.#last = this.#given;
     this.#many = 1 - ALONE;
-  }
-
-  // Is the slot one of those that are taken ahead, or would it come before one of them?
-  #isAhead(slot: number): boolean {
-    const last = this.#ahead[this.#end - 1]!;
-    const given = this.#ahead[this.#at - 1]!;
-    return given < last ? slot > given && slot <= last : slot > given || slot <= last;
   }
 
   #takeApart(): number {
@@ -96,7 +107,7 @@ export class NarrowSlots extends Slots {
   }
 
   override giveRaw(slot: number): number {
-    if (this.#at < this.#end && this.#isAhead(slot)) this.settle();
+    if (slot > this.#given && slot <= this.#last) this.settle();
     if (this.heap.lives === undefined && this.#plainGive(this.place, slot) !== 0) return 0;
     const status = this.#give32(this.place, slot, this.now()) as number;
     return status === BUSY ? this.giveKey(BigInt(slot)) : status;
