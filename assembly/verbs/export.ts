@@ -4,6 +4,7 @@
 // Into the network's own directory (after adopt) it adds what is missing and sets right what names
 // somebody else; elsewhere a file of somebody else is left and told: exit 1. Reservations and
 // addresses that cool are nothing that host-local knows. Works on a copy, under host-local's lock.
+import { damaged } from "../fault";
 import { markPut } from "../foreign/marks";
 import {
   mirrorConflicts,
@@ -24,6 +25,7 @@ import { directoryJoin } from "../protocol/path";
 import { headAt } from "../records/cell";
 import { trieCells } from "../records/trie";
 import { scratchTake } from "../scratch";
+import { isPartial } from "../store/store";
 import { askAt, askBad, askBytes, askMissing, askOption } from "./ask";
 import { isThisBoot } from "./place";
 import { isJson, printHere, say, sayBytes, sayNumber } from "./print";
@@ -73,6 +75,8 @@ function writeMarks(): i32 {
 
 /** Exports the copied image. Answers the exit status; an error may pend. */
 export function exportFiles(): i32 {
+  // host-local would give what runs and isn't in here yet.
+  if (isPartial()) damaged("berth adopt --from-cache, which makes it anew, hasn't ended");
   const target = spanTake();
   const path = spanTake();
   askOption("host-local");

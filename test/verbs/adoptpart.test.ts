@@ -88,6 +88,10 @@ describe.each(berths)("$name: adopt --from-cache that hasn't ended", (binary) =>
       expect(refused.error.msg).toContain("berth adopt --from-cache");
       expect((await p.del(n, "nobody")).error.code).toBe(0);
       expect(berth(binary, "check", "--data-dir", n.ipam.dataDir).out).toContain("hasn't ended");
+      const out = folder();
+      const back = berth(binary, "export", "--host-local", out, "--data-dir", n.ipam.dataDir);
+      expect([back.status, back.err]).toEqual([1, expect.stringContaining("hasn't ended")]);
+      expect(readdirSync(out)).toEqual([]);
       rmSync(poison);
       expect(adopt()).toMatchObject({ status: 0 });
       for (const ip of await p.given(n, "new")) expect(held).not.toContain(bare(ip));
