@@ -3,8 +3,8 @@
 //
 //   address = first address of the prefix + slot
 //
-// Cost: take and give are one call into the core; allocate and release read or write a text
-// besides.
+// Cost: give is one call into the core, as is take, or in a row one for up to 64 (slotwidths.ts);
+// allocate and release read or write a text besides.
 import {
   type Address,
   type Family,

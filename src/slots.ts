@@ -204,9 +204,10 @@ export abstract class Slots {
     const end = width === 9 ? 1n << BigInt(this.bits) : 0n;
     for (const slot of slots) if (typeof slot !== "bigint" || slot >= end) this.check(slot);
     return this.#inParts(slots, (from, n) => {
+      // Before the list lies in the transfer area: a user's clock may call pools, which write it.
+      const [cell, now] = [this.cell, this.now()];
       this.#copy(slots, from, n, width, true);
-      const at = this.heap.transfer;
-      return this.core.slotsGiveMany!(this.cell, this.now(), at, n, width) as number;
+      return this.core.slotsGiveMany!(cell, now, this.heap.transfer, n, width) as number;
     });
   }
 

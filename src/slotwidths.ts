@@ -12,8 +12,12 @@ const BUSY_SLOT = -2;
 /** Slots that are taken ahead at most; pools of fewer bits than this take none ahead. */
 const AHEAD_MAX = 64;
 const AHEAD_BITS = 12;
-/** Single takes after some had to go back, until the next are taken ahead. */
+/** Those that are taken ahead should lie within this share of the pool: 1 / 2^5. */
+const SPAN_SHIFT = 5;
+/** Single takes after some had to go back, until the next are taken ahead: at first, at most. */
 const ALONE = 16;
+const ALONE_MAX = 1024;
+const NOTHING: readonly number[] = [];
 
 /**
  * Up to 2^30 slots. A row of takes gets its slots from the core several at a time: two, then four,
@@ -28,8 +32,10 @@ export class NarrowSlots extends Slots {
   readonly #plainGive = this.core.plainGive!;
   readonly #take32 = this.core.slotsTake32!;
   readonly #give32 = this.core.slotsGive32!;
+  // Does the core take several at a time from such a pool?
+  readonly #rows: boolean;
   // Taken ahead, in order: from #at to #end.
-  readonly #ahead: number[] = [];
+  #ahead: number[] = NOTHING as number[];
   #at = 0;
   #end = 0;
   // What a take got of them last, and the last of all: between them a slot may be one of them, or
@@ -38,6 +44,19 @@ export class NarrowSlots extends Slots {
   #last = 0;
   // How many the next call takes; below 2: one, and it goes up by one.
   #many = 1;
+  // How many single takes come after the next time that some go back.
+  #alone = ALONE;
+
+  constructor(
+    bits: number,
+    options: SlotOptions,
+    clock: (() => number) | undefined,
+    existing?: ExistingCell,
+  ) {
+    super(bits, options, clock, existing);
+    const { policy, cooldown, band } = options;
+    this.#rows = bits >= AHEAD_BITS && policy === "next" && cooldown === 0 && band === 0n;
+  }
 
   override take(): number {
     if (this.#at < this.#end) return this.#hand();
@@ -55,44 +74,53 @@ export class NarrowSlots extends Slots {
   // on a shared heap that is all.
   #takeQuick(): number {
     if (this.#many > 1 && this.#takeAhead()) return this.#hand();
-    if (this.bits >= AHEAD_BITS) this.#many = Math.min(this.#many + 1, 2);
+    if (this.#rows) this.#many++;
     const slot = this.#plainTake(this.place) as number;
     return slot >= 0 ? slot : this.#takeApart();
   }
 
-  // False: there is nothing, or what there is lies on both sides of the pool's end.
+  // False: nothing is ahead; there was less than asked for, or on both sides of the pool's end.
   #takeAhead(): boolean {
     const { u32, transfer } = this.heap;
-    const got = this.#plainTakeMany(this.place, transfer, this.#many) as number;
-    if (got === 0) return false;
+    const many = this.#many;
+    const got = this.#plainTakeMany(this.place, transfer, many) as number;
+    if (this.#ahead === NOTHING) this.#ahead = [];
     for (let n = 0; n < got; n++) this.#ahead[n] = u32[transfer / 4 + n]!;
     this.#at = 0;
     this.#end = got;
-    this.#given = this.#ahead[0]! - 1;
-    this.#last = this.#ahead[got - 1]!;
-    this.#many = Math.min(2 * this.#many, AHEAD_MAX);
-    if (this.#given < this.#last) return true;
-    this.settle();
-    return false;
+    this.#given = got > 0 ? this.#ahead[0]! - 1 : 0;
+    this.#last = got > 0 ? this.#ahead[got - 1]! : 0;
+    if (got < many || this.#last <= this.#given) {
+      this.settle();
+      this.#many = 1 - this.#alone;
+      return false;
+    }
+    // A slot that comes back falls among them as seldom as they lie close together.
+    const isWide = this.#last - this.#given > this.limit >> SPAN_SHIFT;
+    this.#many = isWide ? Math.max(many >> 1, 2) : Math.min(2 * many, AHEAD_MAX);
+    if (many === AHEAD_MAX) this.#alone = Math.max(this.#alone >> 1, ALONE);
+    return true;
   }
 
   protected override get ahead(): number {
     return this.#end - this.#at;
   }
 
+  // From behind, and each is forgotten as it goes: a lock that can't be had leaves nothing twice.
   protected override settle(): void {
     if (this.#at === this.#end) return;
-    for (let n = this.#at; n < this.#end; n++)
-      this.heap.patiently(() => this.#give32(this.place, this.#ahead[n]!, 0) as number, BUSY);
+    const give = () => this.#give32(this.place, this.#ahead[this.#end - 1]!, 0) as number;
+    for (; this.#end > this.#at; this.#end--) this.heap.patiently(give, BUSY);
+    this.#last = this.#given;
+    this.#many = 1 - this.#alone;
+    this.#alone = Math.min(2 * this.#alone, ALONE_MAX);
     const behind = BigInt(this.#given + 1);
     this.heap.patiently(() => this.core.cursorSet!(this.place, 0n, behind) as number, BUSY);
-    this.#at = this.#end;
-    this.#last = this.#given;
-    this.#many = 1 - ALONE;
   }
 
+  // Nothing is taken ahead here.
   #takeApart(): number {
-    const slot = this.#take32(this.cell, this.now()) as number;
+    const slot = this.#take32(this.place, this.now()) as number;
     return slot >= 0 ? slot : this.#again(slot);
   }
 
@@ -100,7 +128,7 @@ export class NarrowSlots extends Slots {
   #again(slot: number): number {
     if (slot !== BUSY_SLOT) this.refuse(slot);
     const again = this.heap.patiently(
-      () => this.core.slotsTake32!(this.cell, this.now()) as number,
+      () => this.core.slotsTake32!(this.place, this.now()) as number,
       BUSY_SLOT,
     );
     return again >= 0 ? again : this.refuse(again);

@@ -7,7 +7,7 @@ import { bitmapClear, bitmapFill, NONE } from "../sets/bitmap";
 import { heapReady } from "./buddy";
 import { enter, leave } from "./desk";
 import {
-  plainGive,
+  plainGiveFar,
   plainGiveMany,
   plainGiveWide,
   plainTake,
@@ -152,7 +152,7 @@ export function slotsGive(cell: u32, hi: u64, lo: u64, now: u32): i32 {
 
 /** The same for bitmaps. */
 export function slotsGive32(cell: u32, slot: u32, now: u32): i32 {
-  if (plainGive(cell, slot)) return OK;
+  if (plainGiveFar(cell, slot)) return OK;
   if (!enter()) return BUSY;
   const status = poolGive(cell, 0, <u64>slot, now);
   leave();
@@ -246,7 +246,7 @@ export function slotsGiveMany(cell: u32, now: u32, at: usize, n: u32, width: u32
     while (done < part && journalCount() < NOTED) {
       const slot = get(at, done, width);
       const quick =
-        (narrow && slot >> 32 == 0 && plainGive(cell, <u32>slot)) ||
+        (narrow && slot >> 32 == 0 && plainGiveFar(cell, <u32>slot)) ||
         (!narrow && plainGiveWide(cell, 0, slot));
       many = quick ? OK : poolGive(cell, 0, slot, now);
       if (many != OK) {

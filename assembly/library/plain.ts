@@ -5,7 +5,7 @@ import { WINDOW_BASE } from "../numbers";
 import { NONE } from "../sets/bitmap";
 import { crowdedGive, crowdedTakeNear, isCrowded } from "../sets/bitmapcrowded";
 import { manyGive, manyTake } from "../sets/bitmapmany";
-import { quickGive, quickTakeNext } from "../sets/bitmapquick";
+import { quickGive, quickGiveFar, quickTakeNext } from "../sets/bitmapquick";
 import { quickLeafGive, quickLeafTake } from "../sets/radixquick";
 import { shared } from "./desk";
 import {
@@ -46,7 +46,7 @@ function taken(c: usize, slot: u32, held: u64): u32 {
   return slot;
 }
 
-/** poolGive where it is simple; false: ask poolGive. */
+/** poolGive where it is simplest, calling nothing; false: ask plainGiveFar, then poolGive. */
 export function plainGive(cell: u32, slot: u32): bool {
   const c = BASE + cell;
   if (shared || (load<u64>(c) & PLAIN_GIVE) == 0) return false;
@@ -56,6 +56,15 @@ export function plainGive(cell: u32, slot: u32): bool {
   const given = isCrowded(slots, held) ? crowdedGive(at, slots, slot) : quickGive(at, slots, slot);
   if (given) store<u64>(c, held - 1, HELD);
   return given;
+}
+
+/** poolGive where it is simple; false: ask poolGive. */
+export function plainGiveFar(cell: u32, slot: u32): bool {
+  const c = BASE + cell;
+  if (shared || (load<u64>(c) & PLAIN_GIVE) == 0) return false;
+  if (!quickGiveFar(BASE + load<u32>(c, SET), load<u32>(c, SLOTS), slot)) return false;
+  store<u64>(c, load<u64>(c, HELD) - 1, HELD);
+  return true;
 }
 
 /** As many plainTake: up to `n` slots, listed at `list`, 4 bytes each. How many it took. */

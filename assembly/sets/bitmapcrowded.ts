@@ -95,7 +95,7 @@ export function crowdedTakeNear(at: usize, slots: u32, from: u32): u32 {
 
 /**
  * Gives `slot` back. False: it was free, or there is no such slot, or a word above level 2 would
- * change (bitmapGive does it all).
+ * change (quickGiveFar does it all).
  */
 export function crowdedGive(at: usize, slots: u32, slot: u32): bool {
   if (slot >= slots) return false;

@@ -82,7 +82,7 @@ export function quickTakeNext(at: usize, slots: u32, from: u32): u32 {
 
 /**
  * Gives `slot` back. False: it was free, or there is no such slot, or more words than its own and
- * the one above would change (bitmapGive does it all): what calls nothing has all in registers.
+ * the one above would change (quickGiveFar does it all): what calls nothing has all in registers.
  */
 export function quickGive(at: usize, slots: u32, slot: u32): bool {
   if (slot >= slots) return false;
@@ -97,6 +97,18 @@ export function quickGive(at: usize, slots: u32, slot: u32): bool {
     store<u64>(q, above & ~((<u64>1) << ((slot >> 6) & 63)));
   }
   store<u64>(p, now);
+  return true;
+}
+
+/** Gives `slot` back, whatever words that changes. False: it was free, or there is no such slot. */
+export function quickGiveFar(at: usize, slots: u32, slot: u32): bool {
+  if (slot >= slots) return false;
+  const p = at + ((<usize>(slot >> 6)) << 3);
+  const old = load<u64>(p);
+  const now = old & ~((<u64>1) << (slot & 63));
+  if (now == old) return false;
+  store<u64>(p, now);
+  if (old == FULL) quickTell(at, slots, slot, false);
   return true;
 }
 

@@ -1,7 +1,9 @@
 // Takes in a row are served from slots that the core gave several at a time (src/slotwidths.ts):
 // nobody may see it. Pools beside a model that knows single takes only, by seed.
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
+import { IpamError } from "../../src/errors.ts";
+import { heap } from "../../src/heap.ts";
 import { createPool, Pool } from "../../src/index.ts";
 import { outcome } from "../support/poolmodel.ts";
 
@@ -199,6 +201,53 @@ describe("takes in a row", { timeout: 60_000 }, () => {
     expect([pool.take(), pool.take(), pool.used]).toEqual([300, 302, 303]);
     pool.close();
     expect(outcome(() => pool.take())).toEqual({ code: "closed" });
+  });
+
+  it("a clock that takes from another pool in the midst of giveMany changes no list", () => {
+    const other = createPool<number>("10.1.0.0/16");
+    let isAsked = false;
+    const clock = () => {
+      if (isAsked) other.take();
+      return 1000;
+    };
+    const pool = createPool<number>("10.0.0.0/16", { cooldown: 10, clock });
+    const got = new Uint32Array(300);
+    pool.takeMany(got);
+    for (let from = 0; from < 296; from += 4) {
+      isAsked = true;
+      expect(pool.giveMany(got.subarray(from, from + 4))).toBe(4);
+      isAsked = false;
+      const states = [0, 1, 2, 3, 4].map((n) => pool.explain(pool.addressAt(from + n)).state);
+      expect(states).toEqual([...new Array(4).fill("cooling"), "allocated"]);
+    }
+    for (const one of [pool, other]) one.close();
+  });
+
+  it("a lock that can't be had while slots go back leaves none twice, and counts right", () => {
+    const own = heap();
+    for (let fails = 1; fails < 40; fails += 3) {
+      const pool = createPool<number>("10.0.0.0/16");
+      const held = new Set<number>();
+      const take = () => {
+        const slot = pool.take();
+        expect([slot, held.has(slot)]).toEqual([slot, false]);
+        held.add(slot);
+      };
+      for (let n = 0; n < 40; n++) take();
+      const { patiently } = own;
+      let calls = 0;
+      const spy = vi.spyOn(own, "patiently").mockImplementation((work, busy) => {
+        if (++calls === fails) throw new IpamError("locked", "for a test");
+        return patiently.call(own, work as () => unknown, busy) as never;
+      });
+      const answer = outcome(() => pool.has("10.0.0.3"));
+      spy.mockRestore();
+      if (calls >= fails) expect(answer).toEqual({ code: "locked" });
+      expect(pool.used).toBe(held.size);
+      for (let n = 0; n < 100; n++) take();
+      expect([pool.used, pool.has("10.0.0.3")]).toEqual([140, true]);
+      pool.close();
+    }
   });
 
   it("what was taken ahead before another pool was shared is still in order", () => {
