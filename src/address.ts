@@ -22,6 +22,8 @@ export interface Prefix {
 
 const TEXT_MAX = 49;
 const MASK64 = (1n << 64n) - 1n;
+/** First of ::ffff:0:0/96, the mapped addresses. */
+export const MAPPED = 0xffffn << 32n;
 
 /** Bits of an address. */
 export function widthOf(family: Family): 32 | 128 {
@@ -50,21 +52,21 @@ export function parseAddress(text: unknown, what = "address"): Address {
   return { family: global("parsedFamily") as Family, value: parsed() };
 }
 
-// Reads address/length and keeps the host bits.
-function readPrefix(text: unknown): Prefix {
+// Reads address/length and keeps the host bits. A mapped one is IPv6, where `mapped` allows it.
+function readPrefix(text: unknown, mapped = false): Prefix {
   const h = heap();
   const length = typeof text === "string" ? h.putText(text, TEXT_MAX) : -1;
-  if (length <= 0 || !h.exports.parsePrefix!(h.transfer, length) || global("parsedMapped"))
+  const isRead = length > 0 && h.exports.parsePrefix!(h.transfer, length);
+  const isMapped = global("parsedMapped") !== 0;
+  if (!isRead || (isMapped && !mapped))
     throw new IpamError(
       "invalid",
       `${shown(text)} is not a prefix: write it as 10.0.0.0/16 or fd00::/48`,
       text,
     );
-  return {
-    family: global("parsedFamily") as Family,
-    base: parsed(),
-    length: global("parsedLength"),
-  };
+  const bits = global("parsedLength");
+  if (isMapped) return { family: 6, base: MAPPED | parsed(), length: bits };
+  return { family: global("parsedFamily") as Family, base: parsed(), length: bits };
 }
 
 /** Reads a prefix and clears its host bits. Throws "invalid". */
@@ -74,9 +76,12 @@ export function maskPrefix(text: unknown): Prefix {
   return { family, base: (base >> host) << host, length };
 }
 
-/** Reads a prefix. Throws "invalid", or "hostBits" where bits behind its length are set. */
-export function parsePrefix(text: unknown): Prefix {
-  const whole = readPrefix(text);
+/**
+ * Reads a prefix, of mapped addresses only with `mapped`. Throws "invalid", or "hostBits" where
+ * bits behind its length are set.
+ */
+export function parsePrefix(text: unknown, mapped = false): Prefix {
+  const whole = readPrefix(text, mapped);
   const { family, base, length } = whole;
   const host = BigInt(widthOf(family) - length);
   const masked = (base >> host) << host;

@@ -12,6 +12,7 @@ import {
   formatFour,
   formatPrefix,
   lastOf,
+  MAPPED,
   type Prefix,
   parseAddress,
   parsePrefix,
@@ -35,9 +36,6 @@ import { attachHeap, isHeapToken, lostToken, shareHeap } from "./share.ts";
 import { type ExistingCell, type SlotArray, type Slots, TICK } from "./slots.ts";
 import { makeSlots } from "./slotwidths.ts";
 import { readPool, writePool } from "./snapshot.ts";
-
-/** First of ::ffff:0:0/96. */
-const MAPPED = 0xffffn << 32n;
 
 function randomSeed(): bigint {
   const word = new BigUint64Array(1);

@@ -363,7 +363,11 @@ export abstract class Slots {
 
   /** The error for a take that found nothing (-1) or no memory (-3). */
   protected refuse(code: number): never {
-    if (code === NONE) throw new IpamError("exhausted", "nothing is free");
-    throw noSpace();
+    if (code !== NONE) throw noSpace();
+    const out = this.count(2) > 0 ? `, ${this.count(2)} are excluded` : "";
+    throw new IpamError(
+      "exhausted",
+      `nothing is free: ${this.held} of ${this.limit} are held${out}`,
+    );
   }
 }

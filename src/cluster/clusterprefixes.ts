@@ -7,6 +7,7 @@ import {
   formatPrefix,
   holdsPrefix,
   lastOf,
+  MAPPED,
   type Prefix,
   parseAddress,
   parsePrefix,
@@ -38,13 +39,6 @@ export function exhausted(ranges: readonly ClusterRange[], length: number): neve
 export function checkOwner(owner: unknown): void {
   if (owner === undefined || (typeof owner === "string" && owner !== "")) return;
   throw new IpamError("invalid", `owner ${shown(owner)} is not a text, or empty`, owner);
-}
-
-/** Reads a prefix, or an address as the prefix of itself. Throws "invalid", "hostBits". */
-export function prefixOrAddress(text: string): Prefix {
-  if (typeof text === "string" && text.includes("/")) return parsePrefix(text);
-  const { family, value } = parseAddress(text);
-  return { family, base: value, length: widthOf(family) };
 }
 
 /** A sub-prefix that was taken, and from which cluster prefix. */
@@ -99,6 +93,19 @@ export class ClusterPrefixes {
       else high = middle;
     }
     return low;
+  }
+
+  /**
+   * Reads a prefix, or an address as the prefix of itself. A mapped address is IPv4, but where only
+   * a cluster prefix of IPv6 has it. Throws "invalid", "hostBits".
+   */
+  read(text: string): Prefix {
+    if (typeof text === "string" && text.includes("/")) return parsePrefix(text, true);
+    const { family, value } = parseAddress(text);
+    const four: Prefix = { family, base: value, length: widthOf(family) };
+    if (family === 6 || !text.includes(":") || this.around(four)) return four;
+    const six: Prefix = { family: 6, base: MAPPED | value, length: widthOf(6) };
+    return this.around(six) ? six : four;
   }
 
   /** The one that `p` lies in. */

@@ -19,7 +19,7 @@ export function occupied(
   owner: string | undefined,
 ): Occupied {
   checkOwner(owner);
-  const p = parsePrefix(text);
+  const p = parsePrefix(text, true);
   const isMine = (held: Prefix) => {
     return (owners.size > 0 ? owners.of(formatPrefix(held)) : undefined) === owner;
   };

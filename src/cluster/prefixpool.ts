@@ -12,13 +12,7 @@ import { Hold } from "../hold.ts";
 import { type HoldOptions, Holds, ttlOf } from "../holds.ts";
 import { needKeys } from "../keys.ts";
 import type { SlotArray } from "../slots.ts";
-import {
-  ClusterPrefixes,
-  checkOwner,
-  exhausted,
-  type Given,
-  prefixOrAddress,
-} from "./clusterprefixes.ts";
+import { ClusterPrefixes, checkOwner, exhausted, type Given } from "./clusterprefixes.ts";
 import { Owners } from "./owners.ts";
 import { occupied } from "./prefixoccupy.ts";
 import { checkExclude, type PrefixPoolOptions, type Rules, rulesOf } from "./prefixoptions.ts";
@@ -118,7 +112,7 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
   }
 
   #giveText(text: string): void {
-    const p = parsePrefix(text);
+    const p = parsePrefix(text, true);
     this.#give(this.#prefixes.around(p)!, p);
   }
 
@@ -167,7 +161,7 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
    */
   release(prefix: string): void {
     this.#open();
-    const p = parsePrefix(prefix);
+    const p = parsePrefix(prefix, true);
     const range = this.#prefixes.around(p);
     if (!range) throw this.#prefixes.outside(prefix);
     if (this.#give(range, p)) return;
@@ -189,7 +183,7 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
    */
   releaseWithin(prefix: string): number {
     this.#open();
-    const p = parsePrefix(prefix);
+    const p = parsePrefix(prefix, true);
     let count = 0;
     for (const range of this.#prefixes.touching(p)) {
       const part = p.length < range.prefix.length ? range.prefix : p;
@@ -232,7 +226,7 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
   /** Is exactly this sub-prefix held? Throws "invalid", "hostBits". */
   has(prefix: string): boolean {
     this.#open();
-    const p = parsePrefix(prefix);
+    const p = parsePrefix(prefix, true);
     const now = this.#prefixes.around(p)?.stateOf(p);
     return now?.state === "held" && now.prefix.length === p.length;
   }
@@ -243,7 +237,7 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
    */
   ownerOf(prefix: string): string | undefined {
     this.#open();
-    const p = prefixOrAddress(prefix);
+    const p = this.#prefixes.read(prefix);
     const now = this.#prefixes.around(p)?.stateOf(p);
     return now?.state === "held" ? this.#owners.of(formatPrefix(now.prefix)) : undefined;
   }
@@ -282,7 +276,7 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
   /** Why a prefix or address can or can't be given, who has it. Throws "invalid", "hostBits". */
   explain(prefix: string): PrefixExplanation {
     this.#open();
-    const p = prefixOrAddress(prefix);
+    const p = this.#prefixes.read(prefix);
     const range = this.#prefixes.around(p);
     return range
       ? this.#state(range, p)
@@ -360,7 +354,7 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
   /** Slot of a sub-prefix. Throws "outside", "invalid", "hostBits", "tooLarge". */
   slotOf(prefix: string): S {
     const range = this.#numbered();
-    const p = parsePrefix(prefix);
+    const p = parsePrefix(prefix, true);
     if (p.family !== range.prefix.family || !holdsPrefix(range.prefix, p))
       throw this.#prefixes.outside(prefix);
     return range.slotOf(p, prefix) as S;

@@ -13,6 +13,7 @@ import {
   formatAddress,
   formatPrefix,
   lastOf,
+  MAPPED,
   maskPrefix,
   parseAddress,
   parseInterval,
@@ -137,8 +138,17 @@ export function* walkAddresses(
   for (let i = 0n; i < n; i++) yield formatAddress(span.family, span.first + ((begin + i) % n));
 }
 
-// The usable addresses of a range as it is written, and all it covers.
+// The usable addresses of a range as it is written, and all it covers. An address of a service is
+// read without its range, and then a mapped one is IPv4: no range can have those.
 function readRange(text: unknown, usable: Usable): { span: Span; whole: Span; text: string } {
+  const read = readAnyRange(text, usable);
+  const mapped = { family: 6, first: MAPPED, last: MAPPED | 0xffff_ffffn } as const;
+  if (!spansTouch(read.whole, mapped)) return read;
+  const why = `${read.text} has addresses of ::ffff:0:0/96, which are IPv4: leave them out`;
+  throw new IpamError("invalid", why, text);
+}
+
+function readAnyRange(text: unknown, usable: Usable): { span: Span; whole: Span; text: string } {
   if (usable === "all" && typeof text === "string" && !text.includes("/")) {
     const span = parseInterval(text);
     const [from, to] = [span.first, span.last].map((v) => formatAddress(span.family, v));

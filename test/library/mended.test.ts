@@ -355,3 +355,53 @@ describe("a value in a message", () => {
     }
   });
 });
+
+describe("IPv6 pools that reach over ::ffff:0:0/96", () => {
+  const [mapped, within] = ["::ffff:0.0.0.0/112", "::ffff:0.0.0.9"];
+
+  it("take back the sub-prefixes that they gave there, of owners and of holds, too", () => {
+    const whole = { length: 112, exclude: ["::-::fffe:ffff:ffff"], clock };
+    for (const mixed of [false, true]) {
+      const pool = kept(createPrefixPool("::/64", { ...whole, mixed }));
+      expect(pool.allocate({ owner: "a" })).toEqual([mapped]);
+      expect([pool.has(mapped), pool.ownerOf(mapped), pool.ownerOf(within)]).toEqual([
+        true,
+        "a",
+        "a",
+      ]);
+      expect(pool.explain(within)).toMatchObject({ state: "allocated", prefix: mapped });
+      expect(pool.occupy(mapped, "a").status).toBe("same");
+      expect(PrefixPool.fromBytes(pool.toBytes()).ownerOf(mapped)).toBe("a");
+      expect(pool.releaseOwner("a")).toEqual([mapped]);
+      expect(pool.occupy(mapped, "b").status).toBe("added");
+      pool.release(mapped);
+      const held = pool.hold({ owner: "c" }, { ttl: 5 });
+      now += 6;
+      expect([held.lapsed, pool.prefixesOf("c"), [...pool]]).toEqual([true, [], []]);
+    }
+  });
+
+  it("read a mapped address as IPv4 where a cluster prefix has that", () => {
+    const pool = kept(createPrefixPool(["0.0.0.0/8", "::/64"], { length: { 4: 24, 6: 112 } }));
+    pool.occupy("0.0.0.0/24", "four");
+    pool.occupy(mapped, "six");
+    expect([pool.ownerOf(within), pool.ownerOf("::ffff:0:9/128")]).toEqual(["four", "six"]);
+  });
+
+  it("aren't for services, whose addresses are read without a range", () => {
+    for (const range of ["::/64", "::/0"])
+      expect(codeOf(() => createServicePool(range))).toBe("invalid");
+    const all = { usable: "all" } as const;
+    expect(codeOf(() => createServicePool("::1-1::", all))).toBe("invalid");
+    expect(kept(createServicePool("::1:0:0:0/80")).allocate().clusterIPs).toHaveLength(1);
+  });
+});
+
+it("a take by slot that finds nothing counts what is held, as an allocate does", () => {
+  const pool = kept(createPool("10.0.0.0/29", { exclude: ["10.0.0.0/31"] }));
+  const nodes = kept(createPrefixPool<bigint>("fd00::/64", { length: { 6: 66 } }));
+  pool.takeMany(new Uint32Array(9));
+  while (nodes.stats()[0]!.free > 0) nodes.take();
+  expect(() => pool.take()).toThrow("nothing is free: 6 of 8 are held, 2 are excluded");
+  expect(() => nodes.take()).toThrow("nothing is free: 4 of 4 are held");
+});
