@@ -7,6 +7,7 @@
 //
 // Cost: an exclusive call 2 to 4 us; opening reads the whole image (no walk over it).
 import { fdatasync } from "node:fs";
+import { resolve } from "node:path";
 import {
   MODE_EXCLUSIVE,
   MODE_PER_CALL,
@@ -64,6 +65,8 @@ function choice<T extends string>(value: T | undefined, allowed: readonly T[], w
 export class Ipam extends IpamView {
   /** "exclusive" or "per-call". */
   readonly lock: "exclusive" | "per-call";
+  /** The same directory wherever the process goes. */
+  readonly #directory: string;
   readonly #sync: boolean;
   readonly #keep: number;
   readonly #timeout: number;
@@ -80,6 +83,7 @@ export class Ipam extends IpamView {
   constructor(path: string, options: IpamOptions, around: Around) {
     super(path);
     needKeys(options, OPEN_KEYS);
+    this.#directory = resolve(path);
     this.lock = choice(options.lock, ["exclusive", "per-call"], "lock");
     this.#sync = choice(options.sync, ["always", "never"], "sync") === "always";
     const { reboot, lockTimeout } = options;
@@ -116,7 +120,7 @@ export class Ipam extends IpamView {
   }
 
   #enter(core: Core): void {
-    const length = core.putPath(this.path);
+    const length = core.putPath(this.#directory);
     const status: number = core.exports.bookEnter!(length, 1);
     if (status < 0) throw systemError(this.path, status);
   }

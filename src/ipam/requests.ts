@@ -59,7 +59,20 @@ export function wishOf(pools: unknown, addresses: unknown = []): Wish {
       addresses,
     );
   if (addresses.length === 0) return { pools, wanted: NONE };
-  return { pools, wanted: addresses.map((text) => parseAddress(text)) };
+  const wanted = addresses.map((text) => parseAddress(text));
+  if (wanted.length > 1) needApart(wanted, addresses);
+  return { pools, wanted };
+}
+
+// Two pools of a request may be the same one: it must not be asked for one address twice.
+function needApart(wanted: readonly Address[], texts: readonly unknown[]): void {
+  const seen = new Set<string>();
+  for (const { family, value } of wanted) {
+    const address = formatAddress(family, value);
+    if (seen.has(address))
+      throw new IpamError("invalid", `${address} is wanted twice: name it once`, texts);
+    seen.add(address);
+  }
 }
 
 /** Puts the pools that a wish names, and its addresses, into the block. */

@@ -146,6 +146,27 @@ describe("allocations of an Ipam", () => {
     });
   });
 
+  it("name an address once: a pool that is asked twice isn't asked for it twice", () => {
+    used(space(), (ipam) => {
+      ipam.pool("10.1.0.0/24", { name: "a" });
+      ipam.pool("::/64", { name: "b" });
+      for (const text of ["10.1.0.5", "::5"]) {
+        const twice = { pools: ["a", "b", "a", "b"], addresses: [text, "10.1.0.9", text] };
+        const refusals = [
+          refusal(() => ipam.allocate({ owner: "o", ...twice })),
+          refusal(() => ipam.reserve("n", { ...twice, ttl: 9 })),
+        ];
+        for (const { code, value } of refusals)
+          expect([code, value]).toEqual(["invalid", twice.addresses]);
+      }
+      const addresses = ["::a01:5", "10.1.0.5"];
+      const pools = ["a", "b", "a"];
+      const given = ipam.allocate({ owner: "o", pools, addresses });
+      expect(given.addresses).toEqual(["10.1.0.5", "::a01:5", "10.1.0.6"]);
+      expect(ipam.check()).toEqual([]);
+    });
+  });
+
   it("cool after release, yield where nothing else is free, and then what is due first", () => {
     let now = 100;
     using ipam = openIpamAround(space(), {}, { clock: () => now });

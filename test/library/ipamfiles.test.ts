@@ -41,6 +41,28 @@ describe("a directory", () => {
     expect(readFileSync(join(path, "berth.lock"), "utf8")).toBe("");
   });
 
+  it("stays the same wherever the process goes, if its path is relative", () => {
+    const path = space();
+    const home = process.cwd();
+    mkdirSync(join(path, "elsewhere"), { recursive: true });
+    process.chdir(path);
+    try {
+      for (const lock of ["per-call", "exclusive"] as const) {
+        const ipam = openIpam(lock, { lock });
+        process.chdir("elsewhere");
+        ipam.pool("10.0.0.0/24");
+        expect(ipam.allocate({ owner: "a", pools: ["10.0.0.0/24"] }).addresses).toHaveLength(1);
+        expect(ipam.path).toBe(lock);
+        ipam.close();
+        process.chdir(path);
+        used(join(path, lock), (again) => expect([...again]).toHaveLength(1));
+      }
+      expect(readdirSync("elsewhere")).toEqual([]);
+    } finally {
+      process.chdir(home);
+    }
+  });
+
   it("names its holder however long that one's program is called", () => {
     const path = space();
     const program = process.argv[1]!;
