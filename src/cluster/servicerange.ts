@@ -1,12 +1,12 @@
 // Ranges of service addresses (and of load balancers): what of a range is usable, how large its
-// static band is, and the pools that its addresses are given from. Rules of Kubernetes 1.34
+// static band is, and the pool that its addresses are given from. Rules of Kubernetes 1.34
 // (pkg/registry/core/service/ipallocator; KEP-3070 for the band).
 //
 //   prefix      | network | band: given last, or by request |  dynamic: given first  | broadcast |
 //   usable                ^ first                                                last ^
 //
-// A range that is no prefix lies in the smallest prefix around it, whose rest is excluded; where
-// that would be more than four times its addresses, in two of them.
+// A range that is no prefix has the smallest prefix around it as its pool, whose rest is excluded;
+// where that would be more than four times its addresses, it is moved to a place that suits.
 // Cost: of a pool; `upperFree` reads at most `band` states, only when about that many are free.
 import {
   type Family,
@@ -30,7 +30,7 @@ const BAND_MIN = 16;
 const BAND_MAX = 256;
 const BAND_SHARE = 16n;
 const USABLE_MAX = (1n << 64n) - 1n;
-/** A part's prefix may have this many times the part's addresses. */
+/** A range's prefix may have this many times the range's addresses. */
 const SLACK = 4n;
 
 /** IP family as Kubernetes writes it. */
@@ -39,7 +39,7 @@ export type IpFamily = "IPv4" | "IPv6";
 /** `services`: a prefix as Kubernetes counts it; `all`: all of a prefix or of `first-last`. */
 export type Usable = "services" | "all";
 
-/** What a range is made of; the rest of PoolOptions goes to its pools. */
+/** What a range is made of; the rest of PoolOptions goes to its pool. */
 export interface RangeOptions extends Pick<PoolOptions, "policy" | "cooldown" | "seed" | "clock"> {
   usable: Usable;
   /** Lowest usable addresses that are given last; undefined: Kubernetes' rule. */
@@ -161,27 +161,21 @@ function readAnyRange(text: unknown, usable: Usable): { span: Span; whole: Span;
   return { span, whole, text: formatPrefix(prefix) };
 }
 
-/** A piece of a range, in a pool of its own. */
-interface Part extends Span {
-  pool: Pool<number | bigint>;
-}
-
 // The smallest prefix around a span: how many bits its addresses differ in.
 function bitsAround({ first, last }: Span): bigint {
   return first === last ? 0n : BigInt((first ^ last).toString(2).length);
 }
 
-// One span, or the two at both sides of the boundary that makes its prefix so large.
-function pieces(span: Span): Span[] {
-  const count = countOf(span);
-  if (count === 0n) return [];
+// How far a span is moved up in its pool, to begin at the boundary that makes the prefix around it
+// so large. There it fits below the next one, and never reaches the mapped addresses.
+function shiftOf(span: Span): bigint {
   const bits = bitsAround(span);
-  if (1n << bits <= count * SLACK) return [span];
-  const middle = (span.last >> (bits - 1n)) << (bits - 1n);
-  return [
-    { ...span, last: middle - 1n },
-    { ...span, first: middle },
-  ];
+  if (1n << bits <= countOf(span) * SLACK) return 0n;
+  return ((span.last >> (bits - 1n)) << (bits - 1n)) - span.first;
+}
+
+function moved({ family, first, last }: Span, by: bigint): Span {
+  return { family, first: first + by, last: last + by };
 }
 
 function clipped(span: Span, to: Span): Span | undefined {
@@ -200,9 +194,9 @@ function textOf({ family, first, last }: Span): string {
   return `${formatAddress(family, first)}-${formatAddress(family, last)}`;
 }
 
-/** A range in a snapshot: its pools' bytes in order; allocations, releases, failures. */
+/** A range in a snapshot: its pool's bytes, if it has any; allocations, releases, failures. */
 export interface SavedRange {
-  pools: readonly Uint8Array[];
+  pool: Uint8Array | undefined;
   totals: [number, number, number];
 }
 
@@ -215,7 +209,10 @@ export class ServiceRange {
   /** Every address of the range, unusable ones too. */
   readonly whole: Span;
   readonly band: number;
-  readonly #parts: Part[] = [];
+  /** Of all usable addresses; undefined: there are none. */
+  readonly #pool: Pool<number | bigint> | undefined;
+  /** In the pool an address is so much higher. */
+  readonly #shift: bigint;
   #hidden = 0;
   #allocations = 0;
   #releases = 0;
@@ -237,53 +234,40 @@ export class ServiceRange {
     const rule = usable === "services" ? staticBandFor(countOf(whole)) : 0;
     this.band = Math.min(band ?? rule, Number(countOf(span)));
     if (saved) [this.#allocations, this.#releases, this.#failures] = saved.totals;
-    let left = this.band;
-    try {
-      for (const [i, piece] of pieces(span).entries()) {
-        const inBand = Math.min(left, Number(countOf(piece)));
-        left -= inBand;
-        this.#parts.push(this.#part(piece, inBand, exclude, poolOptions, saved?.pools[i]));
-      }
-      if (saved && saved.pools.length !== this.#parts.length)
-        throw new IpamError("damaged", `the snapshot of ${text} hasn't its pools`, written);
-    } catch (error) {
-      this.close();
-      throw error;
-    }
-    // Upper addresses of any part come before the band, which begins in the first one.
-    if (this.band > 0) this.#parts.reverse();
+    this.#shift = shiftOf(span);
+    const isEmpty = countOf(span) === 0n;
+    if (saved && isEmpty !== (saved.pool === undefined))
+      throw new IpamError("damaged", `the snapshot of ${text} hasn't its pool`, written);
+    if (!isEmpty) this.#pool = this.#make(exclude, poolOptions, saved?.pool);
   }
 
-  #part(
-    piece: Span,
-    band: number,
+  #make(
     exclude: readonly Span[],
-    options: PoolOptions,
-    saved?: Uint8Array,
-  ): Part {
-    const { family, first, last } = piece;
-    const bits = bitsAround(piece);
+    options: Omit<RangeOptions, "usable" | "band">,
+    saved: Uint8Array | undefined,
+  ): Pool<number | bigint> {
+    const { family, first, last } = moved(this.span, this.#shift);
+    const bits = bitsAround({ family, first, last });
     const base = (first >> bits) << bits;
     const end = base + (1n << bits) - 1n;
-    const prefix = { family, base, length: widthOf(family) - Number(bits) };
     const hidden = [
       { family, first: base, last: first - 1n },
       { family, first: last + 1n, last: end },
     ].filter((s) => s.first <= s.last);
-    this.#hidden += Number(first - base) + Number(end - last);
-    const kept = exclude.map((s) => clipped(s, piece)).filter((s) => s !== undefined);
-    const slots = band === 0 ? 0 : Number(first - base) + band;
-    const text = formatPrefix(prefix);
+    this.#hidden = Number(first - base) + Number(end - last);
+    const kept = exclude.map((s) => clipped(s, this.span)).filter((s) => s !== undefined);
+    const band = this.band === 0 ? 0 : Number(first - base) + this.band;
+    const text = formatPrefix({ family, base, length: widthOf(family) - Number(bits) });
     const { clock, seed } = options;
     const own = { ...(clock && { clock }), ...(seed !== undefined && { seed }) };
     const pool = saved
       ? Pool.fromBytes<number | bigint>(saved, own)
       : createPool<number | bigint>(text, {
           ...options,
-          band: slots,
-          exclude: [...hidden, ...kept].map(textOf),
+          band,
+          exclude: [...hidden, ...kept.map((s) => moved(s, this.#shift))].map(textOf),
         });
-    if (pool.prefix === text) return { ...piece, pool };
+    if (pool.prefix === text) return pool;
     pool.close();
     throw new IpamError("damaged", `the snapshot of ${this.text} is of ${pool.prefix}`, saved);
   }
@@ -293,24 +277,26 @@ export class ServiceRange {
     return family === this.family && value >= this.span.first && value <= this.span.last;
   }
 
-  #partOf(value: bigint): Part {
-    return this.#parts.find((p) => value >= p.first && value <= p.last)!;
+  // The text of an address of the range in its pool, and back.
+  #inPool(value: bigint): string {
+    return formatAddress(this.family, value + this.#shift);
   }
 
-  #sum(what: "used" | "free" | "cooling" | "excluded"): number {
-    return this.#parts.reduce((sum, { pool }) => sum + pool[what], 0);
+  #outOf(text: string): string {
+    if (this.#shift === 0n) return text;
+    return formatAddress(this.family, parseAddress(text).value - this.#shift);
   }
 
   get used(): number {
-    return this.#sum("used");
+    return this.#pool?.used ?? 0;
   }
 
   get free(): number {
-    return this.#sum("free");
+    return this.#pool?.free ?? 0;
   }
 
   get cooling(): number {
-    return this.#sum("cooling");
+    return this.#pool?.cooling ?? 0;
   }
 
   /** Is something free above the band? */
@@ -319,28 +305,22 @@ export class ServiceRange {
     if (free > this.band) return true;
     let inBand = 0;
     for (let i = 0n; i < BigInt(this.band); i++) {
-      const address = formatAddress(this.family, this.span.first + i);
-      if (this.#partOf(this.span.first + i).pool.explain(address).state === "free") inBand++;
+      if (this.explain(this.span.first + i).state === "free") inBand++;
     }
     return free > inBand;
   }
 
-  /** Gives an address by the pools' policy; undefined: there is none. Throws "noSpace". */
+  /** Gives an address by the pool's policy; undefined: there is none. Throws "noSpace". */
   allocate(): string | undefined {
-    // A part that has something free comes before one that could only give what cools.
-    for (const wanted of ["free", "cooling"] as const)
-      for (const { pool } of this.#parts)
-        if (pool[wanted] > 0) {
-          const address = pool.allocate();
-          this.#allocations++;
-          return address;
-        }
-    return undefined;
+    if (this.free <= 0 && this.cooling === 0) return undefined;
+    const address = this.#outOf(this.#pool!.allocate());
+    this.#allocations++;
+    return address;
   }
 
   /** Takes this usable address. Throws as Pool.allocate(address). */
   allocateAt(value: bigint): string {
-    const address = this.#partOf(value).pool.allocate(formatAddress(this.family, value));
+    const address = this.#outOf(this.#pool!.allocate(this.#inPool(value)));
     this.#allocations++;
     return address;
   }
@@ -352,22 +332,22 @@ export class ServiceRange {
 
   /** Takes a usable address back. Throws as Pool.release. */
   release(value: bigint): void {
-    this.#partOf(value).pool.release(formatAddress(this.family, value));
+    this.#pool!.release(this.#inPool(value));
     this.#releases++;
   }
 
   /** Why a usable address can or can't be given. */
   explain(value: bigint): Explanation {
-    return this.#partOf(value).pool.explain(formatAddress(this.family, value));
+    const inPool = this.#inPool(value);
+    const explained = this.#pool!.explain(inPool);
+    if (this.#shift === 0n) return explained;
+    const text = formatAddress(this.family, value);
+    return { ...explained, why: explained.why.replace(inPool, text) };
   }
 
   /** Held addresses in order. */
   *[Symbol.iterator](): IterableIterator<string> {
-    for (const { pool } of this.#inOrder()) yield* pool;
-  }
-
-  #inOrder(): Part[] {
-    return this.#parts.toSorted((a, b) => (a.first < b.first ? -1 : 1));
+    for (const text of this.#pool ?? []) yield this.#outOf(text);
   }
 
   /** What the range has and gave. */
@@ -380,7 +360,7 @@ export class ServiceRange {
       used: this.used,
       free: this.free,
       cooling: this.cooling,
-      excluded: this.#sum("excluded") - this.#hidden,
+      excluded: (this.#pool?.excluded ?? 0) - this.#hidden,
       allocations: this.#allocations,
       releases: this.#releases,
       failures: this.#failures,
@@ -390,12 +370,12 @@ export class ServiceRange {
   /** Everything but the range's text and options. */
   save(): SavedRange {
     return {
-      pools: this.#inOrder().map(({ pool }) => pool.toBytes()),
+      pool: this.#pool?.toBytes(),
       totals: [this.#allocations, this.#releases, this.#failures],
     };
   }
 
   close(): void {
-    for (const { pool } of this.#parts) pool.close();
+    this.#pool?.close();
   }
 }

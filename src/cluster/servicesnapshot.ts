@@ -1,7 +1,7 @@
 // Service pools as bytes: the frame of snapshot.ts.
 //
-//   head   JSON: ranges, options, services with their names, of each range the lengths of its
-//          pools' bytes and its running totals
+//   head   JSON: ranges, options, services with their names, of each range the length of its
+//          pool's bytes (0: it has none) and its running totals
 //   set    the bytes of all pools, one behind the other
 import type { Bytes } from "../embedded.ts";
 import { IpamError } from "../errors.ts";
@@ -17,7 +17,7 @@ interface Head {
   ranges: string[];
   options: ServicePoolOptions;
   services: [name: string, record: ServiceRecord][];
-  pools: { lengths: number[]; totals: SavedRange["totals"] }[];
+  pools: { length: number; totals: SavedRange["totals"] }[];
 }
 
 /** A service pool that was read. */
@@ -47,12 +47,10 @@ export function writeServices(
     ranges: ranges.map(({ text }) => text),
     options,
     services: [...services],
-    pools: saved.map(({ pools, totals }) => ({
-      lengths: pools.map(({ length }) => length),
-      totals,
-    })),
+    pools: saved.map(({ pool, totals }) => ({ length: pool?.length ?? 0, totals })),
   };
-  return frame(heap(), MAGIC, head, joined(saved.flatMap(({ pools }) => pools)));
+  const sets = saved.map(({ pool }) => pool).filter((pool) => pool !== undefined);
+  return frame(heap(), MAGIC, head, joined(sets));
 }
 
 /** What makes a service pool again. Throws "damaged", "newer", "invalid". */
@@ -60,13 +58,10 @@ export function readServices(bytes: Uint8Array): SavedServices {
   const { head, set } = unframe(heap(), MAGIC, bytes);
   const { ranges, options, services, pools } = head as Head;
   let at = 0;
-  const saved = pools.map(({ lengths, totals }) => ({
-    totals,
-    pools: lengths.map((length) => {
-      at += length;
-      return set.slice(at - length, at);
-    }),
-  }));
+  const saved = pools.map(({ length, totals }) => {
+    at += length;
+    return { totals, pool: length === 0 ? undefined : set.slice(at - length, at) };
+  });
   if (at !== set.length || saved.length !== ranges.length)
     throw new IpamError("damaged", "the snapshot's pools don't fit its ranges", bytes);
   return { ranges, options, services, saved };

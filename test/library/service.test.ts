@@ -148,12 +148,12 @@ describe("load balancers", () => {
     expect(pool.toBytes().length).toBeLessThan(4096);
   });
 
-  it("may have a band in a range of two parts, which is given last all the same", () => {
+  it("may have a band in a range over a boundary, which is given last all the same", () => {
     for (const band of [2, 8]) {
       const pool = make("10.127.255.250-10.128.0.4", { ...options, band });
       const order = Array.from({ length: 11 }, () => pool.allocate().clusterIPs[0]!);
       const all = [...walkAddresses("10.127.255.250", "10.128.0.4", 0n)];
-      expect(order.slice(0, 11 - band).toSorted()).toEqual(all.slice(band).toSorted());
+      expect(order).toEqual([...all.slice(band), ...all.slice(0, band)]);
     }
   });
 
