@@ -27,6 +27,7 @@ const AGAIN = 1;
 interface Entry<T> {
   /** Tells this hold from an earlier one of the same key; 0: over, but not given back yet. */
   id: number;
+  /** Infinity: it is known to be used, see `keep`. */
   due: number;
   giveBack: (what: T) => void;
   what: T;
@@ -75,11 +76,12 @@ export class Holds<T> {
   }
 
   /**
-   * When the hold lapses (seconds of the pool's clock); undefined: there is none. Gives nothing
-   * back, so that what a call has found out before stays true.
+   * When the hold lapses (seconds of the pool's clock); undefined: never, or there is none. Gives
+   * nothing back, so that what a call has found out before stays true.
    */
   due(key: string): number | undefined {
-    return this.#entries.get(key)?.due;
+    const due = this.#entries.get(key)?.due;
+    return due === Number.POSITIVE_INFINITY ? undefined : due;
   }
 
   /** Is this very hold still there? */
@@ -109,6 +111,17 @@ export class Holds<T> {
   /** Ends whatever hold there is under the key: somebody released what it held. */
   forget(key: string): void {
     if (this.#entries.size > 0) this.#entries.delete(key);
+  }
+
+  /** What is held under the key is in use: it lapses no more, and an abort leaves it. */
+  keep(key: string): void {
+    const entry = this.#entries.get(key);
+    if (entry) entry.due = Number.POSITIVE_INFINITY;
+  }
+
+  /** The same as `still`, without what is in use: what an abort gives back. */
+  unused<P extends Part>(parts: readonly P[]): P[] {
+    return this.still(parts).filter(([key]) => this.due(key) !== undefined);
   }
 
   /** Gives back what has lapsed. */
@@ -159,7 +172,7 @@ export class Holds<T> {
   #wake(): void {
     this.#timer = undefined;
     this.sweep();
-    if (this.#entries.size === 0) return;
+    if (this.#entries.size === 0 || this.#earliest === Number.POSITIVE_INFINITY) return;
     this.#arm(this.#earliest, Math.max(0.01, this.#earliest - this.#clock()));
   }
 }

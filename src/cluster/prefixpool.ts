@@ -137,7 +137,8 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
 
   /**
    * The first of two steps, for who must write elsewhere before it counts: confirm() keeps it,
-   * abort() or the end of `ttl` seconds gives back what wasn't released since. Errors as allocate.
+   * abort() or the end of `ttl` seconds gives back what wasn't released since, nor occupied by its
+   * owner. Errors as allocate.
    */
   hold(request: PrefixRequest = {}, options?: HoldOptions): Hold<string[]> {
     const ttl = ttlOf(options);
@@ -150,7 +151,7 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
       has: () => left().length === parts.length,
       confirm: () => this.#holds.endAll(parts),
       abort: () => {
-        for (const [text] of left()) back(text);
+        for (const [text] of this.#holds.unused(parts)) back(text);
       },
     });
   }
@@ -210,7 +211,7 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
    */
   occupy(prefix: string, owner?: string): Occupied {
     this.#open();
-    return occupied(this.#prefixes, this.#owners, prefix, owner);
+    return this.#occupied(prefix, owner);
   }
 
   /**
@@ -220,7 +221,16 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
    */
   occupyAll(list: Iterable<{ prefix: string; owner?: string | undefined }>): OccupyReport {
     this.#open();
-    return reportOf(list, (prefix, owner) => occupied(this.#prefixes, this.#owners, prefix, owner));
+    return reportOf(list, (prefix, owner) => this.#occupied(prefix, owner));
+  }
+
+  // What is on hold for the owner is in use by now.
+  #occupied(prefix: string, owner: string | undefined): Occupied {
+    const done = occupied(this.#prefixes, this.#owners, prefix, owner);
+    if (this.#holds.size > 0 && done.status !== "conflict")
+      for (const held of this.#prefixes.heldAt(parsePrefix(prefix, true)))
+        this.#holds.keep(formatPrefix(held));
+    return done;
   }
 
   /** Is exactly this sub-prefix held? Throws "invalid", "hostBits". */

@@ -98,4 +98,24 @@ describe("the node CIDR controller of the guide", () => {
     expect([...pool]).toEqual(["10.244.7.0/24"]);
     pool.close();
   });
+
+  it("learns from events what a node has after all: a patch that seemed to fail was written", async () => {
+    const prefixes = (n: number) => [`10.244.${n}.0/24`, `fd00:10:244:${n}::/64`];
+    const first = ["10.244.0.0/24", "fd00:10:244::/64"];
+    const events: Event[] = [
+      { type: "ADDED", node: node("a") },
+      { type: "MODIFIED", node: node("a", first) },
+      { type: "MODIFIED", node: node("static", prefixes(1)) },
+      { type: "ADDED", node: node("b") },
+      { type: "DELETED", node: node("static") },
+    ];
+    const api = server([], events, ["a"]);
+    const warned: string[] = [];
+    const pool = await run(api, CLUSTER, { warn: (text) => warned.push(text) });
+    expect(warned).toEqual(["a: conflict"]);
+    expect(api.patched).toEqual({ b: { podCIDR: prefixes(2)[0], podCIDRs: prefixes(2) } });
+    expect(pool.prefixesOf("a")).toEqual(first);
+    expect(pool.prefixesOf("static")).toEqual([]);
+    pool.close();
+  });
 });
