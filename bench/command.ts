@@ -11,7 +11,7 @@
 // (durable commits, recovery), instructions (counted by valgrind, against a baseline of the same
 // compiler and libc; --baseline counts and writes it).
 //
-// A full run goes over the list in sweeps (method/sweeps.ts), 12 to 13 minutes of them. --quick
+// A full run goes over the list in sweeps (method/sweeps.ts), 13 to 14 minutes of them. --quick
 // runs everything once with tiny counts in under a minute, and installs and builds nothing.
 // --peers (the default of a full run) installs what peers need below build/peers; --no-peers leaves
 // them out. --turn: calls of one plugin in a row; --operations: how many the law of two threads is

@@ -3,7 +3,7 @@
 export const HELP = `npm run bench -- [options]     (in your project: npx berth bench [options])
 
 Berth's figures beside its peers', in one run: suites core, churn, plugin, store, instructions.
-Everything is measured in several passes, until its ratios are settled or 12 minutes are over.
+Everything is measured in several passes, until its ratios are settled or 13 minutes are over.
 
   --quick              everything once with tiny counts, under a minute; builds and installs nothing
   --filter TEXT        a suite, or what has TEXT in its name; may be repeated

@@ -2,23 +2,21 @@
 // of the pool, by fill, and with one free slot at the worst place.
 import type { Context, Experiment } from "../method/experiment.ts";
 import { leftOut } from "../method/experiment.ts";
-import { digits, type Measured, ratioOf, takeTurns, warmUp } from "../method/measure.ts";
+import { type Measured, ratioOf, takeTurns, warmUp } from "../method/measure.ts";
 import type { Row } from "../method/row.ts";
 import { ROWS } from "../peers/sequence.ts";
 import { goRows, peersOf } from "./gorows.ts";
-import { type Found, type Maker, OWN, type Space, subjects, usable } from "./subjects.ts";
+import { type Found, type Maker, type Space, subjects, usable } from "./subjects.ts";
 import { type Exercise, exercise, probe, type Work } from "./work.ts";
 
 const suite = "core";
 const CHURN = "first free: release one, allocate one";
 const FILL = "first free: fill and empty";
-/** A sample that would take longer is left out: in a full run, in a quick one. */
-const SAMPLE_MS_MAX = { full: 800, quick: 20 };
 /** One that takes longer than this is done in parts, so that nobody waits long for a turn. */
 const WHOLE_MS_MAX = 20;
 const PARTS = 10;
-/** Those that scan aren't even tried with more held addresses: in a full run, in a quick one. */
-const SCAN_MAX = { full: 100_000, quick: 1000 };
+/** Those that scan may look at so many addresses in a sample of a quick run, if not at fewer. */
+const LOOKS_MAX_QUICK = 1e6;
 /** Fewer addresses than these drown in what garbage collection leaves behind. */
 const COUNTED_MIN = 10_000;
 /** A pass is short, but V8 has to be warm all the same: milliseconds of each task. */
@@ -87,25 +85,31 @@ function situations(quick: boolean): Situation[] {
   ];
 }
 
-/** What can be measured in time, or why not. */
+/**
+ * Why it isn't measured: it would take too long. Said by numbers and not by a clock, so that two
+ * runs leave out the same rows, however slow the machine is meanwhile.
+ */
+export function hopeless({ looksMax }: Maker, work: Work, quick: boolean): string | undefined {
+  if (looksMax === undefined) return undefined;
+  const most = work.kind === "fill" ? work.pairs : work.held;
+  const looks = work.kind === "fill" ? work.pairs ** 2 / 2 : work.pairs * work.held;
+  if (looks <= (quick ? Math.min(looksMax, LOOKS_MAX_QUICK) : looksMax)) return undefined;
+  return `would look at up to ${most.toLocaleString("en-US")} addresses for one`;
+}
+
+/** What is measured, warm, and what an operation takes; or why it isn't. */
 function attempt(
   maker: Maker,
   work: Work,
   { seed, quick }: Context,
 ): { task: Exercise; ns: number } | string {
-  const size = quick ? "quick" : "full";
-  const count = Math.max(work.held, work.kind === "fill" ? work.pairs / 2 : 0);
-  if (maker.scans && count > SCAN_MAX[size])
-    return `would look at up to ${count.toLocaleString("en-US")} addresses for one`;
-  const ns = probe(maker, work, seed);
-  const ms = (2 * ns * work.pairs) / 1e6;
-  // Berth is what the others are beside: it is never left out, however slow the machine is.
-  if (maker.who !== OWN && ms > SAMPLE_MS_MAX[size])
-    return `${digits(ns / 1000)} us each: a sample would take ${digits(ms / 1000)} s`;
+  const reason = hopeless(maker, work, quick);
+  if (reason !== undefined) return reason;
+  const ms = (2 * probe(maker, work, seed) * work.pairs) / 1e6;
   const parts = work.kind === "fill" || ms <= WHOLE_MS_MAX ? 1 : PARTS;
   const task = exercise(maker, work, seed, parts);
   // The whole work once, at least: a Set that is nearly full grows on the way.
-  return { task, ns: warmUp(task, WARM_MS[size], parts) };
+  return { task, ns: warmUp(task, WARM_MS[quick ? "quick" : "full"], parts) };
 }
 
 /** In how many rounds a task has a turn, and how many samples, by what a sample of it takes. */

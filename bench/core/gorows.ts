@@ -4,6 +4,7 @@
 import { type Context, leftOut } from "../method/experiment.ts";
 import { type Task, takeTurns } from "../method/measure.ts";
 import { medianOf, type Row, timed } from "../method/row.ts";
+import { randomOf, shuffled } from "../method/schedule.ts";
 import { type GoPeer, type GoRow, goPeers } from "../peers/go.ts";
 import { GoRun } from "../peers/gorun.ts";
 import { expectedHash, ROWS } from "../peers/sequence.ts";
@@ -13,16 +14,20 @@ type Head = Pick<Row, "suite" | "table" | "what">;
 type Found = Extract<GoPeer, { version: string }>;
 
 /**
- * Turns of a peer in a pass of a full run: as many as fit into so many milliseconds, the one by
- * which its time was found out with them; and what one should take.
+ * Turns of each peer in a pass of a full run: as many as fit into so many milliseconds for all of
+ * them together; and how long one should take.
  */
-const TURNS = { least: 2, most: 10, ms: 6000 };
+const TURNS = { least: 3, most: 10, ms: 3000 };
 const TURN_MS = 30;
-const RUN_MS_MAX = 30_000;
+/** A program that hangs is ended: far longer than any takes, or a row would be there by chance. */
+const RUN_MS_MAX = 120_000;
 /** Berth's turn: so many samples, and so many milliseconds, as a peer's. */
 const OWN = { least: 15, most: 300, ms: 20 };
-/** Releases of a peer in a quick run, if it says that many of them take minutes. */
-const SLOW_QUICK = 4;
+/**
+ * Releases of a round of a peer that says that many of them take long: in a full run, in a quick
+ * one. The longer a round takes, the less its neighbours of Berth's see of the same machine.
+ */
+const SLOW = { full: 50, quick: 4 };
 
 /** Who has the row that the peers in Go are beside. */
 export const OWN_TURNS = "Berth, by turns with Go";
@@ -35,16 +40,21 @@ export function peersOf({ install }: Context): Promise<GoPeer[]> {
   return known;
 }
 
-/** What a peer has answered. */
-interface Answered {
+/** A peer's program that is under way, and what it has answered. */
+interface Begun {
   who: string;
   can: GoRow;
   operations: number;
+  run: GoRun;
+  /** Rounds of a turn. */
+  rounds: number;
   ns: number[];
   /** Its median beside Berth's, of each turn. */
   ratios: number[];
   /** For each address. */
   bytes: number;
+  /** It hangs: why there are no figures. */
+  late?: string;
 }
 
 /** Berth's task, and its turn beside a peer's. */
@@ -73,52 +83,80 @@ class OwnTurns {
   }
 }
 
-/**
- * A peer's turns, each between two of Berth's: its ratio is beside the mean of those two, so that a
- * machine that slows down for a second slows both. Throws when it gave something else than it
- * should.
- */
-async function turnsOf(
-  found: Found,
-  can: GoRow,
-  pairs: number,
-  own: OwnTurns,
-  { seed, quick }: Context,
-): Promise<Answered> {
-  const { peer } = found;
-  const who = `${peer} ${found.version}`;
-  const row = ROWS.find(({ name }) => name === can.row)!;
-  const most = quick && can.operationsMax !== undefined ? SLOW_QUICK : can.operationsMax;
-  const operations = Math.min(pairs, most ?? pairs);
+/** Begins a peer's program: it makes its allocator meanwhile. */
+function begun(found: Found, can: GoRow, pairs: number, { seed, quick }: Context): Begun {
+  const { peer, version } = found;
+  const slow = SLOW[quick ? "quick" : "full"];
+  const operations = Math.min(pairs, ...(can.operationsMax ? [can.operationsMax, slow] : []));
   const run = new GoRun({ peer, row: can.row, seed, operations, ms: RUN_MS_MAX });
+  return {
+    who: `${peer} ${version}`,
+    can,
+    operations,
+    run,
+    rounds: 1,
+    ns: [],
+    ratios: [],
+    bytes: 0,
+  };
+}
+
+/** What the program answers; nothing if it hangs, and it is ended. */
+async function unlessLate<T>(one: Begun, answer: Promise<T>): Promise<T | undefined> {
   try {
-    const ratios: number[] = [];
-    let before = own.take();
-    const turn = async (rounds: number) => {
-      const ns = medianOf(await run.turn(rounds));
-      const after = own.take();
-      ratios.push(ns / Math.sqrt(before * after));
-      before = after;
-      return ns;
-    };
-    const calls = 2 * (row.percent === 0 ? row.last - row.first + 1 : operations);
-    // How many rounds fill a turn: one is tried.
-    const ms = ((await turn(1)) * calls) / 1e6;
-    const rounds = Math.max(1, Math.min(50, Math.floor(TURN_MS / ms)));
-    const fit = Math.floor(TURNS.ms / (rounds * ms));
-    const turns = quick ? 1 : Math.min(TURNS.most, Math.max(TURNS.least, fit));
-    for (let at = 1; at < turns; at++) await turn(rounds);
-    const { ns, hash, bytes, held } = await run.end();
-    const wanted = expectedHash(row, seed, operations, can.common);
-    if (hash !== wanted)
-      throw new Error(`${who}, ${can.row}: gave other slots (hash ${hash}) than ${wanted}`);
-    return { who, can, operations, ns, ratios, bytes: bytes / held };
-  } finally {
-    run.kill();
+    return await answer;
+  } catch (error) {
+    if (!(error instanceof TookTooLong)) throw error;
+    one.late = `a run ${error.message}`;
+    return undefined;
   }
 }
 
-function rowOf(head: Head, one: Answered, pairs: number): Row {
+/**
+ * The peers' turns, each between two of Berth's: its ratio is beside the mean of those two, so that
+ * a machine that slows down for a second slows both. They are begun together and take turns among
+ * themselves, so that each one's lie all over the pass.
+ */
+async function takeAll(all: readonly Begun[], own: OwnTurns, context: Context): Promise<void> {
+  let ms = 0;
+  for (const one of all) {
+    // How many rounds fill a turn: one is tried, and doesn't count, since the others begin beside.
+    const { percent, first, last } = ROWS.find(({ name }) => name === one.can.row)!;
+    const calls = 2 * (percent === 0 ? last - first + 1 : one.operations);
+    const times = await unlessLate(one, one.run.turn(1));
+    if (!times) continue;
+    const tried = (medianOf(times) * calls) / 1e6;
+    one.rounds = Math.max(1, Math.min(50, Math.floor(TURN_MS / tried)));
+    ms += one.rounds * tried + OWN.ms;
+  }
+  const fit = Math.min(TURNS.most, Math.max(TURNS.least, Math.floor(TURNS.ms / ms)));
+  const random = randomOf(context.seed + context.pass);
+  let before = own.take();
+  for (let turn = 0; turn < (context.quick ? 1 : fit); turn++)
+    for (const one of shuffled(all, random)) {
+      const times = one.late ? undefined : await unlessLate(one, one.run.turn(one.rounds));
+      if (!times) continue;
+      const after = own.take();
+      one.ns.push(...times);
+      one.ratios.push(medianOf(times) / Math.sqrt(before * after));
+      before = after;
+    }
+}
+
+/** Ends a peer's program; throws when it gave something else than it should. */
+async function end(one: Begun, seed: number): Promise<void> {
+  const done = one.late ? undefined : await unlessLate(one, one.run.end());
+  if (!done) return;
+  const { hash, bytes, held } = done;
+  const { can, operations } = one;
+  const row = ROWS.find(({ name }) => name === can.row)!;
+  const wanted = expectedHash(row, seed, operations, can.common);
+  if (hash !== wanted)
+    throw new Error(`${one.who}, ${can.row}: gave other slots (hash ${hash}) than ${wanted}`);
+  one.bytes = bytes / held;
+}
+
+function rowOf(head: Head, one: Begun, pairs: number): Row {
   const { who, can, ns, ratios, bytes, operations } = one;
   const notes: string[] = [];
   if (!can.common) notes.push(`own policy: ${can.policy}`);
@@ -149,28 +187,34 @@ export async function goRows(
   context: Context,
 ): Promise<Row[]> {
   if (!context.peers) return [];
-  const rows: Row[] = [];
+  const rows: (Row | Begun)[] = [];
   const left = (who: string, reason: string) => rows.push(leftOut({ ...head, who }, reason));
   const turns = new OwnTurns(own, context.seed + context.pass);
-  for (const peer of await peersOf(context)) {
-    if ("error" in peer) {
-      left(`${peer.peer} (Go)`, peer.error);
-      continue;
+  const all: Begun[] = [];
+  try {
+    for (const peer of await peersOf(context)) {
+      if ("error" in peer) {
+        left(`${peer.peer} (Go)`, peer.error);
+        continue;
+      }
+      const out = peer.left.find((one) => one.row === row);
+      if (out) left(`${peer.peer} ${peer.version}`, out.reason);
+      const can = peer.rows.find((one) => one.row === row);
+      if (!can) continue;
+      all.push(begun(peer, can, pairs, context));
+      rows.push(all.at(-1)!);
     }
-    const who = `${peer.peer} ${peer.version}`;
-    const out = peer.left.find((one) => one.row === row);
-    if (out) left(who, out.reason);
-    const can = peer.rows.find((one) => one.row === row);
-    if (!can) continue;
-    try {
-      const one = await turnsOf(peer, can, pairs, turns, context);
-      const hash = can.common && one.operations === pairs ? { hash: own.hash() } : {};
-      rows.push({ ...rowOf(head, one, pairs), ...hash });
-    } catch (error) {
-      if (!(error instanceof TookTooLong)) throw error;
-      left(who, `a run ${error.message}`);
-    }
+    if (all.length > 0) await takeAll(all, turns, context);
+    for (const one of all) await end(one, context.seed);
+  } finally {
+    for (const { run } of all) run.kill();
   }
-  if (turns.ns.length === 0) return rows;
-  return [{ ...head, who: OWN_TURNS, unit: "ns", ...timed(turns.ns), hash: own.hash() }, ...rows];
+  const found = rows.map((one) => {
+    if (!("run" in one)) return one;
+    if (one.late) return leftOut({ ...head, who: one.who }, one.late);
+    const hash = one.can.common && one.operations === pairs ? { hash: own.hash() } : {};
+    return { ...rowOf(head, one, pairs), ...hash };
+  });
+  if (turns.ns.length === 0) return found;
+  return [{ ...head, who: OWN_TURNS, unit: "ns", ...timed(turns.ns), hash: own.hash() }, ...found];
 }

@@ -92,52 +92,50 @@ export async function compileMany(): Promise<string> {
   return out;
 }
 
-/** What both sides did on one memory each: a list of nanoseconds for each turn. */
-interface Pairs {
-  v8: number[][];
-  native: number[][];
-  hashes: [v8: number, native: number];
-}
+/** What both sides do on one memory each, with so much of it held. */
+class Sides {
+  readonly #own: OwnTurns;
+  readonly #other: Waiting<{ hash: number }> | undefined;
+  /** A list of nanoseconds for each turn. */
+  readonly v8: number[][] = [];
+  readonly native: number[][] = [];
+  hashes: [v8: number, native: number] = [0, 0];
 
-/**
- * Pairs of turns on new memories; who begins changes from pair to pair. Without a program V8 has
- * its turns alone.
- */
-async function pairsOf(
-  module: WebAssembly.Module,
-  program: string,
-  fill: number,
-  pairs: number,
-): Promise<Pairs> {
-  const args = ["24", String(fill)];
-  const other = program
-    ? new Waiting<{ hash: number }>(program, args, { name: wasm2c })
-    : undefined;
-  try {
-    // Both fill their pools at the same time.
-    const own = new OwnTurns(module, fill);
-    const v8: number[][] = [];
-    const native: number[][] = [];
+  /** Both fill their pools at the same time. Without a program V8 has its turns alone. */
+  constructor(module: WebAssembly.Module, program: string, fill: number) {
+    const args = ["24", String(fill)];
+    if (program) this.#other = new Waiting(program, args, { name: wasm2c });
+    this.#own = new OwnTurns(module, fill);
+  }
+
+  /** A turn of each; who begins changes from pair to pair. */
+  async pair(number: number): Promise<void> {
     const turns = [
-      () => void v8.push(own.turn(TURN.rounds).slice(TURN.cold)),
+      () => void this.v8.push(this.#own.turn(TURN.rounds).slice(TURN.cold)),
       async () => {
-        if (other) native.push((await other.turn(TURN.rounds)).slice(TURN.cold));
+        if (this.#other) this.native.push((await this.#other.turn(TURN.rounds)).slice(TURN.cold));
       },
     ];
-    for (let pair = 0; pair <= pairs; pair++)
-      for (const turn of pair % 2 === 1 ? turns : turns.toReversed()) await turn();
-    // The first pair doesn't count: its turns may have begun while a pool was still being filled.
-    const hashes: Pairs["hashes"] = [own.hash, other ? (await other.end()).hash : 0];
-    return { v8: v8.slice(1), native: native.slice(1), hashes };
-  } finally {
-    other?.kill();
+    for (const turn of number % 2 === 1 ? turns : turns.toReversed()) await turn();
+  }
+
+  /** The first pair doesn't count: its turns may have begun while a pool was still being filled. */
+  async end(): Promise<this> {
+    this.v8.shift();
+    this.native.shift();
+    this.hashes = [this.#own.hash, this.#other ? (await this.#other.end()).hash : 0];
+    return this;
+  }
+
+  kill(): void {
+    this.#other?.kill();
   }
 }
 
 /**
  * A pass has several memories on both sides: in a nearly full pool the ways through the bitmap
  * depend on which pages of the processor's cache it got, and one memory's luck would be all of a
- * row.
+ * row. All fills have their pairs by turns, so that each row's lie all over the pass.
  */
 async function run({ quick }: Context): Promise<Row[]> {
   const memories = quick ? 1 : 3;
@@ -153,17 +151,22 @@ async function run({ quick }: Context): Promise<Row[]> {
   // One module for all memories: what V8 has compiled is the module's.
   const module = new WebAssembly.Module(readFileSync(buildPath("rooms.wasm")));
   new OwnTurns(module, 0).turn(WARM_ROUNDS);
-  const rows: Row[] = [];
-  for (const fill of fills) {
-    const all: Pairs[] = [];
-    for (let memory = 0; memory < memories; memory++)
-      all.push(await pairsOf(module, program, fill, pairs));
-    rows.push(...rowsOf(`/8, ${fill / 100} % full, mean of take and give`, all, missing));
+  const all = fills.map((): Sides[] => []);
+  for (let memory = 0; memory < memories; memory++) {
+    const sides = fills.map((fill) => new Sides(module, program, fill));
+    try {
+      for (let pair = 0; pair <= pairs; pair++) for (const one of sides) await one.pair(pair);
+      for (const [at, one] of sides.entries()) all[at]!.push(await one.end());
+    } finally {
+      for (const one of sides) one.kill();
+    }
   }
-  return rows;
+  return fills.flatMap((fill, at) =>
+    rowsOf(`/8, ${fill / 100} % full, mean of take and give`, all[at]!, missing),
+  );
 }
 
-function rowsOf(what: string, all: readonly Pairs[], missing: string): Row[] {
+function rowsOf(what: string, all: readonly Sides[], missing: string): Row[] {
   const v8 = all.flatMap((one) => one.v8);
   const native = all.flatMap((one) => one.native);
   const row = (who: string, turns: readonly number[][], side: 0 | 1): Row => {

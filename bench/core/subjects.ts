@@ -15,9 +15,6 @@ import { createPool, createPrefixPool, type Pool } from "../../src/index.ts";
 import { liveBytes } from "../method/garbage.ts";
 import { loadPeer } from "../peers/packages.ts";
 
-/** Whose row the others are beside. */
-export const OWN = "Berth";
-
 /** What is measured: an allocator of slots `first` to `last`. */
 export interface Subject {
   allocate(): number;
@@ -40,8 +37,11 @@ export interface Space {
 
 export interface Maker {
   who: string;
-  /** It looks at every held address before the free one: hopeless above some size. */
-  scans: boolean;
+  /**
+   * It looks at every held address before the free one: hopeless above some size. With so many
+   * looks in a sample it takes about a second.
+   */
+  looksMax?: number;
   make(space: Space): Subject;
 }
 
@@ -191,7 +191,7 @@ function versionOf(name: string): string {
 
 /** Berth first, then the peers that are here, and why the others aren't. */
 export async function subjects(peers: boolean, install: boolean): Promise<Found[]> {
-  const own: Maker = { who: OWN, scans: false, make: berth };
+  const own: Maker = { who: "Berth", make: berth };
   if (!peers) return [own];
   const sets = loadPeer<{ TypedFastBitSet: new () => BitSet }>("js", "typedfastbitset", install);
   const packed = loadPeer<{
@@ -202,21 +202,19 @@ export async function subjects(peers: boolean, install: boolean): Promise<Found[
   const ip = `ip-address ${versionOf("ip-address")}, BigInt scan`;
   return [
     own,
-    { who: "naive Set", scans: true, make: naiveSet },
+    { who: "naive Set", looksMax: 1e8, make: naiveSet },
     "module" in sets
       ? {
           who: `typedfastbitset ${sets.version}`,
-          scans: false,
           make: bitSet(sets.module.TypedFastBitSet),
         }
       : { who: "typedfastbitset", missing: sets.missing },
     "module" in packed
       ? {
           who: `roaring-wasm ${packed.version}`,
-          scans: false,
           make: roaring(packed.module.RoaringBitmap32),
         }
       : { who: "roaring-wasm", missing: packed.missing },
-    { who: ip, scans: true, make: scanning },
+    { who: ip, looksMax: 1e7, make: scanning },
   ];
 }

@@ -19,7 +19,7 @@ export const ERROR_MAX = 0.04;
  * as so many passes more would tell. So it takes three that agree to settle a row: where half of
  * all processes are slow, two agree by chance too often.
  */
-const EXPECTED_SPREAD = 0.08;
+const EXPECTED_SPREAD = 0.095;
 const EXPECTED_WEIGHT = 2;
 
 function logsOf(ratios: readonly number[]): number[] {

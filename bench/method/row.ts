@@ -91,6 +91,12 @@ export function medianOf(values: readonly number[]): number {
   return figuresOf(values).median;
 }
 
+/** The value that a quarter of the list doesn't reach (nearest rank). */
+export function lowerQuartileOf(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.ceil(sorted.length / 4) - 1]!;
+}
+
 /** A row's figures with the values that they are of. */
 export function timed(values: readonly number[]): Pick<Row, "figures" | "samples"> {
   return { figures: figuresOf(values), samples: values };

@@ -1,12 +1,15 @@
 // Bridge: the share of an address in what a user waits for. The real plugin `bridge` makes the
 // interface and delegates to either IPAM plugin, in network namespaces made for this run, so
 // nothing of the machine's own network is touched. Needs root, `ip`, and the plugin.
+//
+// `bridge` looks whether the interface is up and, where the kernel hasn't got that far, sleeps for
+// 50 ms before it looks again: that is a third of the calls, whoever gives the address. So what is
+// compared are the lower quartiles: of calls that didn't sleep.
 
 import { existsSync, mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { leftOut } from "../method/experiment.ts";
-import { ratioOfLists } from "../method/measure.ts";
-import { type Row, timed } from "../method/row.ts";
+import { lowerQuartileOf, type Row, timed } from "../method/row.ts";
 import { interleaved } from "../method/schedule.ts";
 import { type Bench, suite } from "./calls.ts";
 import { execute } from "./execute.ts";
@@ -15,6 +18,7 @@ import { CNI_DIRECTORIES, type Program } from "./programs.ts";
 import type { Step } from "./spawner.ts";
 
 const NETNS_DIRECTORY = "/var/run/netns";
+const NOTE = "beside: lower quartiles, of calls in which bridge didn't sleep";
 
 export async function measureBridge(bench: Bench, held: number, calls: number): Promise<Row[]> {
   const what = `bridge ADD, ${held.toLocaleString("en-US")} held`;
@@ -62,7 +66,11 @@ export async function measureBridge(bench: Bench, held: number, calls: number): 
     who: label,
     unit: "ms",
     ...timed(adds[at]!),
-    ...(role === "peer" && { ratio: ratioOfLists(adds[0]!, adds[at]!), beside: "Berth" }),
+    note: NOTE,
+    ...(role === "peer" && {
+      ratio: lowerQuartileOf(adds[at]!) / lowerQuartileOf(adds[0]!),
+      beside: "Berth",
+    }),
   }));
 }
 

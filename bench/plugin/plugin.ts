@@ -21,7 +21,7 @@ import {
 import { HeldFiles } from "./held.ts";
 import { findPrograms, type Role } from "./programs.ts";
 import { Spawner } from "./spawner.ts";
-import { measureStorm } from "./storm.ts";
+import { measureStorm, type StormPlan } from "./storm.ts";
 import { Workspace } from "./workspace.ts";
 
 /** What is measured when the annotations of a pod are on stdin, too. */
@@ -33,18 +33,25 @@ function plan(held: number, faster: number, calls: Plan["calls"]): Plan {
 
 /** Calls of a pass. */
 const FULL: Plan[] = [
-  plan(0, 10, { berth: 120, glibc: 120, node: 10, peer: 120, floor: 120 }),
-  plan(250, 30, { berth: 80, peer: 80 }),
-  plan(1_000, 80, { berth: 80, glibc: 80, node: 8, peer: 32 }),
-  plan(4_000, 300, { berth: 80, peer: 10 }),
+  plan(0, 10, { berth: 100, glibc: 100, node: 8, peer: 100, floor: 100 }),
+  plan(250, 30, { berth: 80, peer: 60 }),
+  plan(1_000, 80, { berth: 80, glibc: 80, node: 8, peer: 24 }),
+  plan(4_000, 300, { berth: 80, peer: 8 }),
   plan(60_000, 0, { berth: 160, peer: 2 }),
 ];
 const QUICK: Plan[] = [
   plan(0, 10, { berth: 20, glibc: 20, node: 2, peer: 20, floor: 20 }),
   plan(250, 30, { berth: 10, peer: 10 }),
 ];
-const STORMS = { full: [110, 250, 500, 1_000], quick: [30] };
-const STORM_SECONDS_MAX = { full: 60, quick: 5 };
+const STORMS: Record<"full" | "quick", StormPlan[]> = {
+  full: [
+    { size: 110, peer: 3 },
+    { size: 250, peer: 1 },
+    { size: 500, peer: 0 },
+    { size: 1_000, peer: 0 },
+  ],
+  quick: [{ size: 30, peer: 2 }],
+};
 
 /** What all experiments of a sweep share: made with the first, gone when it ends. */
 let opened: Promise<Bench & { missing: readonly string[] }> | undefined;
@@ -161,9 +168,9 @@ function special(name: string, table: string, helds: Plan[], more: Partial<Surro
 export function plugins(quick: boolean): Experiment[] {
   const plans = quick ? QUICK : FULL;
   const few = (held: number, peer: number): Plan =>
-    plan(held, 0, quick ? { berth: 5, peer: 3 } : { berth: 60, peer });
+    plan(held, 0, quick ? { berth: 5, peer: 3 } : { berth: 48, peer });
   const cold = (held: number): Plan =>
-    plan(held, 0, quick ? { berth: 3, peer: 2 } : { berth: 36, glibc: 36, peer: held ? 18 : 36 });
+    plan(held, 0, quick ? { berth: 3, peer: 2 } : { berth: 24, glibc: 24, peer: held ? 12 : 24 });
   const size = quick ? "quick" : "full";
   return [
     ...plans.map((one, at) => {
@@ -173,7 +180,7 @@ export function plugins(quick: boolean): Experiment[] {
     special(
       "annotations on stdin",
       `one call with ${ANNOTATION_BYTES / 1000} KB of annotations on stdin`,
-      quick ? [few(0, 3)] : [few(0, 60), few(250, 36)],
+      quick ? [few(0, 3)] : [few(0, 48), few(250, 24)],
       { network: { annotationBytes: ANNOTATION_BYTES } },
     ),
     special(
@@ -182,9 +189,9 @@ export function plugins(quick: boolean): Experiment[] {
       quick ? [cold(0)] : [cold(0), cold(250)],
       { mode: "cold" },
     ),
-    ...STORMS[size].map((count) =>
-      experiment(`storm, ${count.toLocaleString("en-US")} at once`, (bench) =>
-        measureStorm(bench, count, STORM_SECONDS_MAX[size]),
+    ...STORMS[size].map((one) =>
+      experiment(`storm, ${one.size.toLocaleString("en-US")} at once`, (bench) =>
+        measureStorm(bench, one),
       ),
     ),
     experiment("adoption", (bench) => measureAdoption(bench, quick ? 100 : 2_000, quick ? 2 : 7)),

@@ -2,7 +2,7 @@
 // one's time is counted from the first start, as its pod waits for it.
 //
 // host-local reads every file under one lock for each of them, so its storm grows with the square
-// of N; a storm that would take longer than allowed is left out, with what it would have taken.
+// of N. How many storms each has is laid down, not found out by a clock: two runs have the same.
 
 import { medianOf, type Row, timed } from "../method/row.ts";
 import { shuffled } from "../method/schedule.ts";
@@ -11,30 +11,31 @@ import { addressesIn, addressesOf, Network } from "./network.ts";
 import type { Program } from "./programs.ts";
 import type { Answer } from "./spawner.ts";
 
-/** Storms of a peer in a pass, and the time after which no further one is begun. */
-const REPEATS = 4;
-const REPEAT_SECONDS_MAX = 2;
+/** A size, and the storms of each peer in a pass: none where one would take ten seconds or more. */
+export interface StormPlan {
+  size: number;
+  peer: number;
+}
+
+const TOO_LONG =
+  "10 s at 500 and 40 s at 1,000: too long to be repeated until two runs agree about it";
+
+/**
+ * Storms of Berth in a turn of its own: one takes a hundredth of a peer's, and is over before the
+ * machine has shown what it is like.
+ */
+const OWN_STORMS = 3;
 
 type Subject = { program: Program; network: Network; storms: number[][]; ratios: number[] };
 
-/** The largest storm that a program had so far, and how long it took. */
-const known = new Map<string, { size: number; ms: number }>();
-
-/** How long a storm of so many will take; 0 if nothing is known yet. */
-function expected({ label }: Program, size: number): number {
-  const before = known.get(label);
-  return before ? before.ms * (size / before.size) ** 2 : 0;
-}
-
 /**
- * Rows of one size. Each storm of a peer has one of Berth before and one after it: its ratio is
+ * Rows of one size. Each storm of a peer has a turn of Berth before and one after it: its ratio is
  * that of the last answers, beside the mean of those two.
  */
-export async function measureStorm(bench: Bench, size: number, secondsMax: number): Promise<Row[]> {
+export async function measureStorm(bench: Bench, { size, peer }: StormPlan): Promise<Row[]> {
   const programs = bench.programs.filter(({ role }) => role === "berth" || role === "peer");
-  const isShort = (program: Program) => expected(program, size) <= secondsMax * 1000;
-  const taken = programs.filter((program) => program.role === "berth" || isShort(program));
-  const subjects = await stormsOf(bench, taken, size);
+  const taken = programs.filter((program) => program.role === "berth" || peer > 0);
+  const subjects = await stormsOf(bench, taken, { size, peer });
   return programs.flatMap((program): Row[] => {
     const subject = subjects.find((one) => one.program === program);
     const what = `${size.toLocaleString("en-US")} at once`;
@@ -43,18 +44,12 @@ export async function measureStorm(bench: Bench, size: number, secondsMax: numbe
       ...head,
       table: "storm: N ADDs started at once, N held; ms until all are answered",
     };
-    if (!subject) {
-      const seconds = Math.round(expected(program, size) / 1000);
-      return [{ ...all, missing: `about ${seconds} s, over ${secondsMax} s` }];
-    }
+    if (!subject) return [{ ...all, missing: TOO_LONG }];
     const { storms, ratios } = subject;
-    const lasts = storms.map(lastOf);
-    if (size >= (known.get(program.label)?.size ?? 0))
-      known.set(program.label, { size, ms: medianOf(lasts) });
     const ratio = ratios.length > 0 && { ratio: medianOf(ratios), beside: "Berth" };
     const waits = storms.flat().map((ns) => ns / 1e6);
     return [
-      { ...all, ...timed(lasts), ...ratio },
+      { ...all, ...timed(storms.map(lastOf)), ...ratio },
       { ...head, table: "storm: what each of its pods waits", ...timed(waits) },
     ];
   });
@@ -66,7 +61,11 @@ function lastOf(storm: readonly number[]): number {
 }
 
 /** The times of each storm, after the answers have been found right. */
-async function stormsOf(bench: Bench, programs: Program[], size: number): Promise<Subject[]> {
+async function stormsOf(
+  bench: Bench,
+  programs: Program[],
+  { size, peer }: StormPlan,
+): Promise<Subject[]> {
   const subjects: Subject[] = [];
   for (const program of programs) {
     const network = await Network.open(program, size, bench.workspace, bench.spawner);
@@ -75,14 +74,17 @@ async function stormsOf(bench: Bench, programs: Program[], size: number): Promis
   await bench.workspace.settle();
   const own = subjects.find(({ program }) => program.role === "berth")!;
   const peers = subjects.filter((subject) => subject !== own);
-  let before = await stormOf(bench, own, size);
-  for (let repeat = 0; repeat < REPEATS; repeat++)
-    for (const peer of shuffled(peers, bench.random)) {
-      const spent = peer.storms.reduce((ms, storm) => ms + lastOf(storm), 0);
-      if (spent > REPEAT_SECONDS_MAX * 1000) continue;
-      const ms = await stormOf(bench, peer, size);
-      const after = await stormOf(bench, own, size);
-      peer.ratios.push(ms / Math.sqrt(before * after));
+  const ownTurn = async () => {
+    const all: number[] = [];
+    for (let n = 0; n < OWN_STORMS; n++) all.push(await stormOf(bench, own, size));
+    return medianOf(all);
+  };
+  let before = await ownTurn();
+  for (let repeat = 0; repeat < peer; repeat++)
+    for (const other of shuffled(peers, bench.random)) {
+      const ms = await stormOf(bench, other, size);
+      const after = await ownTurn();
+      other.ratios.push(ms / Math.sqrt(before * after));
       before = after;
     }
   return subjects;

@@ -43,9 +43,9 @@ programs and new states: many rounds of one process would all have its luck with
 the moment. A pass's ratio is the median of its rounds; the row's is the geometric mean of its
 passes, and **passes** shows the least and the greatest of them and their number. A row goes on,
 two passes at least, until the standard error of that mean is under 4 %, or the row's two minutes
-or the run's twelve are over; after two passes the time goes first to the rows that two runs would
-most likely differ about. What takes over a minute, as the storm of 1,000 does, may have a single
-pass. Targets are judged by the merged figures.`;
+or the run's thirteen are over; after two passes the time goes first to the rows that two runs
+would most likely differ about. What would take too long is left out by numbers that are laid down,
+not by a clock: two runs have the same rows. Targets are judged by the merged figures.`;
 
 const METHOD = `\
 Inside a process tinybench measures samples of many operations each. All that is compared takes
@@ -80,9 +80,9 @@ status 1; 2 where one of the files can't be read or is no result).`;
 const GO = `\
 The peers in Go have the situations that they do in seconds: /24 half full, /16 half and 99 % full,
 and those that are filled and emptied. A peer's program keeps its allocator and does some rounds at
-a time; between them Berth has its turn. Alone with one of them Berth's loop finds its list of held
-addresses in the cache, and between the peers in JavaScript it doesn't, so
-"${OWN_TURNS}" has a row of its own, and the peers in Go are beside that.`;
+a time, by turns with the others; between them Berth has its turn. Alone with one of them Berth's
+loop finds its list of held addresses in the cache, and between the peers in JavaScript it doesn't,
+so "${OWN_TURNS}" has a row of its own, and the peers in Go are beside that.`;
 
 const SUITES: Record<string, string> = {
   core: "Core: bitmap, radix, pools",

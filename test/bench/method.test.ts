@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { planOf } from "../../bench/core/firstfree.ts";
+import { hopeless, planOf } from "../../bench/core/firstfree.ts";
 import type { Maker } from "../../bench/core/subjects.ts";
 import { type Exercise, exercise } from "../../bench/core/work.ts";
 import { judge, readBaselines, writeBaseline } from "../../bench/instructions/baseline.ts";
@@ -183,12 +183,29 @@ describe("the rounds of a pass", () => {
   });
 });
 
+describe("those that scan", () => {
+  const scanner = { who: "scanner", looksMax: 1e8 } as Maker;
+  const space = { bits: 16, first: 1, last: 65_534 };
+  const churn = (held: number) => ({ kind: "churn", space, held, pairs: 1000 }) as const;
+
+  it("are left out by how many addresses they would look at, not by a clock", () => {
+    expect(hopeless(scanner, churn(65_534), false)).toBe(undefined);
+    expect(hopeless({ ...scanner, looksMax: 1e7 }, churn(32_767), false)).toBe(
+      "would look at up to 32,767 addresses for one",
+    );
+    const fill = { kind: "fill", space, held: 0, pairs: 65_534 } as const;
+    expect(hopeless(scanner, fill, false)).toBe("would look at up to 65,534 addresses for one");
+    expect(hopeless(scanner, { ...fill, pairs: 254 }, true)).toBe(undefined);
+    expect(hopeless(scanner, churn(32_767), true)).toContain("32,767");
+    expect(hopeless({ who: "other" } as Maker, churn(16_000_000), true)).toBe(undefined);
+  });
+});
+
 describe("work that is done in parts", () => {
   const space = { bits: 8, first: 1, last: 254 };
   const work = { kind: "churn", space, held: 127, pairs: 40 } as const;
   const plain = (): Maker => ({
     who: "plain",
-    scans: false,
     make: () => {
       const { allocate, release } = plainAllocator(rowOf("churn-24@50"));
       const occupy = (count: number) => {
