@@ -67,6 +67,7 @@ export {
   deskShare,
   deskSit,
   deskTag,
+  rowsArea,
   transferArea,
 } from "./library/desk";
 export { plainGive, plainTake, plainTakeMany } from "./library/plain";

@@ -6,6 +6,7 @@
 // is undone.
 import { IpamError } from "./errors.ts";
 import { type CoreExports, coreInstance, coreMemory } from "./module.ts";
+import { Rows } from "./rows.ts";
 
 /** What calls of the core answer besides 0 (assembly/library/slots.ts and calls.ts). */
 export const FREE = 6;
@@ -30,6 +31,8 @@ export class Heap {
   readonly u64: BigUint64Array;
   /** Byte offset of the transfer area. */
   readonly transfer: number;
+  /** Where slots lie that are taken ahead. */
+  readonly rows: Rows;
   readonly desk: number;
   /** Set when the heap is shared. */
   lives: Liveness | undefined;
@@ -43,6 +46,7 @@ export class Heap {
     this.f64 = new Float64Array(memory.buffer);
     this.u64 = new BigUint64Array(memory.buffer);
     this.transfer = exports.transferArea!() as number;
+    this.rows = new Rows(memory.buffer, exports.rowsArea!() as number);
   }
 
   /** Calls `work` until it isn't BUSY any more. */

@@ -81,6 +81,8 @@ export abstract class Slots {
 
   /** Made by another thread: closing it gives nothing back. */
   readonly attached: boolean;
+  /** Closed, or made by another thread that may have closed it. One word: each take reads it. */
+  doubtful: boolean;
   /** The pool's number in its heap. */
   readonly number: number;
 
@@ -98,6 +100,7 @@ export abstract class Slots {
     const begin = clock?.() ?? 0;
     this.epoch = existing?.epoch ?? (begin > LATE || begin < 0 ? Math.floor(begin) : 0);
     this.attached = existing !== undefined;
+    this.doubtful = this.attached;
     this.place = existing?.cell ?? this.#make(options);
     this.number = existing?.number ?? this.#numberNow();
   }
@@ -357,6 +360,7 @@ export abstract class Slots {
   close(): void {
     const { cell } = this;
     this.place = 0;
+    this.doubtful = true;
     if (cell !== 0 && !this.attached)
       this.heap.patiently(() => this.core.slotsClose!(cell) as number, BUSY);
   }

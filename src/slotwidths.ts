@@ -4,20 +4,19 @@
 //         54 to 64 BigSlots: bigint                  65 to 128 HugeSlots: no slots outside, by key
 import { IpamError, shown } from "./errors.ts";
 import { BUSY } from "./heap.ts";
+import { type Lessee, ROW_SLOTS } from "./rows.ts";
 import { type ExistingCell, type SlotOptions, Slots } from "./slots.ts";
 
 /** What take by slot answers while the lock is held. */
 const BUSY_SLOT = -2;
 
-/** Slots that are taken ahead at most; pools of fewer bits than this take none ahead. */
-const AHEAD_MAX = 64;
+/** Pools of fewer bits than this take none ahead. */
 const AHEAD_BITS = 12;
 /** Those that are taken ahead should lie within this share of the pool: 1 / 2^5. */
 const SPAN_SHIFT = 5;
 /** Single takes after some had to go back, until the next are taken ahead: at first, at most. */
 const ALONE = 16;
 const ALONE_MAX = 1024;
-const NOTHING: readonly number[] = [];
 
 /**
  * Up to 2^30 slots. A row of takes gets its slots from the core several at a time: two, then four,
@@ -25,7 +24,7 @@ const NOTHING: readonly number[] = [];
  * asks for `cell` gets one that says what callers hold. So answers and order are those of single
  * takes.
  */
-export class NarrowSlots extends Slots {
+export class NarrowSlots extends Slots implements Lessee {
   // Fields: looking a function up in the exports takes as long as calling it.
   readonly #plainTake = this.core.plainTake!;
   readonly #plainTakeMany = this.core.plainTakeMany!;
@@ -33,14 +32,16 @@ export class NarrowSlots extends Slots {
   readonly #take32 = this.core.slotsTake32!;
   readonly #give32 = this.core.slotsGive32!;
   // Does the core take several at a time from such a pool?
-  readonly #rows: boolean;
-  // Taken ahead, in order: from #at to #end.
-  #ahead: number[] = NOTHING as number[];
+  readonly #isRowed: boolean;
+  // Taken ahead, in order: from #at to #end of these words; before #at what a take got last.
+  readonly #words: Int32Array = this.heap.rows.words;
   #at = 0;
   #end = 0;
-  // What a take got of them last, and the last of all: between them a slot may be one of them, or
-  // would come before one. The same where none is left.
-  #given = 0;
+  // Where the pool's row begins; 0 = it has none.
+  #row = 0;
+  // The slot before the first of the row, and its last: a slot between them may be one of those
+  // taken ahead, or would come before one.
+  #before = 0;
   #last = 0;
   // How many the next call takes; below 2: one, and it goes up by one.
   #many = 1;
@@ -55,50 +56,44 @@ export class NarrowSlots extends Slots {
   ) {
     super(bits, options, clock, existing);
     const { policy, cooldown, band } = options;
-    this.#rows = bits >= AHEAD_BITS && policy === "next" && cooldown === 0 && band === 0n;
+    this.#isRowed = bits >= AHEAD_BITS && policy === "next" && cooldown === 0 && band === 0n;
   }
 
   override take(): number {
-    if (this.#at < this.#end) return this.#hand();
+    if (this.#at < this.#end) return this.#words[this.#at++]!;
     return this.heap.lives === undefined ? this.#takeQuick() : this.#takeApart();
-  }
-
-  // The next of those that are taken ahead.
-  #hand(): number {
-    const slot = this.#ahead[this.#at++]!;
-    this.#given = slot;
-    return slot;
   }
 
   // The core's usual take first: one call that calls no other. What it hasn't done is done apart;
   // on a shared heap that is all.
   #takeQuick(): number {
-    if (this.#many > 1 && this.#takeAhead()) return this.#hand();
-    if (this.#rows) this.#many++;
+    if (this.#many > 1 && this.#takeAhead()) return this.#words[this.#at++]!;
+    if (this.#isRowed) this.#many++;
     const slot = this.#plainTake(this.place) as number;
     return slot >= 0 ? slot : this.#takeApart();
   }
 
   // False: nothing is ahead; there was less than asked for, or on both sides of the pool's end.
   #takeAhead(): boolean {
-    const { u32, transfer } = this.heap;
+    const words = this.#words;
     const many = this.#many;
-    const got = this.#plainTakeMany(this.place, transfer, many) as number;
-    if (this.#ahead === NOTHING) this.#ahead = [];
-    for (let n = 0; n < got; n++) this.#ahead[n] = u32[transfer / 4 + n]!;
-    this.#at = 0;
-    this.#end = got;
-    this.#given = got > 0 ? this.#ahead[0]! - 1 : 0;
-    this.#last = got > 0 ? this.#ahead[got - 1]! : 0;
-    if (got < many || this.#last <= this.#given) {
+    if (this.#row === 0) this.#row = this.heap.rows.lease(this);
+    const row = this.#row;
+    const got = this.#plainTakeMany(this.place, row * 4, many) as number;
+    words[row - 1] = words[row]! - 1;
+    this.#at = row;
+    this.#end = row + got;
+    this.#before = words[row - 1]!;
+    this.#last = words[row + got - 1]!;
+    if (got < many || this.#last <= this.#before) {
       this.settle();
       this.#many = 1 - this.#alone;
       return false;
     }
     // A slot that comes back falls among them as seldom as they lie close together.
-    const isWide = this.#last - this.#given > this.limit >> SPAN_SHIFT;
-    this.#many = isWide ? Math.max(many >> 1, 2) : Math.min(2 * many, AHEAD_MAX);
-    if (many === AHEAD_MAX) this.#alone = Math.max(this.#alone >> 1, ALONE);
+    const isWide = this.#last - this.#before > this.limit >> SPAN_SHIFT;
+    this.#many = isWide ? Math.max(many >> 1, 2) : Math.min(2 * many, ROW_SLOTS);
+    if (many === ROW_SLOTS) this.#alone = Math.max(this.#alone >> 1, ALONE);
     return true;
   }
 
@@ -109,13 +104,24 @@ export class NarrowSlots extends Slots {
   // From behind, and each is forgotten as it goes: a lock that can't be had leaves nothing twice.
   protected override settle(): void {
     if (this.#at === this.#end) return;
-    const give = () => this.#give32(this.place, this.#ahead[this.#end - 1]!, 0) as number;
+    const give = () => this.#give32(this.place, this.#words[this.#end - 1]!, 0) as number;
     for (; this.#end > this.#at; this.#end--) this.heap.patiently(give, BUSY);
-    this.#last = this.#given;
     this.#many = 1 - this.#alone;
     this.#alone = Math.min(2 * this.#alone, ALONE_MAX);
-    const behind = BigInt(this.#given + 1);
+    const behind = BigInt(this.#words[this.#at - 1]! + 1);
     this.heap.patiently(() => this.core.cursorSet!(this.place, 0n, behind) as number, BUSY);
+  }
+
+  /** Another pool needs the row. */
+  leave(): void {
+    this.settle();
+    this.#row = 0;
+  }
+
+  override close(): void {
+    super.close();
+    if (this.#row !== 0) this.heap.rows.vacate(this.#row);
+    this.#row = 0;
   }
 
   // Nothing is taken ahead here.
@@ -135,7 +141,8 @@ export class NarrowSlots extends Slots {
   }
 
   override giveRaw(slot: number): number {
-    if (slot > this.#given && slot <= this.#last) this.settle();
+    if (slot > this.#before && slot <= this.#last && slot > this.#words[this.#at - 1]!)
+      this.settle();
     if (this.heap.lives === undefined && this.#plainGive(this.place, slot) !== 0) return 0;
     const status = this.#give32(this.place, slot, this.now()) as number;
     return status === BUSY ? this.giveKey(BigInt(slot)) : status;

@@ -34,6 +34,8 @@ const DESK_BYTES: usize = 491520;
 const DESK_NOTES: u32 = 11000;
 /** Bytes of the transfer area of each instance. */
 const TRANSFER_BYTES: u32 = 262144;
+/** Bytes of the rows of each instance: 64, each of a word before and 64 slots (src/rows.ts). */
+const ROWS_BYTES: u32 = 64 * 68 * 4;
 
 const LOCK: usize = <usize>WINDOW_BASE + 512;
 const TABLE: usize = <usize>WINDOW_BASE + 576;
@@ -48,8 +50,9 @@ let mine: u32 = 0;
 // What the lock says while this instance holds it.
 let seat: i32 = 0;
 let transfer: usize = 0;
+let rows: usize = 0;
 
-/** Sits down at desk `index`: its scratch memory, its transfer area. Once per instance. */
+/** Sits down at desk `index`: scratch memory, transfer area, rows of its own. Once per instance. */
 export function deskSit(index: u32): void {
   if (index >= DESKS) damaged("there is no such desk");
   mine = index;
@@ -57,11 +60,17 @@ export function deskSit(index: u32): void {
   scratchAssign(first + <usize>index * DESK_BYTES, DESK_BYTES);
   journalReserve(DESK_NOTES);
   transfer = scratchTake(<usize>TRANSFER_BYTES);
+  rows = scratchTake(<usize>ROWS_BYTES);
 }
 
 /** Where texts and arrays are exchanged with this instance. */
 export function transferArea(): usize {
   return transfer;
+}
+
+/** Where slots wait that this instance's pools have taken ahead of their callers. */
+export function rowsArea(): usize {
+  return rows;
 }
 
 // The tag belongs to it, so that a desk's next thread isn't taken for the one before.

@@ -54,6 +54,15 @@ function takeGroup(at: usize, p: usize, group: u32, leaves: u64, word: u64, firs
   return now == FULL;
 }
 
+// Takes the only free slot of a group, in its only leaf that isn't full, whose word is `word`.
+function takeLone(at: usize, p: usize, group: u32, leaves: u64, word: u64): void {
+  const leaf = (group << 6) + <u32>ctz(leaves);
+  store<u32>(out, (leaf << 6) + <u32>ctz(~word));
+  out += 4;
+  store<u64>(at + ((<usize>leaf) << 3), FULL);
+  store<u64>(p, FULL);
+}
+
 // Takes what is free from `from` on, under its word of level 2 (the whole of a smaller bitmap), as
 // far as the list has room. The last slot that it looked at.
 function takeGroups(at: usize, slots: u32, from: u32): u32 {
@@ -70,6 +79,8 @@ function takeGroups(at: usize, slots: u32, from: u32): u32 {
   let leaves = ~load<u64>(p) & real1 & (FULL << ((from >> 6) & 63));
   let word = load<u64>(at + ((<usize>((group << 6) + (<u32>ctz(leaves) & 63))) << 3));
   let first = (leaves >> ((from >> 6) & 63)) & 1 ? <u64>(from & 63) : 0;
+  // Not 0: only a part of the group is looked at.
+  let part: u64 = slots < GROUP ? 1 : <u64>(from & (GROUP - 1));
   let filled: u64 = 0;
   for (let isLast = false; !isLast && out != outEnd; ) {
     isLast = groups == 0;
@@ -78,8 +89,12 @@ function takeGroups(at: usize, slots: u32, from: u32): u32 {
     const nextLeaves = ~load<u64>(nextP) & real1;
     const nextLeaf = (nextGroup << 6) + (<u32>ctz(nextLeaves) & 63);
     const nextWord = load<u64>(at + ((<usize>nextLeaf) << 3));
-    const isFull = leaves != 0 && takeGroup(at, p, group, leaves, word, first);
+    // One branch for what is so nearly always where nearly all is taken.
+    const isLone = ((~word & (~word - 1)) | (leaves & (leaves - 1)) | part) == 0 && leaves != 0;
+    if (isLone) takeLone(at, p, group, leaves, word);
+    const isFull = isLone || (leaves != 0 && takeGroup(at, p, group, leaves, word, first));
     filled |= (<u64>isFull) << (group & 63);
+    part = 0;
     if (isLast) break;
     group = nextGroup;
     p = nextP;

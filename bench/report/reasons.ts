@@ -26,8 +26,8 @@ const REASONS: readonly Reason[] = [
     text:
       "In a nearly full pool each slot lies under words of the bitmap of its own, and whether " +
       "a word has another is a coin's toss for the processor. Takes in a row fetch up to 64 " +
-      "slots a call, with the next words loaded ahead; a slot is some 8 ns of that at 99.99 %, " +
-      "the list from WebAssembly to JavaScript the rest.",
+      "slots a call, with the next words loaded ahead; a slot is some 7 ns of that at 99.99 %, " +
+      "handing it out 4, each half as much again where another guest works on the same core.",
   },
   {
     applies: ({ suite, table }) => suite === "core" && table.startsWith("take and give by slot"),
