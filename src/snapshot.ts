@@ -73,6 +73,15 @@ export function frame(h: Heap, magic: string, head: object, set: Uint8Array): By
   return out;
 }
 
+// undefined: the array is detached. (V8's compiled code was seen to have its old length then.)
+function viewOf(bytes: Uint8Array): DataView | undefined {
+  try {
+    return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  } catch {
+    return undefined;
+  }
+}
+
 /** What lies in a frame, before anything of it is trusted. */
 interface Parts {
   head: Uint8Array;
@@ -86,7 +95,8 @@ function partsOf(magic: string, bytes: unknown): Parts {
     throw new IpamError("invalid", "a snapshot is a Uint8Array from toBytes", bytes);
   const damaged = (why: string) => new IpamError("damaged", `not a whole snapshot: ${why}`, bytes);
   if (bytes.length < HEADER) throw damaged(`${bytes.length} bytes are less than its header`);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const view = viewOf(bytes);
+  if (!view) throw damaged("its buffer was transferred");
   for (let i = 0; i < 8; i++)
     if (bytes[i] !== magic.charCodeAt(i)) throw damaged(`it doesn't begin with ${magic}`);
   const version = view.getUint32(8, true);

@@ -254,6 +254,9 @@ describe("toBytes and fromBytes", { timeout: 60_000 }, () => {
     expect(detached.length).toBe(0);
     const { code, value } = refused(detached);
     expect([code, value === detached]).toEqual(["damaged", true]);
+    // As V8's compiled code may see it.
+    Object.defineProperty(detached, "length", { value: bytes.length });
+    expect(refused(detached).code).toBe("damaged");
     const others = [undefined, null, "", 5, [], {}, bytes.buffer, new DataView(bytes.buffer)];
     for (const other of [...others, [...bytes], new Uint16Array(40), new Float64Array(9)])
       expect(refused(other)).toEqual({ code: "invalid", value: other });
