@@ -49,6 +49,8 @@ function withoutZeros(value: unknown): unknown {
 
 /** Plays one case: a line for each operation that went otherwise. */
 export function playCase(given: Case): string[] {
+  if (typeof given !== "object" || given === null)
+    return [`${JSON.stringify(given)} is no case: it has suite, name, ops, expect`];
   const title = `${given.suite}: ${given.name}`;
   const one = given.suite === "host-local-range" ? given : (withoutZeros(given) as Case);
   const suite = Object.hasOwn(SUITES, one.suite) ? SUITES[one.suite] : undefined;

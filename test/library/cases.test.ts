@@ -99,6 +99,15 @@ describe("cases", () => {
     }
   });
 
+  it("that are none fail by themselves: the others are played, and counted", () => {
+    const [good] = read(own).cases;
+    const cases = [null, good, 5, { suite: "bitmap", name: "bare" }, { ...good, ops: [null] }];
+    const lines: string[] = [];
+    expect(playText(JSON.stringify({ cases }), (line) => lines.push(line))).toBe(1);
+    expect(lines.at(-1)).toBe("1 passed, 4 failed");
+    expect(lines[0]).toBe("FAIL null is no case: it has suite, name, ops, expect");
+  });
+
   it("end with a line of figures, and status 1 if one failed", () => {
     const file = { cases: read(own).cases.filter((one) => one.suite === "service-math") };
     const lines: string[] = [];
