@@ -1,5 +1,5 @@
-// Memory and snapshots: 100,000 pools in one process; 10 M held addresses as bytes, written and
-// read back beside plain bytes on the same disk.
+// Memory and snapshots: 100,000 pools in one process; a full /16 beside the peers in JavaScript;
+// 10 M held addresses as bytes, written and read back beside plain bytes on the same disk.
 import { spawnSync } from "node:child_process";
 import { closeSync, fdatasyncSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -7,9 +7,10 @@ import { join } from "node:path";
 import { heapBytes } from "../../src/heap.ts";
 import { createPool, Pool } from "../../src/index.ts";
 import type { Aim } from "../method/aim.ts";
-import type { Context, Experiment } from "../method/experiment.ts";
+import { type Context, type Experiment, leftOut } from "../method/experiment.ts";
 import { collectGarbage } from "../method/garbage.ts";
 import { medianOf, type Row, timed } from "../method/row.ts";
+import { subjects, usable } from "./subjects.ts";
 
 const suite = "core";
 
@@ -34,6 +35,27 @@ function manyPools(count: number): Row[] {
     { ...row, who: "in the shared memory", value: heap },
     { ...row, who: "in JavaScript", value: js },
   ];
+}
+
+/** A full /16 in Berth and in each peer: what an address takes, without owners. */
+async function fullPools({ peers, install }: Context): Promise<Row[]> {
+  const space = usable(16);
+  const count = space.last - space.first + 1;
+  const what = `${count.toLocaleString("en-US")} held addresses, a full /16, without owners`;
+  const rows: Row[] = [];
+  for (const one of await subjects(peers, install)) {
+    const head = { suite, table: "memory", what, who: one.who };
+    if ("missing" in one) {
+      rows.push(leftOut(head, one.missing));
+      continue;
+    }
+    const subject = one.make(space);
+    subject.occupy(count);
+    const bytes = subject.bytes();
+    subject.close();
+    rows.push({ ...head, unit: "KiB", value: bytes / 1024, bytesPerAddress: bytes / count });
+  }
+  return rows;
 }
 
 function writeWhole(path: string, bytes: Uint8Array): void {
@@ -105,7 +127,8 @@ function snapshots(what: string, pool: Pool, rounds: number): Row[] {
   ];
 }
 
-function run({ quick }: Context): Row[] {
+async function run(context: Context): Promise<Row[]> {
+  const { quick } = context;
   const held = quick ? 100_000 : 10_000_000;
   const before = heapBytes();
   using pool = createPool("10.0.0.0/8");
@@ -122,8 +145,12 @@ function run({ quick }: Context): Row[] {
       value: bytes / 1e6,
       bytesPerAddress: bytes / held,
     },
+    ...(await fullPools(context)),
     ...snapshots(`${held.toLocaleString("en-US")} held in a /8`, pool, quick ? 3 : 15),
   ];
 }
 
-export const memory: Experiment = { suite, name: "memory and snapshots", run };
+/** The peers in JavaScript. */
+const prepare = async ({ peers, install }: Context) => install && subjects(peers, true);
+
+export const memory: Experiment = { suite, name: "memory and snapshots", prepare, run };

@@ -81,7 +81,9 @@ export function warnings(rows: readonly Row[], before: number, step: number): st
   if (step > 1000) lines.push(`the clock's step is ${step} ns: too coarse for short samples`);
   const coarse = rows.filter((row) => row.note?.includes("clock too coarse"));
   if (coarse.length > 0)
-    lines.push(`${coarse.length} rows' samples are too short for the clock: ${coarse[0]!.what}`);
+    lines.push(
+      `samples of ${coarse.length} row(s) are too short for the clock: ${coarse[0]!.what}`,
+    );
   // How soon an address comes back spreads by the policy, not by the machine's noise.
   const timed = rows.filter(({ figures, unit }) => figures && ["ns", "us", "ms"].includes(unit));
   const noisy = timed.filter((row) => row.figures!.spread > SPREAD_MAX);

@@ -131,7 +131,7 @@ async function build(program: Program, version: string, options: GoOptions): Pro
   if (existsSync(path) && existsSync(kept) && readFileSync(kept, "utf8") === key)
     return { stdout: "" };
   if (options.build === false)
-    return { stdout: "", failure: "not built yet, and this run builds nothing" };
+    return { stdout: "", failure: "not built yet, and this run builds nothing (--peers does)" };
   const known = failureOf(path);
   if (known !== undefined) return { stdout: "", failure: known };
   const noPlace = makePlace(out, [kept]);

@@ -29,7 +29,7 @@ function isCurrent({ source, dir }: { source: string; dir: string }): boolean {
 function installed(list: string, install: boolean): string | undefined {
   const places = placesOf(list);
   if (isCurrent(places)) return undefined;
-  if (!install) return "not installed yet, and this run installs nothing";
+  if (!install) return "not installed yet, and this run installs nothing (--peers does)";
   const known = failureOf(`packages ${list}`);
   if (known !== undefined) return known;
   console.error(`bench: installing the packages of bench/peers/${list}`);

@@ -19,7 +19,7 @@ import {
   suite,
 } from "./calls.ts";
 import { HeldFiles } from "./held.ts";
-import { findPrograms, type Role } from "./programs.ts";
+import { findPrograms, type Program, type Role } from "./programs.ts";
 import { Spawner } from "./spawner.ts";
 import { measureStorm, type StormPlan } from "./storm.ts";
 import { Workspace } from "./workspace.ts";
@@ -144,8 +144,16 @@ function single(one: Plan, surroundings: Partial<Surroundings>): Experiment {
     const head = { suite, table: CALLS, what, who: "" };
     const left = others.map((text) => named(leftOut(head, text)));
     const last = rows.findLastIndex((row) => row.table === CALLS && row.what === what);
-    return rows.toSpliced(last + 1, 0, ...left);
+    const all = rows.toSpliced(last + 1, 0, ...left);
+    return one.held === 0 ? all.map((row) => withOrigin(row, what, bench.programs)) : all;
   });
+}
+
+/** The first row of each program says where it is from: a package, a compiler. */
+function withOrigin(row: Row, what: string, programs: readonly Program[]): Row {
+  const from = programs.find(({ label }) => label === row.who)?.origin;
+  if (!from || row.table !== CALLS || row.what !== what) return row;
+  return { ...row, note: row.note ? `${row.note}, ${from}` : from };
 }
 
 /** Which plans a missing program is missed in. */

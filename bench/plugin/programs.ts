@@ -31,7 +31,9 @@ export type Program = {
 
 export type Found = { programs: Program[]; missing: string[] };
 
-const HOST_LOCAL = "github.com/containernetworking/plugins/plugins/ipam/host-local@v1.9.1";
+/** The newest release of host-local, by which it is built where Go is. */
+const NEWEST = "1.9.1";
+const HOST_LOCAL = `github.com/containernetworking/plugins/plugins/ipam/host-local@v${NEWEST}`;
 const GO_INSTALL_MS_MAX = 180_000;
 export const CNI_DIRECTORIES = ["/opt/cni/bin", "/usr/lib/cni"];
 
@@ -102,7 +104,7 @@ async function addGlibc(found: Found, root: string, install: boolean): Promise<v
     return;
   }
   if (!install) {
-    found.missing.push(`${label}: not built yet, and this run builds nothing`);
+    found.missing.push(`${label}: not built yet, and this run builds nothing (--peers does)`);
     return;
   }
   // The build looks for its compiler once in a process: this one has its own.
@@ -128,23 +130,36 @@ function reasonOf(stderr: string): string {
 }
 
 async function addPeers(found: Found, root: string, install: boolean): Promise<void> {
-  const candidates = [
+  const installed = [
     ...(process.env.HOST_LOCAL ? [process.env.HOST_LOCAL] : []),
     ...CNI_DIRECTORIES.map((directory) => join(directory, "host-local")),
   ];
+  if (!installed.some((path) => existsSync(path)))
+    found.missing.push(
+      `host-local as installed: not in $HOST_LOCAL, ${CNI_DIRECTORIES.join(", ")} ` +
+        "(Debian's is in containernetworking-plugins)",
+    );
   const built = await newestRelease(root, install);
-  if ("path" in built) candidates.push(built.path);
-  else found.missing.push(`the newest host-local: ${built.missing}`);
+  if ("missing" in built) found.missing.push(`host-local ${NEWEST}: ${built.missing}`);
+  const paths = [...installed, ...("path" in built ? [built.path] : [])];
+  found.programs.push(...(await hostLocals(paths)));
+}
+
+/** Those that are there, each once, under a name that no other has. */
+export async function hostLocals(paths: readonly string[]): Promise<Program[]> {
+  const programs: Program[] = [];
   const seen = new Set<string>();
-  for (const path of candidates) {
+  for (const path of paths) {
     if (!existsSync(path) || seen.has(realpathSync(path))) continue;
     seen.add(realpathSync(path));
     const { version, origin } = await hostLocalVersion(path);
-    const label = `host-local ${version}`;
-    found.programs.push({ role: "peer", kind: "host-local", path, label, origin });
+    const name = `host-local ${version}`;
+    // Two builds of one release: rows of one name would be merged into one.
+    const isTaken = programs.some(({ label }) => label === name);
+    const label = isTaken ? `${name}, ${path}` : name;
+    programs.push({ role: "peer", kind: "host-local", path, label, origin });
   }
-  if (seen.size === 0)
-    found.missing.push("host-local: not in $HOST_LOCAL, /opt/cni/bin, /usr/lib/cni");
+  return programs;
 }
 
 /** What a plugin says of itself on stderr when it is started without CNI_COMMAND. */
@@ -156,14 +171,15 @@ async function aboutLine(path: string): Promise<{ name: string; version: string 
 
 async function hostLocalVersion(path: string): Promise<{ version: string; origin: string }> {
   const { version } = await aboutLine(path);
-  if (version !== "unknown") return { version: version.replace(/^v/, ""), origin: "" };
+  if (version !== "unknown")
+    return { version: version.replace(/^v/, ""), origin: "by its own words" };
   const go = await execute("go", ["version", "-m", path], { timeoutMs: 10_000 });
   const module = /\bmod\s+github\.com\/containernetworking\/plugins\s+v(\S+)/.exec(go.stdout);
   const compiler = /: (go\S+)/.exec(go.stdout)?.[1] ?? "Go";
   if (module) return { version: module[1]!, origin: `built with ${compiler}` };
   const owner = await execute("dpkg", ["-S", path], { timeoutMs: 10_000 });
   const name = owner.stdout.split(":")[0]?.trim();
-  if (owner.status !== 0 || !name) return { version: "of unknown version", origin: "" };
+  if (owner.status !== 0 || !name) return { version: "of unknown version", origin: compiler };
   const query = await execute("dpkg-query", ["-W", "-f", "$" + "{Version}", name]);
   const full = query.stdout.trim();
   return { version: full.replace(/[+-].*$/, ""), origin: `package ${name} ${full}` };
@@ -177,7 +193,7 @@ async function newestRelease(
   const bin = join(root, "build/peers");
   const path = join(bin, "host-local");
   if (existsSync(path)) return { path };
-  if (!install) return { missing: "not built yet, and this run builds nothing" };
+  if (!install) return { missing: "not built yet, and this run builds nothing (--peers does)" };
   const known = failureOf(path);
   if (known !== undefined) return { missing: known };
   const missing = makePlace(bin) ?? (await installRelease(bin, path));

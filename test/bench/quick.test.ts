@@ -38,11 +38,18 @@ describe("bench", () => {
     expect(rows.some((row) => row.met !== undefined)).toBe(true);
     for (const who of ["naive Set", "typedfastbitset", "roaring-wasm", "ip-address", "SQLite"])
       expect(rows.some((row) => row.who.startsWith(who))).toBe(true);
+    const full = rows.filter(({ what, table }) => table === "memory" && what.includes("full /16"));
+    const bytes = full.filter(({ bytesPerAddress }) => bytesPerAddress! > 0).map(({ who }) => who);
+    expect(bytes.slice(0, 2)).toEqual(["Berth", "naive Set"]);
+    expect(bytes.at(-1)).toMatch(/^ip-address/);
     const unnamed = rows.filter((row) => row.missing === "");
     expect(unnamed).toEqual([]);
     if (!findCompiler()) return;
     const adds = rows.filter((row) => row.what === "ADD, 0 held" && row.hash !== undefined);
     expect(adds.length).toBeGreaterThan(1);
+    const calls = adds.filter(({ table }) => table.startsWith("one call, dual stack"));
+    for (const { who, note } of calls.filter((row) => row.who.startsWith("host-local")))
+      expect([who, note]).toEqual([who, expect.stringMatching(/package|built with|own words/)]);
   });
 
   it("names what there is when a filter matches nothing, and refuses words it doesn't know", () => {

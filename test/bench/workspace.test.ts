@@ -1,10 +1,17 @@
 // What whole-process rows stand on: the files of held addresses, and that a sweep leaves nothing.
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { HeldFiles } from "../../bench/plugin/held.ts";
 import { Network } from "../../bench/plugin/network.ts";
-import type { Program } from "../../bench/plugin/programs.ts";
+import { hostLocals, type Program } from "../../bench/plugin/programs.ts";
 import type { Spawner } from "../../bench/plugin/spawner.ts";
 import { Workspace } from "../../bench/plugin/workspace.ts";
 
@@ -54,6 +61,26 @@ describe("held addresses of host-local", () => {
     const other = workspace();
     await Network.open(peer, 2, other, none);
     expect(readFileSync(join(filesOf(other), "10.128.0.2"), "utf8")).toBe("held-0\r\neth0");
+  });
+});
+
+describe("the host-locals of a machine", () => {
+  it("have a name of their own each, also where two are of one release", async () => {
+    const one = workspace();
+    const paths = ["9", "9", "8"].map((version) => {
+      const path = one.path("host-local");
+      const words = `echo "CNI host-local plugin v1.${version}.0" >&2`;
+      writeFileSync(path, `#!/bin/sh\n${words}\n`, { mode: 0o755 });
+      return path;
+    });
+    const link = one.path("link");
+    symlinkSync(paths[0]!, link);
+    const found = await hostLocals([...paths, link, one.path("none")]);
+    expect(found.map(({ label, path }) => [label, path])).toEqual([
+      ["host-local 1.9.0", paths[0]],
+      [`host-local 1.9.0, ${paths[1]}`, paths[1]],
+      ["host-local 1.8.0", paths[2]],
+    ]);
   });
 });
 
