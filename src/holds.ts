@@ -154,6 +154,12 @@ export class Holds<T> {
     }
   }
 
+  /** Ends all: their thread has no more to do with the pool, which stays. */
+  abort(): void {
+    const now = this.#clock();
+    for (const [key, entry] of [...this.#entries]) this.#giveBack(key, entry, now);
+  }
+
   /** Forgets all without giving back: the pool is closed. */
   clear(): void {
     clearTimeout(this.#timer);

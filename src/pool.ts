@@ -389,6 +389,8 @@ export class Pool<S extends number | bigint = number> implements Disposable {
 
   /** Gives the memory back; everything but close throws "closed" from now on. */
   close(): void {
+    const { isGone, attached } = this.#slots;
+    if (attached && !isGone) this.#holds?.abort();
     this.#holds?.clear();
     this.#slots.close();
   }

@@ -56,6 +56,24 @@ describe("a shared pool", () => {
     expect(twin.used).toBe(0);
   });
 
+  it("takes back what an attached pool had on hold when that is closed, but nothing of another pool", () => {
+    const pool = createPool("10.1.0.0/24");
+    const twin = Pool.attach(pool.share());
+    const [kept, lost] = [twin.hold(), twin.hold()];
+    kept.confirm();
+    twin.close();
+    expect([...pool]).toEqual([kept.address]);
+    lost.abort();
+    expect([lost.lapsed, pool.used]).toEqual([true, 1]);
+    const late = Pool.attach(pool.share());
+    late.hold();
+    pool.close();
+    using next = createPool("10.1.0.0/24");
+    next.takeMany(new Uint32Array(9));
+    late.close();
+    expect(next.used).toBe(9);
+  });
+
   it("undoes the call in whose middle a thread was terminated, and goes on", async () => {
     using pool = createPool("fd00:1::/72");
     for (let round = 0; round < 25; round++) {
