@@ -58,6 +58,20 @@ export function needKeys(value: unknown, keys: Keys): void {
   }
 }
 
+/**
+ * A copy of options that the caller's later changes don't reach: their lists and objects are
+ * copied, too. What isn't what it should be stays, for the check.
+ */
+export function ownOptions<T extends object>(options: T): T {
+  const own = { ...options };
+  for (const key in own) {
+    const value: unknown = own[key];
+    if (Array.isArray(value)) own[key] = [...value] as never;
+    else if (typeof value === "object" && value !== null) own[key] = { ...value } as never;
+  }
+  return own;
+}
+
 function refuse(key: string, value: object, { one, known, also }: Keys): void {
   if (!Object.hasOwn(value, key) || also?.(key, value)) return;
   const near = nearest(key, known);

@@ -10,7 +10,7 @@ import {
 } from "../address.ts";
 import { isClock, seconds } from "../clock.ts";
 import { IpamError, shown } from "../errors.ts";
-import { keysOf, needKeys } from "../keys.ts";
+import { keysOf, needKeys, ownOptions } from "../keys.ts";
 import { POLICIES, type Policy } from "../slots.ts";
 
 /** One number for both families, or one for each. */
@@ -105,8 +105,9 @@ function randomSeed(): bigint {
 }
 
 /** The options as the pool uses them. Throws "invalid". */
-export function rulesOf(options: PrefixPoolOptions): Rules {
-  needKeys(options, KEYS);
+export function rulesOf(written: PrefixPoolOptions): Rules {
+  needKeys(written, KEYS);
+  const options = ownOptions(written);
   const { length, mixed = false, head, tail, exclude = [], seed, clock = seconds } = options;
   const { policy = mixed ? "first" : "next" } = options;
   if (typeof mixed !== "boolean") throw invalid("mixed", mixed, "true or false");

@@ -15,7 +15,7 @@ import type { Bytes } from "../embedded.ts";
 import { IpamError, shown } from "../errors.ts";
 import { Hold } from "../hold.ts";
 import { type HoldOptions, Holds, ttlOf } from "../holds.ts";
-import { keysOf } from "../keys.ts";
+import { keysOf, ownOptions } from "../keys.ts";
 import { checkOptions, type PoolOptions, snapshotOptions } from "../pooloptions.ts";
 import type { Explanation } from "../pooltypes.ts";
 import type { IpFamily, SavedRange, ServiceRangeStats, Usable } from "./servicerange.ts";
@@ -80,8 +80,8 @@ export class ServicePool implements Disposable {
     saved?: readonly SavedRange[],
   ) {
     checkServiceOptions(options);
-    this.#options = options;
-    const { usable = "services", band, exclude = [], ...rest } = options;
+    this.#options = ownOptions(options);
+    const { usable = "services", band, exclude = [], ...rest } = this.#options;
     const list = typeof cidrs === "string" ? [cidrs] : cidrs;
     this.#ranges = new ServiceRanges(list, { ...rest, usable, band }, exclude, saved);
     this.#holds = new Holds(options.clock ?? seconds);
@@ -99,7 +99,7 @@ export class ServicePool implements Disposable {
 
   /** The families that are configured; the first is the default. */
   get families(): readonly IpFamily[] {
-    return this.#ranges.families;
+    return [...this.#ranges.families];
   }
 
   /** Addresses that services have. */
@@ -145,7 +145,7 @@ export class ServicePool implements Disposable {
     const ttl = ttlOf(options);
     const given = this.allocate(spec);
     const { name } = spec;
-    const addresses = addressesOf(given);
+    const addresses = [...addressesOf(given)];
     const keys = name === undefined ? addresses : [name];
     const back = (key: string) => {
       if (!this.#closed) this.#giveBack(key);
