@@ -239,7 +239,7 @@ export class Ipam extends IpamView {
         now,
       );
       if (status !== 0) {
-        const error = allocateError(core, this.path, wish, status);
+        const error = allocateError(core, this.path, wish, pools, status);
         if (error.code !== "duplicate") throw error;
         const who = `${request.kind ?? "other"} ${shown(request.owner)}`;
         throw new IpamError("duplicate", `${who} holds addresses already`, request.owner);
@@ -311,7 +311,7 @@ export class Ipam extends IpamView {
         ttl >>> 0,
         core.now(),
       );
-      if (status > 0 && status < 10) throw allocateError(core, this.path, wish, status);
+      if (status > 0 && status < 10) throw allocateError(core, this.path, wish, pools, status);
       if (status !== 0) throw nameError(this.path, name, status);
       return this.#given(core, pools);
     });

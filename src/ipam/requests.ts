@@ -111,7 +111,13 @@ export function systemError(path: string, errno: number): IpamError {
 }
 
 /** The error for what allocate and reserve answered. */
-export function allocateError(core: Core, path: string, wish: Wish, status: number): IpamError {
+export function allocateError(
+  core: Core,
+  path: string,
+  wish: Wish,
+  pools: readonly IpamPool[],
+  status: number,
+): IpamError {
   if (status < 0) return systemError(path, status);
   if (status === BOOK_NO_POOL)
     return new IpamError("notFound", "a pool of the request isn't there any more", wish.pools);
@@ -121,14 +127,14 @@ export function allocateError(core: Core, path: string, wish: Wish, status: numb
   if (status === FAIL_LEFTOVER) return leftOver(core, wish);
   if (status === FAIL_DUPLICATE)
     return new IpamError("duplicate", "the owner holds addresses already: release it, or find it");
+  const family = pools[core.outNumber(0)]?.family ?? 4;
   const value = (core.out(1) << 64n) | core.out(2);
-  const asked = wish.wanted.find((one) => one.value === value);
-  const address = formatAddress(asked?.family ?? 4, value);
+  const address = formatAddress(family, value);
   if (status === FAIL_GATEWAY)
     return new IpamError("excluded", `${address} is the gateway of ${pool}`, address);
   if (status === FAIL_EXCLUDED)
     return new IpamError("excluded", `${address} is excluded from ${pool}`, address);
-  if (status === FAIL_TAKEN) return takenError(core, asked, address);
+  if (status === FAIL_TAKEN) return takenError(core, { family, value }, address);
   return new IpamError("io", `the core answered ${status}`, status);
 }
 
@@ -148,9 +154,8 @@ function leftOver(core: Core, wish: Wish): IpamError {
   );
 }
 
-function takenError(core: Core, asked: Address | undefined, address: string): IpamError {
-  const family = asked?.family ?? 4;
-  const state = core.exports.bookExplain!(family, ...halves(asked?.value ?? 0n), core.now());
+function takenError(core: Core, { family, value }: Address, address: string): IpamError {
+  const state = core.exports.bookExplain!(family, ...halves(value), core.now());
   if (state === IS_RESERVED)
     return new IpamError("reserved", `${address} is reserved for another name`, address);
   if (state === IS_COOLING)

@@ -163,6 +163,11 @@ describe("allocations of an Ipam", () => {
       const pools = ["a", "b", "a"];
       const given = ipam.allocate({ owner: "o", pools, addresses });
       expect(given.addresses).toEqual(["10.1.0.5", "::a01:5", "10.1.0.6"]);
+      // The same number in the other family is another address.
+      ipam.release("o");
+      ipam.allocate({ owner: "four", pools: ["a"], addresses: ["10.1.0.5"] });
+      const taken = refusal(() => ipam.allocate({ owner: "o", pools, addresses }));
+      expect([taken.code, taken.value]).toEqual(["taken", "10.1.0.5"]);
       expect(ipam.check()).toEqual([]);
     });
   });
