@@ -54,6 +54,15 @@ function uncleared(length: number): Bytes {
   return buffer ? new Uint8Array(buffer) : new Uint8Array(length);
 }
 
+// Copies bytes that nobody else reads or writes meanwhile. V8 goes word by word where one side is
+// shared memory; Node's fill, given as many bytes as there is room for, copies them as one piece,
+// in two thirds of the time.
+function copyAt(target: Uint8Array, at: number, bytes: Uint8Array): void {
+  const { Buffer } = globalThis;
+  if (!Buffer || bytes.length === 0) target.set(bytes, at);
+  else Buffer.from(target.buffer, target.byteOffset + at, bytes.length).fill(bytes);
+}
+
 /** Header, head and set in one array. */
 export function frame(h: Heap, magic: string, head: object, set: Uint8Array): Bytes {
   const text = JSON.stringify(head);
@@ -63,7 +72,7 @@ export function frame(h: Heap, magic: string, head: object, set: Uint8Array): By
   const view = new DataView(out.buffer);
   out.fill(32, HEADER, HEADER + headBytes);
   out.set(json, HEADER);
-  out.set(set, HEADER + headBytes);
+  copyAt(out, HEADER + headBytes, set);
   for (let i = 0; i < 8; i++) out[i] = magic.charCodeAt(i);
   view.setUint32(8, VERSION, true);
   view.setUint32(12, headBytes, true);
@@ -181,21 +190,21 @@ function wordBytes(slots: Slots): number {
 export function loadSet(slots: Slots, set: Uint8Array, verify = (_: Uint8Array) => {}): void {
   const { heap: h, cell } = slots;
   const words = (h.exports.snapshotWords!(cell) as number) >>> 0;
-  const damaged = new IpamError("damaged", "the snapshot's set doesn't fit its prefix");
+  const damaged = () => new IpamError("damaged", "the snapshot's set doesn't fit its prefix");
   if (words !== 0) {
-    if (set.length !== wordBytes(slots)) throw damaged;
+    if (set.length !== wordBytes(slots)) throw damaged();
     // Copied once, to its place, and hashed there: a third of the time of reading a large pool.
-    h.u8.set(set, words);
+    copyAt(h.u8, words, set);
     verify(h.u8.subarray(words, words + set.length));
-    if (!ask(slots, "snapshotSettle")) throw damaged;
+    if (!ask(slots, "snapshotSettle")) throw damaged();
     return;
   }
   verify(set);
-  if (set.length % GROUP !== 0) throw damaged;
+  if (set.length % GROUP !== 0) throw damaged();
   for (let at = 0; at < set.length; at += GROUPS * GROUP) {
     const part = set.subarray(at, at + GROUPS * GROUP);
     h.u8.set(part, h.transfer);
-    if (!ask(slots, "snapshotLoad", h.transfer, part.length / GROUP)) throw damaged;
+    if (!ask(slots, "snapshotLoad", h.transfer, part.length / GROUP)) throw damaged();
   }
 }
 

@@ -1,7 +1,7 @@
 // Laws of toBytes and fromBytes: the copy is the pool, in every state, and goes on as the pool would;
 // bytes that aren't whole are refused, and leave nothing in the heap.
 import fc from "fast-check";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { heapBytes } from "../../src/heap.ts";
 import { createPool, createPrefixPool, IpamError, Pool } from "../../src/index.ts";
 import { outcome } from "../support/poolmodel.ts";
@@ -240,6 +240,20 @@ describe("toBytes and fromBytes", { timeout: 60_000 }, () => {
       expect(heapBytes()).toBe(begin);
     });
   }
+
+  it("where there is no Buffer, as in a browser, the bytes and the copy are the same", () => {
+    const pool = keep(createPool("10.0.0.0/16"));
+    const wide = keep(createPool("fd00::/96"));
+    pool.takeMany(new Uint32Array(40_000));
+    wide.takeMany(new Float64Array(300));
+    const [bytes, others] = [pool.toBytes(), wide.toBytes()];
+    vi.stubGlobal("Buffer", undefined);
+    const again = [pool.toBytes(), wide.toBytes()];
+    const copies = [bytes, others].map((one) => keep(Pool.fromBytes(one)));
+    vi.unstubAllGlobals();
+    expect(again).toEqual([bytes, others]);
+    expect(copies.map((copy) => copy.toBytes())).toEqual([bytes, others]);
+  });
 
   it("a later version is newer, whatever follows", () => {
     const bytes = keep(createPool("10.0.0.0/30")).toBytes();
