@@ -28,6 +28,8 @@ export type Given = readonly (string | number)[];
 /** Something that allocates durably. */
 export interface Store {
   name: string;
+  /** What has to be done before a round, untimed. */
+  before?(): void;
   /** Gives an address to each of `owners`, in rounds of `callers` at once; a log gives none. */
   round(owners: readonly string[], callers: number): Promise<Given> | Given;
   close(): Promise<void> | void;
@@ -62,25 +64,32 @@ function berth(dir: string, sync: "always" | "never"): Store & { ipam: Ipam } {
   };
 }
 
-/** `work` is what each caller computes before it appends (microseconds). */
-function bareTurns(name: string, log: BareLog, work = 0): Store {
+/** `work` is what each caller computes before it appends (microseconds), asked before each round. */
+function bareTurns(name: string, log: BareLog, work?: WorkAlone): Store {
+  let each = 0;
   const compute = () => {
-    const until = performance.now() + work / 1000;
+    const until = performance.now() + each / 1000;
     while (performance.now() < until);
   };
   return {
     name,
+    before() {
+      if (work) each = work.measure();
+    },
     async round(owners, callers) {
       const caller = async (first: number) => {
         for (let n = first; n < owners.length; n += callers) {
-          if (work > 0) compute();
+          if (each > 0) compute();
           await log.later();
         }
       };
       await Promise.all(Array.from({ length: callers }, (_, n) => caller(n)));
       return [];
     },
-    close: () => log.close(),
+    async close() {
+      work?.close();
+      await log.close();
+    },
   };
 }
 
@@ -114,21 +123,40 @@ async function bytesEach(dir: string, callers: number): Promise<number> {
   }
 }
 
-/** Microseconds that an allocation takes without a disk, once it is warm. */
-function workAlone(dir: string): number {
-  const store = berth(join(dir, "measure"), "never");
-  const pools = [store.ipam.pool(PREFIX)];
-  const thousand = (round: number) => {
+/**
+ * What an allocation takes without a disk, measured anew before each round: in some phases of a
+ * machine it takes half as long again.
+ */
+class WorkAlone {
+  readonly #store: ReturnType<typeof berth>;
+  readonly #pools: ReturnType<Ipam["pool"]>[];
+  #round = 0;
+
+  constructor(dir: string) {
+    this.#store = berth(join(dir, "measure"), "never");
+    this.#pools = [this.#store.ipam.pool(PREFIX)];
+    for (let n = 0; n < 20; n++) this.#thousand();
+  }
+
+  /** Microseconds. */
+  measure(): number {
+    return medianOf([this.#thousand(), this.#thousand(), this.#thousand()]);
+  }
+
+  /** Of one, from a thousand that are let go again: the pool stays as full as it is. */
+  #thousand(): number {
+    const round = this.#round++;
     const owners = Array.from({ length: 1000 }, (_, n) => ownerOf(round, n));
+    const { ipam } = this.#store;
     const begun = performance.now();
-    for (const owner of owners) store.ipam.allocate({ owner, pools });
-    return performance.now() - begun;
-  };
-  try {
-    const times = Array.from({ length: 31 }, (_, n) => thousand(n + 1));
-    return medianOf(times.slice(11));
-  } finally {
-    store.close();
+    for (const owner of owners) ipam.allocate({ owner, pools: this.#pools });
+    const each = performance.now() - begun;
+    for (const owner of owners) ipam.release(owner);
+    return each;
+  }
+
+  close(): void {
+    this.#store.close();
   }
 }
 
@@ -150,7 +178,6 @@ async function durable(callers: number, context: Context): Promise<Row[]> {
   const dir = mkdtempSync(join(tmpdir(), "berth-store-"));
   try {
     const bytes = await bytesEach(dir, callers);
-    const work = workAlone(dir);
     const table = `durable allocate, ${callers} at once`;
     const other = peers ? peerStores(dir, install) : { stores: [], missing: [] };
     const stores: Store[] = [
@@ -161,7 +188,7 @@ async function durable(callers: number, context: Context): Promise<Row[]> {
       bareTurns(
         "bare log, batched as Berth, computing as long",
         new BatchedLog(join(dir, "computing"), bytes),
-        work,
+        new WorkAlone(dir),
       ),
       ...other.stores,
     ];
@@ -189,7 +216,7 @@ interface Times {
 /**
  * Every store does the same rounds, in an order drawn by seed: so many that are measured, as many
  * before, and before these as many of 64 callers, which are short: in them V8 compiles what an Ipam
- * and the peers run, also where Berth's own has run for workAlone already.
+ * and the peers run, also where Berth's own has run for WorkAlone already.
  */
 async function roundsOf(stores: Store[], callers: number, rounds: number, seed: number) {
   const random = randomOf(seed);
@@ -198,6 +225,7 @@ async function roundsOf(stores: Store[], callers: number, rounds: number, seed: 
     const operations = operationsOf(many);
     const owners = Array.from({ length: operations }, (_, n) => ownerOf(number, n));
     for (const one of shuffled(all, random)) {
+      one.store.before?.();
       const begin = process.hrtime.bigint();
       const given = await one.store.round(owners, many);
       const ns = Number(process.hrtime.bigint() - begin);
