@@ -27,6 +27,7 @@
 import { closeSync, existsSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { loadavg } from "node:os";
 import { resolve } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { readArguments, UsageError } from "../src/cli/arguments.ts";
 import { prepareAlone, runAlone } from "./alone.ts";
 import { experiments } from "./experiments.ts";
@@ -37,7 +38,7 @@ import { judged } from "./method/aim.ts";
 import { compareFiles } from "./method/compare.ts";
 import type { Context, Experiment } from "./method/experiment.ts";
 import { undoAtSignal } from "./method/leaving.ts";
-import { machine, warnings } from "./method/machine.ts";
+import { machine, shareOf, ticks, warnings } from "./method/machine.ts";
 import { mergePasses } from "./method/passes.ts";
 import { type Row, sameWork } from "./method/row.ts";
 import { FULL, limitsAfter, QUICK, sweeps } from "./method/sweeps.ts";
@@ -173,6 +174,9 @@ function say(written: readonly string[]): void {
   for (const path of written) console.log(`written: ${path}`);
 }
 
+/** So long it listens whether anything else runs, before it begins. */
+const LISTEN_MS = 1000;
+
 async function bench(argv: string[]): Promise<number> {
   const { context, filter, json, compare, baseline, publish, page, help, positionals } = read(argv);
   if (help) {
@@ -196,6 +200,9 @@ async function bench(argv: string[]): Promise<number> {
   ])
     needWritable(path);
   const load = loadavg()[0]!;
+  const idle = ticks();
+  await setTimeout(LISTEN_MS);
+  const from = ticks();
   const begun = performance.now();
   const where = machine();
   const size = context.quick ? "quick" : "full";
@@ -203,7 +210,9 @@ async function bench(argv: string[]): Promise<number> {
   console.log(`${where.processor}, ${where.cores} cores  ${where.compiler}`);
   console.log(`seed ${context.seed}  size ${size}  load ${load.toFixed(2)}`);
   const rows = await runAll(list, context);
-  const noise = warnings(rows, load, where.clockStep);
+  const stolen = shareOf("stolen", from, ticks());
+  const disturbance = { before: shareOf("busy", idle, from), stolen, load: loadavg()[0]! };
+  const noise = warnings(rows, disturbance, where.clockStep);
   const targets = rows.filter((row) => row.met !== undefined);
   const met = targets.filter((row) => row.met).length;
   const seconds = Math.round((performance.now() - begun) / 1000);
@@ -216,7 +225,7 @@ async function bench(argv: string[]): Promise<number> {
     return 0;
   }
   const { seed, turn } = context;
-  const result = { machine: where, seed, size, turn, load, seconds, warnings: noise, rows };
+  const result = { machine: where, seed, size, turn, load, stolen, seconds, warnings: noise, rows };
   for (const path of paths) writeFileSync(path, resultText(result));
   if (publish) say(writePage(result));
   const worse = rows.filter((row) => row.suite === counted && row.met === false);

@@ -12,7 +12,7 @@ Everything is measured in several passes, until its ratios are settled or 13 min
   --json FILE          the results as JSON
   --turn N             calls of one plugin in a row (default 1: strict alternation)
   --operations N       how many operations the law of two threads is tried with
-  --compare A B        ratios of two results that differ by more than 25 %
+  --compare A B        ratios of two results that differ by over 25 %, or are in one only
   --baseline           counts instructions and keeps them as what later runs are compared with
   --publish            a full run whose results become docs/BENCHMARKS.md and its plots
   --page               the page and the plots anew from the published results

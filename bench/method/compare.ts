@@ -54,11 +54,16 @@ function textOf(path: string): string {
   }
 }
 
-function rowsIn(path: string): Row[] {
+/** What two results must have in common. */
+const ALIKE = ["size", "seed", "turn"] as const;
+
+type Compared = { rows: Row[] } & Partial<Record<(typeof ALIKE)[number], unknown>>;
+
+function resultIn(path: string): Compared {
   const text = textOf(path);
   try {
-    const { rows } = JSON.parse(text) as { rows?: Row[] };
-    if (Array.isArray(rows)) return rows;
+    const result = JSON.parse(text) as Compared;
+    if (Array.isArray(result.rows)) return result;
   } catch {
     // It is told below, with the file's name.
   }
@@ -67,14 +72,17 @@ function rowsIn(path: string): Row[] {
 
 /** Prints what moved; the exit status. */
 export function compareFiles(first: string, second: string, say: (line: string) => void): number {
-  const [a, b] = [first, second].map(rowsIn);
-  const { compared, moved, changed, alone } = compareRows(a!, b!);
+  const [a, b] = [resultIn(first), resultIn(second)];
+  for (const what of ALIKE)
+    if (a[what] !== b[what]) say(`not alike: ${what} ${a[what]} beside ${what} ${b[what]}`);
+  const { compared, moved, changed, alone } = compareRows(a.rows, b.rows);
   for (const { key, a: one, b: two } of moved)
     say(`${key}: ${ratioText(one)}, then ${ratioText(two)}`);
   for (const key of changed) say(`${key}: other addresses were given (another seed?)`);
   for (const key of alone) say(`${key}: in one of the two only`);
   const share = `${RATIO_MOVES_MAX * 100} %`;
-  say(`${compared} ratios compared, ${moved.length} moved by more than ${share}`);
+  const only = alone.length > 0 ? `, ${alone.length} in one of the two only` : "";
+  say(`${compared} ratios compared, ${moved.length} moved by more than ${share}${only}`);
   if (compared === 0) say("nothing in common to compare");
-  return moved.length === 0 && changed.length === 0 && compared > 0 ? 0 : 1;
+  return compared > 0 && moved.length + changed.length + alone.length === 0 ? 0 : 1;
 }

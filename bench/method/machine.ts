@@ -1,7 +1,7 @@
 // Machine: where and with what a run's figures were made, and what makes them unfit to be quoted.
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { arch, cpus, loadavg, platform, release } from "node:os";
+import { arch, cpus, platform, release } from "node:os";
 import { join } from "node:path";
 import { packageRoot } from "../../src/wasm.ts";
 import { clockStep } from "./measure.ts";
@@ -60,9 +60,52 @@ export function machine(): Machine {
   };
 }
 
-/** Load averages over which other work is running: before the bench, and beside its own. */
-const LOAD_BEFORE_MAX = 0.5;
+/** What the processors did since the machine was started, in ticks of all of them together. */
+export interface Ticks {
+  busy: number;
+  /** In which a virtual machine had work and another guest had the processor. */
+  stolen: number;
+  all: number;
+}
+
+/** Undefined where the system doesn't tell (/proc/stat). */
+export function ticks(path = "/proc/stat"): Ticks | undefined {
+  try {
+    const line = readFileSync(path, "utf8").split("\n")[0]!;
+    const [user, nice, system, idle, wait, irq, soft, stolen] = line
+      .split(/ +/)
+      .slice(1)
+      .map(Number);
+    const busy = user! + nice! + system! + irq! + soft!;
+    return { busy, stolen: stolen!, all: busy + idle! + wait! + stolen! };
+  } catch {
+    return undefined;
+  }
+}
+
+/** The share of one kind of ticks between two moments. */
+export function shareOf(kind: "busy" | "stolen", from?: Ticks, to?: Ticks): number | undefined {
+  if (!from || !to || to.all === from.all) return undefined;
+  return (to[kind] - from[kind]) / (to.all - from.all);
+}
+
+/** What disturbed a run: shares of all processors' time, undefined where they can't be told. */
+export interface Disturbance {
+  /** By other work, in the second before it. */
+  before?: number | undefined;
+  /** By other guests of the machine, in the run. */
+  stolen?: number | undefined;
+  /** The load average at its end. */
+  load: number;
+}
+
+/**
+ * Above which other work is running before the bench: measured, since a load average remembers the
+ * build a minute ago. And the load average above which there is some beside the bench's own.
+ */
+const BEFORE_MAX = 0.1;
 const LOAD_BESIDE_MAX = 3;
+const STOLEN_MAX = 0.02;
 /** A spread above this makes a row too noisy to be quoted. */
 export const SPREAD_MAX = 0.5;
 
@@ -70,13 +113,22 @@ export const SPREAD_MAX = 0.5;
  * What makes the figures unfit to be quoted. Other work isn't fair to both sides: a call of
  * 0.2 ms mostly ends within its time slice, one of 100 ms shares the processor, so ratios grow.
  */
-export function warnings(rows: readonly Row[], before: number, step: number): string[] {
+export function warnings(
+  rows: readonly Row[],
+  { before = 0, stolen = 0, load }: Disturbance,
+  step: number,
+): string[] {
   const lines: string[] = [];
-  const after = loadavg()[0]!;
-  if (before > LOAD_BEFORE_MAX || after > LOAD_BESIDE_MAX)
+  const percent = (share: number) => `${Math.round(share * 100)} %`;
+  if (before > BEFORE_MAX || load > LOAD_BESIDE_MAX)
     lines.push(
-      `other work was running (load ${before.toFixed(1)} before, ${after.toFixed(1)} after): ` +
-        "don't quote these figures",
+      `other work was running (${percent(before)} of the processors before, load ` +
+        `${load.toFixed(1)} after): don't quote these figures`,
+    );
+  if (stolen > STOLEN_MAX)
+    lines.push(
+      `other guests of this machine took ${percent(stolen)} of the processors' time: medians are ` +
+        "of a machine that is slower by turns",
     );
   if (step > 1000) lines.push(`the clock's step is ${step} ns: too coarse for short samples`);
   const coarse = rows.filter((row) => row.note?.includes("clock too coarse"));

@@ -22,6 +22,8 @@ export interface Result {
   size: string;
   turn: number;
   load: number;
+  /** The share of the processors' time that other guests of the machine took, if it is known. */
+  stolen?: number | undefined;
   seconds: number;
   warnings: string[];
   rows: Row[];
@@ -197,6 +199,11 @@ function turnText(turn: number): string {
   return turn === 1 ? "one call of a plugin in a row" : `${turn} calls of one plugin in a row`;
 }
 
+function stolenText({ stolen }: Result): string {
+  if (stolen === undefined) return "";
+  return `, ${(stolen * 100).toFixed(1)} % of the processors' time taken by other guests`;
+}
+
 /** The whole page. */
 export function pageOf(result: Result): string {
   const { machine: m, rows } = result;
@@ -205,7 +212,8 @@ export function pageOf(result: Result): string {
     "Made by `npm run bench -- --publish`; in an installed package `npx berth bench` measures too.",
     `Berth ${m.berth} (${m.commit}), Node ${m.node} (V8 ${m.v8}), ${m.system}, ${m.processor}, ` +
       `${m.cores} cores, ${m.compiler}. Seed ${result.seed}, load before ` +
-      `${result.load.toFixed(2)}; the run took ${result.seconds} s, with ${turnText(result.turn)}.`,
+      `${result.load.toFixed(2)}${stolenText(result)}; the run took ${result.seconds} s, with ` +
+      `${turnText(result.turn)}.`,
     ...(result.size === "full" ? [] : ["**A quick run: figures not to be quoted.**"]),
     ...result.warnings.map((line) => `**Warning:** ${line}.`),
     picture("held", "Time of an ADD over the pods that a node holds, beside host-local"),

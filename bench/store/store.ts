@@ -64,7 +64,7 @@ function berth(dir: string, sync: "always" | "never"): Store & { ipam: Ipam } {
   };
 }
 
-/** `work` is what each caller computes before it appends (microseconds), asked before each round. */
+/** `work` says before each round what each caller computes before it appends (microseconds). */
 function bareTurns(name: string, log: BareLog, work?: WorkAlone): Store {
   let each = 0;
   const compute = () => {

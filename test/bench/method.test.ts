@@ -1,13 +1,14 @@
 // What the bench's figures rest on: medians and ratios, turns, and the check of equal work.
 
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it } from "vitest";
 import { hopeless, planOf } from "../../bench/core/firstfree.ts";
 import type { Maker } from "../../bench/core/subjects.ts";
 import { type Exercise, exercise } from "../../bench/core/work.ts";
 import { judge, readBaselines, writeBaseline } from "../../bench/instructions/baseline.ts";
+import { shareOf, ticks, warnings } from "../../bench/method/machine.ts";
 import { ratioOf, ratioOfLists, takeTurns } from "../../bench/method/measure.ts";
 import { figuresOf, type Row, sameWork } from "../../bench/method/row.ts";
 import { hashOf, plainAllocator, random, rowOf } from "../../bench/peers/sequence.ts";
@@ -151,6 +152,40 @@ describe("instruction counts", () => {
     expect(readBaselines(path)).toEqual({ "gcc 12": { ADD: 1 }, "gcc 13": { ADD: 2, DEL: 3 } });
     expect(() => writeBaseline([], "gcc 13", path)).toThrow("nothing was counted");
     rmSync(directory, { recursive: true });
+  });
+});
+
+describe("what disturbs a run", () => {
+  const directory = mkdtempSync(join(tmpdir(), "berth-ticks-test-"));
+  afterAll(() => rmSync(directory, { recursive: true, force: true }));
+  const read = (line: string) => {
+    const path = join(directory, "stat");
+    writeFileSync(path, `${line}\ncpu0 1 2 3\n`);
+    return ticks(path);
+  };
+
+  it("is other work before it and what other guests took, as shares of the processors' time", () => {
+    const from = read("cpu  100 20 30 800 10 5 5 30 0 0");
+    expect(from).toEqual({ busy: 160, stolen: 30, all: 1000 });
+    const to = read("cpu  150 20 30 900 10 5 5 80 7 0");
+    expect(shareOf("busy", from, to)).toBe(0.25);
+    expect(shareOf("stolen", from, to)).toBe(0.25);
+    expect(ticks(join(directory, "none"))).toBe(undefined);
+    expect(shareOf("busy", from, undefined)).toBe(undefined);
+    expect(shareOf("busy", from, from)).toBe(undefined);
+  });
+
+  it("is told, and a build a minute ago is no such thing", () => {
+    const told = (before?: number, stolen?: number, load = 1) =>
+      warnings([], { before, stolen, load }, 1);
+    expect([told(0.04, 0.01), told()]).toEqual([[], []]);
+    expect(told(0.5)).toEqual([
+      "other work was running (50 % of the processors before, load 1.0 after): don't quote these figures",
+    ]);
+    expect(told(0, 0, 3.5)[0]).toContain("load 3.5 after");
+    expect(told(0, 0.06)).toEqual([
+      expect.stringContaining("other guests of this machine took 6 % of the processors' time"),
+    ]);
   });
 });
 

@@ -108,6 +108,13 @@ describe("bench", () => {
     );
     const one = bench("--compare", a, more);
     expect(one.stdout).toContain("core / t / w / new: in one of the two only");
-    expect(one.stdout).toContain("1 ratios compared, 0 moved");
+    expect(one.stdout).toContain(
+      "1 ratios compared, 0 moved by more than 25 %, 1 in one of the two",
+    );
+    expect(one.status).toBe(1);
+    const quick = join(directory, "sized");
+    writeFileSync(quick, JSON.stringify({ rows: [{ ...row, ratio: 10 }], size: "quick" }));
+    const unlike = bench("--compare", quick, quick.replace("sized", "a"));
+    expect(unlike.stdout).toContain("not alike: size quick beside size undefined");
   });
 });
