@@ -150,6 +150,17 @@ export abstract class Slots {
     return this.clock === undefined ? 0 : this.ticks(this.clock());
   }
 
+  /**
+   * The same before a take by the policy, which is to see as free what is due: a take of the core
+   * collects only some of that.
+   */
+  protected nowSwept(): number {
+    const now = this.now();
+    if (this.clock !== undefined)
+      this.heap.patiently(() => this.core.slotsSweep!(this.cell, now) as number, BUSY);
+    return now;
+  }
+
   /** A time of the clock in ticks, as the core counts them. */
   ticks(seconds: number): number {
     return Math.floor((seconds - this.epoch) / TICK);
@@ -162,9 +173,7 @@ export abstract class Slots {
 
   /** Frees what has cooled long enough: counts and states are exact then. */
   sweep(): void {
-    if (this.clock === undefined) return;
-    const now = this.now();
-    this.heap.patiently(() => this.core.slotsSweep!(this.cell, now) as number, BUSY);
+    if (this.clock !== undefined) this.nowSwept();
   }
 
   /** Takes a slot by the policy. Throws "exhausted" or "noSpace". */
@@ -191,7 +200,7 @@ export abstract class Slots {
     const width = this.widthOf(into);
     const taken = this.#inParts(into, (from, n) => {
       const at = this.heap.transfer;
-      const got = this.core.slotsTakeMany!(this.cell, this.now(), at, n, width) as number;
+      const got = this.core.slotsTakeMany!(this.cell, this.nowSwept(), at, n, width) as number;
       this.#copy(into, from, got, width, false);
       return got;
     });
@@ -243,7 +252,7 @@ export abstract class Slots {
       this.core.slotsTakeAt!(this.cell, key >> 64n, key & MASK64, this.now()) as number;
     let status = this.heap.patiently(take, BUSY);
     if (status === COOLING) {
-      // Its time may be over: a take collects only some of what is due.
+      // Its time may be over: a take of the core collects only some of what is due.
       this.sweep();
       status = this.heap.patiently(take, BUSY);
     }
@@ -268,7 +277,7 @@ export abstract class Slots {
   /** The same; the core's lastHi and lastLo tell the slot. */
   protected takeNext(): void {
     const status = this.heap.patiently(
-      () => this.core.slotsTake!(this.cell, this.now()) as number,
+      () => this.core.slotsTake!(this.cell, this.nowSwept()) as number,
       BUSY,
     );
     if (status !== 0) this.refuse(status === FREE ? NONE : -3);

@@ -126,7 +126,7 @@ export class NarrowSlots extends Slots implements Lessee {
 
   // Nothing is taken ahead here.
   #takeApart(): number {
-    const slot = this.#take32(this.place, this.now()) as number;
+    const slot = this.#take32(this.place, this.nowSwept()) as number;
     return slot >= 0 ? slot : this.#again(slot);
   }
 
@@ -134,7 +134,7 @@ export class NarrowSlots extends Slots implements Lessee {
   #again(slot: number): number {
     if (slot !== BUSY_SLOT) this.refuse(slot);
     const again = this.heap.patiently(
-      () => this.core.slotsTake32!(this.place, this.now()) as number,
+      () => this.core.slotsTake32!(this.place, this.nowSwept()) as number,
       BUSY_SLOT,
     );
     return again >= 0 ? again : this.refuse(again);
@@ -166,7 +166,7 @@ export class NarrowSlots extends Slots implements Lessee {
 export class WideSlots extends NarrowSlots {
   override take(): number {
     const slot = this.heap.patiently(
-      () => this.core.slotsTakeF!(this.cell, this.now()) as number,
+      () => this.core.slotsTakeF!(this.cell, this.nowSwept()) as number,
       BUSY_SLOT,
     );
     return slot >= 0 ? slot : this.refuse(slot);

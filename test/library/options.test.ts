@@ -1,0 +1,62 @@
+// Options are the pool's own once it is made: what their caller does with his changes nothing.
+import { afterEach, describe, expect, it } from "vitest";
+import {
+  createPool,
+  createPrefixPool,
+  createServicePool,
+  Pool,
+  PrefixPool,
+  ServicePool,
+} from "../../src/index.ts";
+
+const open: Disposable[] = [];
+
+function kept<T extends Disposable>(pool: T): T {
+  open.push(pool);
+  return pool;
+}
+
+afterEach(() => {
+  for (const each of open.splice(0)) each[Symbol.dispose]();
+});
+
+describe("what was passed to a pool, or answered by it, may be changed afterwards", () => {
+  it("a pool stays what it was made, and so do its snapshots", () => {
+    const exclude = ["10.0.0.0"];
+    const options = { exclude, policy: "first", band: 0, cooldown: 0 } as const;
+    const pool = kept(createPool("10.0.0.0/29", options));
+    pool.allocate();
+    exclude.push("10.0.0.7", "11.0.0.0");
+    Object.assign(options, { policy: "random", band: 4, cooldown: 50 });
+    const again = kept(Pool.fromBytes(pool.toBytes()));
+    again.release("10.0.0.1");
+    expect([again.excluded, again.cooling, again.allocate()]).toEqual([1, 0, "10.0.0.1"]);
+  });
+
+  it("a prefix pool does", () => {
+    const options = { length: { 4: 24 }, head: { 4: 1 }, exclude: ["10.0.3.0/24"] };
+    const pool = kept(createPrefixPool("10.0.0.0/16", options));
+    options.length[4] = 25;
+    options.head[4] = 9;
+    options.exclude.push("10.0.9.0/24");
+    pool.add("10.1.0.0/16");
+    expect(pool.allocate()).toEqual(["10.0.1.0/24"]);
+    expect(pool.stats()[0]).toMatchObject({ length: 24, size: 512, excluded: 3 });
+    expect(PrefixPool.fromBytes(pool.toBytes()).stats()).toEqual(pool.stats());
+  });
+
+  it("a service pool does, and so do its holds", () => {
+    const options = { exclude: ["10.0.0.3"], band: 2, usable: "services" as "all" | "services" };
+    const pool = kept(createServicePool("10.0.0.0/28", options));
+    Object.assign(options, { band: 5, usable: "all" });
+    options.exclude.push("10.0.0.4");
+    (pool.families as string[]).push("IPv6");
+    const held = pool.hold({ name: "a/b" });
+    held.address.clusterIPs[0] = "10.0.0.9";
+    expect(held.lapsed).toBe(false);
+    held.confirm();
+    const again = kept(ServicePool.fromBytes(pool.toBytes()));
+    expect(again.stats()).toEqual(pool.stats());
+    expect([again.stats()[0]!.excluded, pool.families]).toEqual([1, ["IPv4"]]);
+  });
+});
