@@ -16,6 +16,7 @@ import {
   POOL_OVERLAP,
 } from "../../assembly/library/booknumbers.ts";
 import { formatAddress, formatFour, formatPrefix, parsePrefix } from "../address.ts";
+import { errnoOf } from "../errno.ts";
 import { IpamError, shown } from "../errors.ts";
 import { needKeys } from "../keys.ts";
 import { type Around, Core } from "./core.ts";
@@ -83,7 +84,7 @@ export class Ipam extends IpamView {
   constructor(path: string, options: IpamOptions, around: Around) {
     super(path);
     needKeys(options, OPEN_KEYS);
-    this.#directory = resolve(path);
+    this.#directory = absolute(path);
     this.lock = choice(options.lock, ["exclusive", "per-call"], "lock");
     this.#sync = choice(options.sync, ["always", "never"], "sync") === "always";
     const { reboot, lockTimeout } = options;
@@ -381,6 +382,15 @@ export class Ipam extends IpamView {
 
   [Symbol.dispose](): void {
     this.close();
+  }
+}
+
+// The directory of a relative path, which needs one that is there to begin with.
+function absolute(path: string): string {
+  try {
+    return resolve(path);
+  } catch (error) {
+    throw systemError(path, errnoOf(error));
   }
 }
 

@@ -6,6 +6,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  rmdirSync,
   truncateSync,
   writeFileSync,
   writeSync,
@@ -58,6 +59,10 @@ describe("a directory", () => {
         used(join(path, lock), (again) => expect([...again]).toHaveLength(1));
       }
       expect(readdirSync("elsewhere")).toEqual([]);
+      process.chdir("elsewhere");
+      rmdirSync(join(path, "elsewhere"));
+      for (const lock of ["per-call", "exclusive"] as const)
+        expect(refusal(() => openIpam("state", { lock })).code).toBe("io");
     } finally {
       process.chdir(home);
     }
