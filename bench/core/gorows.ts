@@ -40,6 +40,13 @@ export function peersOf({ install }: Context): Promise<GoPeer[]> {
   return known;
 }
 
+/** Which programs there are, if not those that the bench builds; tests put their own in. */
+export interface GoPrograms {
+  peers?: readonly GoPeer[];
+  out?: string;
+  ms?: number;
+}
+
 /** A peer's program that is under way, and what it has answered. */
 interface Begun {
   who: string;
@@ -84,11 +91,17 @@ class OwnTurns {
 }
 
 /** Begins a peer's program: it makes its allocator meanwhile. */
-function begun(found: Found, can: GoRow, pairs: number, { seed, quick }: Context): Begun {
+function begun(
+  found: Found,
+  can: GoRow,
+  pairs: number,
+  { seed, quick }: Context,
+  { out, ms = RUN_MS_MAX }: GoPrograms,
+): Begun {
   const { peer, version } = found;
   const slow = SLOW[quick ? "quick" : "full"];
   const operations = Math.min(pairs, ...(can.operationsMax ? [can.operationsMax, slow] : []));
-  const run = new GoRun({ peer, row: can.row, seed, operations, ms: RUN_MS_MAX });
+  const run = new GoRun({ peer, row: can.row, seed, operations, out, ms });
   return {
     who: `${peer} ${version}`,
     can,
@@ -185,6 +198,7 @@ export async function goRows(
   own: Own,
   pairs: number,
   context: Context,
+  programs: GoPrograms = {},
 ): Promise<Row[]> {
   if (!context.peers) return [];
   const rows: (Row | Begun)[] = [];
@@ -192,7 +206,7 @@ export async function goRows(
   const turns = new OwnTurns(own, context.seed + context.pass);
   const all: Begun[] = [];
   try {
-    for (const peer of await peersOf(context)) {
+    for (const peer of programs.peers ?? (await peersOf(context))) {
       if ("error" in peer) {
         left(`${peer.peer} (Go)`, peer.error);
         continue;
@@ -201,7 +215,7 @@ export async function goRows(
       if (out) left(`${peer.peer} ${peer.version}`, out.reason);
       const can = peer.rows.find((one) => one.row === row);
       if (!can) continue;
-      all.push(begun(peer, can, pairs, context));
+      all.push(begun(peer, can, pairs, context, programs));
       rows.push(all.at(-1)!);
     }
     if (all.length > 0) await takeAll(all, turns, context);

@@ -26,7 +26,7 @@ export interface GoOrder {
   operations: number;
   /** Where the programs are kept. */
   out?: string;
-  /** How long the whole run may take. */
+  /** How long an answer may take. */
   ms?: number;
 }
 

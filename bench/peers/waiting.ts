@@ -20,7 +20,7 @@ export class TookTooLong extends Error {}
 export interface WaitingOptions {
   /** What its errors begin with. */
   name: string;
-  /** How long the whole run may take. */
+  /** How long an answer may take; while nobody waits for one no clock runs. */
   ms?: number;
 }
 
@@ -30,7 +30,6 @@ export class Waiting<Result> {
   readonly #child: ChildProcess;
   readonly #lines: AsyncIterator<string>;
   readonly #reader: Interface;
-  readonly #timer: NodeJS.Timeout;
   readonly #ended: Promise<string | undefined>;
   #words = "";
   #late = false;
@@ -48,10 +47,6 @@ export class Waiting<Result> {
     child.stdin!.on("error", () => {});
     this.#reader = createInterface({ input: child.stdout! });
     this.#lines = this.#reader[Symbol.asyncIterator]();
-    this.#timer = setTimeout(() => {
-      this.#late = true;
-      kill(child);
-    }, ms);
     this.#ended = once(child, "close").then(
       ([code, signal]) => (code === 0 ? undefined : lastWords(this.#words) || `${code ?? signal}`),
       (error: NodeJS.ErrnoException) => (error.code === "ENOENT" ? "not built yet" : error.message),
@@ -68,24 +63,26 @@ export class Waiting<Result> {
   async end(): Promise<Result> {
     this.#child.stdin!.end();
     const result = (await this.#answer()) as Result;
-    await this.#ended;
-    clearTimeout(this.#timer);
+    this.kill();
     return result;
   }
 
   /** Ends it at once, whatever it is at. */
   kill(): void {
-    clearTimeout(this.#timer);
     kill(this.#child);
     this.#reader.close();
   }
 
   /** The next line; an error with its name when there is none. */
   async #answer(): Promise<unknown> {
+    const timer = setTimeout(() => {
+      this.#late = true;
+      kill(this.#child);
+    }, this.#ms);
     const { value, done } = await this.#lines.next();
+    clearTimeout(timer);
     if (!done) return JSON.parse(value);
     const failure = (await this.#ended) ?? "it ended before its answer";
-    clearTimeout(this.#timer);
     if (this.#late) throw new TookTooLong(`took over ${this.#ms / 1000} s`);
     throw new Error(`${this.#name}: ${failure}`);
   }

@@ -7,6 +7,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { goRows } from "../../bench/core/gorows.ts";
+import type { Context } from "../../bench/method/experiment.ts";
 import { berthAllocator } from "../../bench/peers/berth.ts";
 import { type GoOptions, goPeers } from "../../bench/peers/go.ts";
 import { GoRun } from "../../bench/peers/gorun.ts";
@@ -163,6 +165,53 @@ describe("peers in Go that aren't there", () => {
     const error = await run.turn(1).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(TookTooLong);
     expect((error as Error).message).toBe("took over 2 s");
+  });
+});
+
+describe("rows of peers in Go", () => {
+  const row = rowOf("churn-24@50");
+  const dir = mkdtempSync(join(tmpdir(), "berth-gorows-"));
+  afterAll(() => rmSync(dir, { recursive: true, force: true }));
+  const context: Context = {
+    quick: false,
+    seed: SEED,
+    peers: true,
+    install: false,
+    operations: 0,
+    turn: 1,
+    pass: 0,
+  };
+  const can = { row: row.name, policy: "first", common: true };
+  const own = { name: "Berth", operations: 2000, run: () => {}, hash: () => "own" };
+
+  it("are of turns between Berth's, in the order of the peers; one that hangs is named", async () => {
+    const hash = expectedHash(row, SEED, 50, true);
+    const end = `{\\"hash\\": \\"${hash}\\", \\"bytes\\": 254, \\"held\\": 127}`;
+    const rounds = 'while [ $n -lt $k ]; do n=$((n + 1)); l="$l,9e6"; done';
+    const works = `while read k; do n=1; l=9e6; ${rounds}; echo "[$l]"; done; echo "${end}"`;
+    writeFileSync(join(dir, "goipam"), `#!/bin/sh\n${works}\n`, { mode: 0o755 });
+    writeFileSync(join(dir, "calico"), "#!/bin/sh\nexec sleep 60\n", { mode: 0o755 });
+    const left = [{ row: row.name, reason: "it can't" }];
+    const peers = [
+      { peer: "Kubernetes cidrset", version: "v1", rows: [], left },
+      { peer: "Calico", version: "v2", rows: [{ ...can, operationsMax: 250 }], left: [] },
+      { peer: "go-ipam", version: "v3", rows: [{ ...can, operationsMax: 90 }], left: [] },
+      { peer: "Kubernetes services", error: "go build: no" },
+    ];
+    const head = { suite: "core", table: "t", what: "w" };
+    const rows = await goRows(head, row.name, own, 1000, context, { peers, out: dir, ms: 1500 });
+    expect(rows.map(({ who, missing }) => [who, missing])).toEqual([
+      ["Berth, by turns with Go", undefined],
+      ["Kubernetes cidrset v1", "it can't"],
+      ["Calico v2", "a run took over 1.5 s"],
+      ["go-ipam v3", undefined],
+      ["Kubernetes services (Go)", "go build: no"],
+    ]);
+    const found = rows[3]!;
+    expect(found).toMatchObject({ note: "50 releases a round", beside: rows[0]!.who });
+    expect(found.figures).toMatchObject({ median: 9e6, max: 9e6 });
+    expect(found.ratio).toBeGreaterThan(1);
+    expect(found).not.toHaveProperty("hash");
   });
 });
 
