@@ -62,14 +62,15 @@ export function needKeys(value: unknown, keys: Keys): void {
  * A copy of options that the caller's later changes don't reach: their lists and objects are
  * copied, too. What isn't what it should be stays, for the check.
  */
-export function ownOptions<T extends object>(options: T): T {
-  const own = { ...options };
-  for (const key in own) {
-    const value: unknown = own[key];
-    if (Array.isArray(value)) own[key] = [...value] as never;
-    else if (typeof value === "object" && value !== null) own[key] = { ...value } as never;
+export function ownOptions<T extends object>(options: T, keys: Keys): T {
+  const own: Record<string, unknown> = {};
+  for (const key of keys.known) {
+    const value = (options as Record<string, unknown>)[key];
+    if (value === undefined) continue;
+    const isObject = typeof value === "object" && value !== null;
+    own[key] = Array.isArray(value) ? [...value] : isObject ? { ...value } : value;
   }
-  return own;
+  return own as T;
 }
 
 function refuse(key: string, value: object, { one, known, also }: Keys): void {

@@ -24,7 +24,6 @@ import { IpamError } from "./errors.ts";
 import { FREE } from "./heap.ts";
 import { Hold } from "./hold.ts";
 import { type HoldOptions, Holds, ttlOf } from "./holds.ts";
-import { ownOptions } from "./keys.ts";
 import {
   checkOptions,
   excludedOf,
@@ -62,8 +61,7 @@ export class Pool<S extends number | bigint = number> implements Disposable {
 
   /** Use createPool, Pool.fromBytes or Pool.attach. */
   constructor(range: Prefix, written: PoolOptions, existing?: ExistingCell) {
-    checkOptions(written);
-    const options = ownOptions(written);
+    const options = checkOptions(written);
     const { policy = "next", cooldown = 0, band = 0, seed, clock = seconds } = options;
     const bits = widthOf(range.family) - range.length;
     this.#range = range;

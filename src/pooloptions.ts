@@ -2,7 +2,7 @@
 import { formatPrefix, lastOf, type Prefix, parseInterval } from "./address.ts";
 import { isClock } from "./clock.ts";
 import { IpamError, shown } from "./errors.ts";
-import { type Keys, keysOf, needKeys } from "./keys.ts";
+import { type Keys, keysOf, needKeys, ownOptions } from "./keys.ts";
 import { POLICIES, type Policy } from "./slots.ts";
 
 /** Seconds of a cool-down, at most. */
@@ -54,8 +54,11 @@ export function snapshotOptions(options: SnapshotOptions): SnapshotOptions {
   return { ...(clock === undefined ? {} : { clock }), ...(seed === undefined ? {} : { seed }) };
 }
 
-/** Throws "invalid" for options that aren't as PoolOptions says, or have other keys than `keys`. */
-export function checkOptions(options: PoolOptions, keys: Keys = KEYS): void {
+/**
+ * A copy of the options. Throws "invalid" for some that aren't as PoolOptions says, or have other
+ * keys than `keys`.
+ */
+export function checkOptions<T extends PoolOptions>(options: T, keys: Keys = KEYS): T {
   needKeys(options, keys);
   const { policy = "next", cooldown = 0, band = 0, seed, clock } = options;
   if (!POLICIES.includes(policy))
@@ -76,6 +79,7 @@ export function checkOptions(options: PoolOptions, keys: Keys = KEYS): void {
     throw new IpamError("invalid", `seed ${shown(seed)} is not a bigint`, seed);
   if (clock !== undefined && !isClock(clock))
     throw new IpamError("invalid", `clock ${shown(clock)} is no function of seconds`, clock);
+  return ownOptions(options, keys);
 }
 
 /**

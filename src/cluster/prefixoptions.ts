@@ -107,7 +107,7 @@ function randomSeed(): bigint {
 /** The options as the pool uses them. Throws "invalid". */
 export function rulesOf(written: PrefixPoolOptions): Rules {
   needKeys(written, KEYS);
-  const options = ownOptions(written);
+  const options = ownOptions(written, KEYS);
   const { length, mixed = false, head, tail, exclude = [], seed, clock = seconds } = options;
   const { policy = mixed ? "first" : "next" } = options;
   if (typeof mixed !== "boolean") throw invalid("mixed", mixed, "true or false");

@@ -15,7 +15,7 @@ import type { Bytes } from "../embedded.ts";
 import { IpamError, shown } from "../errors.ts";
 import { Hold } from "../hold.ts";
 import { type HoldOptions, Holds, ttlOf } from "../holds.ts";
-import { keysOf, ownOptions } from "../keys.ts";
+import { keysOf } from "../keys.ts";
 import { checkOptions, type PoolOptions, snapshotOptions } from "../pooloptions.ts";
 import type { Explanation } from "../pooltypes.ts";
 import type { IpFamily, SavedRange, ServiceRangeStats, Usable } from "./servicerange.ts";
@@ -79,8 +79,7 @@ export class ServicePool implements Disposable {
     options: ServicePoolOptions = {},
     saved?: readonly SavedRange[],
   ) {
-    checkServiceOptions(options);
-    this.#options = ownOptions(options);
+    this.#options = checkServiceOptions(options);
     const { usable = "services", band, exclude = [], ...rest } = this.#options;
     const list = typeof cidrs === "string" ? [cidrs] : cidrs;
     this.#ranges = new ServiceRanges(list, { ...rest, usable, band }, exclude, saved);
@@ -385,13 +384,14 @@ function isAddress(text: string): boolean {
   }
 }
 
-function checkServiceOptions(options: ServicePoolOptions): void {
-  checkOptions(options, KEYS);
+function checkServiceOptions(options: ServicePoolOptions): ServicePoolOptions {
+  const own = checkOptions(options, KEYS);
   const { usable = "services", exclude = [] } = options;
   if (usable !== "services" && usable !== "all")
     throw new IpamError("invalid", `usable ${shown(usable)} is none of services, all`, usable);
   if (!Array.isArray(exclude))
     throw new IpamError("invalid", `exclude ${shown(exclude)} is not a list`, exclude);
+  return own;
 }
 
 /**

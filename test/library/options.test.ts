@@ -59,4 +59,24 @@ describe("what was passed to a pool, or answered by it, may be changed afterward
     expect(again.stats()).toEqual(pool.stats());
     expect([again.stats()[0]!.excluded, pool.families]).toEqual([1, ["IPv4"]]);
   });
+
+  it("options may be inherited: from an object of defaults, or a class", () => {
+    class Defaults {
+      get policy() {
+        return "first" as const;
+      }
+    }
+    const made = [new Defaults(), Object.create({ policy: "first" }) as object];
+    for (const options of made) {
+      const pool = kept(createPool("10.0.0.0/29", options));
+      const nodes = kept(createPrefixPool("10.0.0.0/16", options));
+      const services = kept(createServicePool("10.0.0.0/28", options));
+      const give = () => [pool.allocate(), nodes.allocate()[0], services.allocate().clusterIPs[0]];
+      const given = give();
+      pool.release(given[0]!);
+      nodes.release(given[1]!);
+      services.release(given[2]!);
+      expect(give()).toEqual(given);
+    }
+  });
 });
