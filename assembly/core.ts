@@ -70,7 +70,7 @@ export {
   rowsArea,
   transferArea,
 } from "./library/desk";
-export { plainGive, plainTake, plainTakeMany } from "./library/plain";
+export { plainGive, plainTake, plainTakeRow } from "./library/plain";
 export {
   cursorHi,
   cursorLo,

@@ -14,7 +14,7 @@ const BUSY_SLOT = -2;
 const AHEAD_BITS = 12;
 /** Those that are taken ahead should lie within this share of the pool: 1 / 2^5. */
 const SPAN_SHIFT = 5;
-/** Single takes after some had to go back, until the next are taken ahead: at first, at most. */
+/** Single takes after a row that wasn't worth it, until the next one: at first, at most. */
 const ALONE = 16;
 const ALONE_MAX = 1024;
 
@@ -27,7 +27,7 @@ const ALONE_MAX = 1024;
 export class NarrowSlots extends Slots implements Lessee {
   // Fields: looking a function up in the exports takes as long as calling it.
   readonly #plainTake = this.core.plainTake!;
-  readonly #plainTakeMany = this.core.plainTakeMany!;
+  readonly #plainTakeRow = this.core.plainTakeRow!;
   readonly #plainGive = this.core.plainGive!;
   readonly #take32 = this.core.slotsTake32!;
   readonly #give32 = this.core.slotsGive32!;
@@ -45,7 +45,7 @@ export class NarrowSlots extends Slots implements Lessee {
   #last = 0;
   // How many the next call takes; below 2: one, and it goes up by one.
   #many = 1;
-  // How many single takes come after the next time that some go back.
+  // How many single takes come after the next row that isn't worth it.
   #alone = ALONE;
 
   constructor(
@@ -73,28 +73,35 @@ export class NarrowSlots extends Slots implements Lessee {
     return slot >= 0 ? slot : this.#takeApart();
   }
 
-  // False: nothing is ahead; there was less than asked for, or on both sides of the pool's end.
+  // False: nothing is ahead, since nothing is left, or what is left isn't simple to take.
   #takeAhead(): boolean {
     const words = this.#words;
     const many = this.#many;
     if (this.#row === 0) this.#row = this.heap.rows.lease(this);
     const row = this.#row;
-    const got = this.#plainTakeMany(this.place, row * 4, many) as number;
+    const got = this.#plainTakeRow(this.place, row * 4, many) as number;
     words[row - 1] = words[row]! - 1;
     this.#at = row;
     this.#end = row + got;
     this.#before = words[row - 1]!;
     this.#last = words[row + got - 1]!;
-    if (got < many || this.#last <= this.#before) {
-      this.settle();
-      this.#many = 1 - this.#alone;
+    if (got === 0) {
+      this.#goAlone();
       return false;
     }
     // A slot that comes back falls among them as seldom as they lie close together.
     const isWide = this.#last - this.#before > this.limit >> SPAN_SHIFT;
-    this.#many = isWide ? Math.max(many >> 1, 2) : Math.min(2 * many, ROW_SLOTS);
+    if (!isWide && got === many) this.#many = Math.min(2 * many, ROW_SLOTS);
+    else if (isWide && many > 2) this.#many = many >> 1;
+    else if (isWide) this.#goAlone();
     if (many === ROW_SLOTS) this.#alone = Math.max(this.#alone >> 1, ALONE);
     return true;
+  }
+
+  // Takes come one by one for a while, the next time for longer.
+  #goAlone(): void {
+    this.#many = 1 - this.#alone;
+    this.#alone = Math.min(2 * this.#alone, ALONE_MAX);
   }
 
   protected override get ahead(): number {
@@ -106,8 +113,7 @@ export class NarrowSlots extends Slots implements Lessee {
     if (this.#at === this.#end) return;
     const give = () => this.#give32(this.place, this.#words[this.#end - 1]!, 0) as number;
     for (; this.#end > this.#at; this.#end--) this.heap.patiently(give, BUSY);
-    this.#many = 1 - this.#alone;
-    this.#alone = Math.min(2 * this.#alone, ALONE_MAX);
+    this.#goAlone();
     const behind = BigInt(this.#words[this.#at - 1]! + 1);
     this.heap.patiently(() => this.core.cursorSet!(this.place, 0n, behind) as number, BUSY);
   }

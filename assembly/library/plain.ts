@@ -69,11 +69,20 @@ export function plainGiveFar(cell: u32, slot: u32): bool {
 
 /** As many plainTake: up to `n` slots, listed at `list`, 4 bytes each. How many it took. */
 export function plainTakeMany(cell: u32, list: usize, n: u32): u32 {
+  return takeMany(cell, list, n, false);
+}
+
+/** The same of slots that ascend: fewer before the pool's end, too. */
+export function plainTakeRow(cell: u32, list: usize, n: u32): u32 {
+  return takeMany(cell, list, n, true);
+}
+
+function takeMany(cell: u32, list: usize, n: u32, isRow: bool): u32 {
   const c = BASE + cell;
   if (shared || (load<u64>(c) & PLAIN_TAKE) == 0) return 0;
   const slots = load<u32>(c, SLOTS);
   const from = load<u32>(c, CURSOR + 8);
-  const took = manyTake(BASE + load<u32>(c, SET), slots, from, list, n);
+  const took = manyTake(BASE + load<u32>(c, SET), slots, from, list, n, isRow);
   if (took == 0) return 0;
   store<u32>(c, load<u32>(list + ((<usize>(took - 1)) << 2)) + 1, CURSOR + 8);
   store<u64>(c, load<u64>(c, HELD) + took, HELD);

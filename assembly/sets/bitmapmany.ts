@@ -114,9 +114,9 @@ function takeGroups(at: usize, slots: u32, from: u32): u32 {
 /**
  * Takes up to `n` slots in the order of policy `next` from the cursor `from` on and lists them at
  * `list`, 4 bytes each. How many it took: fewer where nothing is left, none in a bitmap of up to 64
- * slots.
+ * slots. `isRow`: they ascend; at the bitmap's end it stops if it has any.
  */
-export function manyTake(at: usize, slots: u32, from: u32, list: usize, n: u32): u32 {
+export function manyTake(at: usize, slots: u32, from: u32, list: usize, n: u32, isRow: bool): u32 {
   if (slots <= 64 || n == 0) return 0;
   out = list;
   outEnd = list + ((<usize>n) << 2);
@@ -127,7 +127,7 @@ export function manyTake(at: usize, slots: u32, from: u32, list: usize, n: u32):
     next = quickClimb(at, slots, last);
     if (next < slots) continue;
     // Once more from the begin, for what lies before the cursor.
-    if (!again) break;
+    if (!again || (isRow && out != list)) break;
     again = false;
     next = 0;
   }
