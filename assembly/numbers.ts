@@ -15,6 +15,10 @@ export const STATIC_BASE = 1073745920;
  */
 export const SCRATCH_BASE = 1075871744;
 
+/** Rows in which a thread's pools keep slots that are taken ahead, words of each (src/rows.ts). */
+export const ROWS = 64;
+export const ROW_WORDS = 68;
+
 /**
  * What `begin` and `finish` answer: the process exit status, or "take the lock, then call finish".
  */

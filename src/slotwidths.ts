@@ -80,17 +80,19 @@ export class NarrowSlots extends Slots implements Lessee {
     if (this.#row === 0) this.#row = this.heap.rows.lease(this);
     const row = this.#row;
     const got = this.#plainTakeRow(this.place, row * 4, many) as number;
-    words[row - 1] = words[row]! - 1;
-    this.#at = row;
-    this.#end = row + got;
-    this.#before = words[row - 1]!;
-    this.#last = words[row + got - 1]!;
     if (got === 0) {
       this.#goAlone();
       return false;
     }
+    const before = words[row]! - 1;
+    const last = words[row + got - 1]!;
+    words[row - 1] = before;
+    this.#before = before;
+    this.#last = last;
+    this.#at = row;
+    this.#end = row + got;
     // A slot that comes back falls among them as seldom as they lie close together.
-    const isWide = this.#last - this.#before > this.limit >> SPAN_SHIFT;
+    const isWide = last - before > this.limit >> SPAN_SHIFT;
     if (!isWide && got === many) this.#many = Math.min(2 * many, ROW_SLOTS);
     else if (isWide && many > 2) this.#many = many >> 1;
     else if (isWide) this.#goAlone();
@@ -108,14 +110,15 @@ export class NarrowSlots extends Slots implements Lessee {
     return this.#end - this.#at;
   }
 
-  // From behind, and each is forgotten as it goes: a lock that can't be had leaves nothing twice.
+  // The cursor first, while all of them are held, and then from behind, each forgotten as it goes:
+  // a lock that can't be had in the midst leaves none twice, and the order as it was.
   protected override settle(): void {
     if (this.#at === this.#end) return;
-    const give = () => this.#give32(this.place, this.#words[this.#end - 1]!, 0) as number;
-    for (; this.#end > this.#at; this.#end--) this.heap.patiently(give, BUSY);
-    this.#goAlone();
     const behind = BigInt(this.#words[this.#at - 1]! + 1);
     this.heap.patiently(() => this.core.cursorSet!(this.place, 0n, behind) as number, BUSY);
+    this.#goAlone();
+    const give = () => this.#give32(this.place, this.#words[this.#end - 1]!, 0) as number;
+    for (; this.#end > this.#at; this.#end--) this.heap.patiently(give, BUSY);
   }
 
   /** Another pool needs the row. */
@@ -147,6 +150,8 @@ export class NarrowSlots extends Slots implements Lessee {
   }
 
   override giveRaw(slot: number): number {
+    // Behind what a take got last, up to the row's end. The two fields tell nearly all apart. Where
+    // nothing is ahead the row may be another pool's by now: settle looks.
     if (slot > this.#before && slot <= this.#last && slot > this.#words[this.#at - 1]!)
       this.settle();
     if (this.heap.lives === undefined && this.#plainGive(this.place, slot) !== 0) return 0;

@@ -4,7 +4,7 @@
 //
 //   header   512  lock: 0 free, else desk + 1 | tag << 7 (22 bits) | CONTENDED i32 | -
 //            576  64 desks: | tag u32 (0 = nobody) | notes made u32 | where they lie u32 | - |
-//   scratch  64 pieces of DESK_BYTES, one for each desk: journal, transfer area
+//   scratch  64 pieces of DESK_BYTES, one for each desk: journal, transfer area, rows (src/rows.ts)
 //
 // Until the heap is shared nothing locks and nothing is noted. A call that doesn't get the lock in
 // 50 ms answers BUSY, and TypeScript looks whether the holder's thread still lives: `deskRecover`
@@ -20,7 +20,7 @@ import {
   journalUndoOf,
   journalWipe,
 } from "../image/image";
-import { WINDOW_BASE } from "../numbers";
+import { ROW_WORDS, ROWS, WINDOW_BASE } from "../numbers";
 import { scratchAssign, scratchTake } from "../scratch";
 
 /** Instances that can share one heap. */
@@ -34,8 +34,6 @@ const DESK_BYTES: usize = 491520;
 const DESK_NOTES: u32 = 11000;
 /** Bytes of the transfer area of each instance. */
 const TRANSFER_BYTES: u32 = 262144;
-/** Bytes of the rows of each instance: 64, each of a word before and 64 slots (src/rows.ts). */
-const ROWS_BYTES: u32 = 64 * 68 * 4;
 
 const LOCK: usize = <usize>WINDOW_BASE + 512;
 const TABLE: usize = <usize>WINDOW_BASE + 576;
@@ -60,7 +58,7 @@ export function deskSit(index: u32): void {
   scratchAssign(first + <usize>index * DESK_BYTES, DESK_BYTES);
   journalReserve(DESK_NOTES);
   transfer = scratchTake(<usize>TRANSFER_BYTES);
-  rows = scratchTake(<usize>ROWS_BYTES);
+  rows = scratchTake(<usize>ROWS * <usize>ROW_WORDS * 4);
 }
 
 /** Where texts and arrays are exchanged with this instance. */

@@ -89,8 +89,10 @@ function takeGroups(at: usize, slots: u32, from: u32): u32 {
     const nextLeaves = ~load<u64>(nextP) & real1;
     const nextLeaf = (nextGroup << 6) + (<u32>ctz(nextLeaves) & 63);
     const nextWord = load<u64>(at + ((<usize>nextLeaf) << 3));
-    // One branch for what is so nearly always where nearly all is taken.
-    const isLone = ((~word & (~word - 1)) | (leaves & (leaves - 1)) | part) == 0 && leaves != 0;
+    // One free bit in the only leaf of a whole group that isn't full, as nearly always where nearly
+    // all is taken. One branch; a leaf that isn't marked as full has a free bit.
+    const isMore = (~word & (~word - 1)) | (leaves & (leaves - 1)) | part;
+    const isLone = isMore == 0 && leaves != 0;
     if (isLone) takeLone(at, p, group, leaves, word);
     const isFull = isLone || (leaves != 0 && takeGroup(at, p, group, leaves, word, first));
     filled |= (<u64>isFull) << (group & 63);

@@ -36,9 +36,24 @@ describe("rows", { timeout: 60_000 }, () => {
     const lessee = (n: number) => ({ leave: () => void left.push(n) });
     const places = Array.from({ length: 64 }, (_, n) => rows.lease(lessee(n)));
     expect([left, new Set(places).size, places[0], places[63]]).toEqual([[], 64, 1, 63 * 68 + 1]);
-    rows.vacate(places[1]!);
-    expect([0, 1, 2].map((n) => rows.lease(lessee(64 + n)))).toEqual(places.slice(0, 3));
-    expect(left).toEqual([0, 2]);
+    rows.vacate(places[9]!);
+    const next = [0, 1, 2].map((n) => rows.lease(lessee(64 + n)));
+    expect([next, left]).toEqual([
+      [places[9], places[0], places[1]],
+      [0, 1],
+    ]);
+  });
+
+  it("who can't leave keeps its row, and who wanted it gets none", () => {
+    const rows = new Rows(new ArrayBuffer(64 * 68 * 4), 0);
+    let isStuck = true;
+    const leave = () => {
+      if (isStuck) throw new Error("stuck");
+    };
+    for (let n = 0; n < 64; n++) rows.lease({ leave });
+    expect(() => rows.lease({ leave })).toThrow("stuck");
+    isStuck = false;
+    expect(rows.lease({ leave })).toBe(1);
   });
 
   it("the slot that a take has just given comes back without ado, and a closed pool leaves its row", () => {
