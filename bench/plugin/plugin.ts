@@ -50,8 +50,8 @@ const STORMS: Record<"full" | "quick", StormPlan[]> = {
   full: [
     { size: 110, peer: 3 },
     { size: 250, peer: 1 },
-    { size: 500, peer: 0 },
-    { size: 1_000, peer: 0 },
+    { size: 500, peer: 1, once: true },
+    { size: 1_000, peer: 1, once: true },
   ],
   quick: [{ size: 30, peer: 2 }],
 };
