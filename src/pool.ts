@@ -296,15 +296,18 @@ export class Pool<S extends number | bigint = number> implements Disposable {
     const text = this.allocate(address);
     const key = this.#keyOf(text);
     const name = String(key);
-    const back = (what: bigint) => void this.#slots.giveKey(what);
+    // Where another pool lies by now, it is the other one's address.
+    const back = (what: bigint) => {
+      if (!this.#slots.isGone) this.#slots.giveKey(what);
+    };
     this.#holds ??= new Holds(this.#clock);
     const holds = this.#holds;
     const id = holds.add(name, key, ttl, back);
     return new Hold(text, {
-      has: () => !this.#slots.isClosed && holds.has(name, id),
-      confirm: () => holds.end(name, id),
+      has: () => holds.has(name, id) && !this.#slots.isGone,
+      confirm: () => holds.end(name, id) && !this.#slots.isGone,
       abort: () => {
-        if (!this.#slots.isClosed && holds.end(name, id)) back(key);
+        if (holds.end(name, id)) back(key);
       },
     });
   }

@@ -74,6 +74,23 @@ describe("a shared pool", () => {
     expect(next.used).toBe(9);
   });
 
+  it("keeps its holds off the pool that lies in its place once its maker has closed it", async () => {
+    const pool = createPool("10.1.0.0/20");
+    const twin = Pool.attach(pool.share());
+    const [aborted, asked, confirmed] = [twin.hold(), twin.hold(), twin.hold()];
+    twin.hold(undefined, { ttl: 0.01 });
+    pool.close();
+    using next = createPool("10.2.0.0/20");
+    next.takeMany(new Uint32Array(9));
+    aborted.abort();
+    await new Promise((resolve) => setTimeout(resolve, 40)); // the fourth's timer
+    expect([...next]).toEqual(Array.from({ length: 9 }, (_, i) => `10.2.0.${i}`));
+    expect([aborted.lapsed, asked.lapsed]).toEqual([true, true]);
+    expect(() => confirmed.confirm()).toThrow(/has ended/);
+    expect(() => twin.used).toThrow(/is closed/);
+    twin.close();
+  });
+
   it("undoes the call in whose middle a thread was terminated, and goes on", async () => {
     using pool = createPool("fd00:1::/72");
     for (let round = 0; round < 25; round++) {
