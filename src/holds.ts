@@ -27,7 +27,6 @@ const AGAIN = 1;
 interface Entry<T> {
   /** Tells this hold from an earlier one of the same key; 0: over, but not given back yet. */
   id: number;
-  /** Infinity: it is known to be used, see `keep`. */
   due: number;
   giveBack: (what: T) => void;
   what: T;
@@ -49,6 +48,8 @@ export type Part = readonly [key: string, id: number];
 /** The holds of one pool, by a key of the pool's choice. */
 export class Holds<T> {
   readonly #entries = new Map<string, Entry<T>>();
+  /** What was on hold and is in use, till its release: tells a confirm whether that came first. */
+  readonly #kept = new Map<string, Entry<T>>();
   readonly #clock: () => number;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #alarm = 0;
@@ -60,9 +61,14 @@ export class Holds<T> {
     this.#clock = clock;
   }
 
-  /** How many there are. */
+  /** How many may lapse. */
   get size(): number {
     return this.#entries.size;
+  }
+
+  /** Is there nothing to `forget`? */
+  get isEmpty(): boolean {
+    return this.#entries.size === 0 && this.#kept.size === 0;
   }
 
   /** Notes a hold on `what` under `key` for `ttl` seconds. Answers its id. */
@@ -80,48 +86,74 @@ export class Holds<T> {
    * nothing back, so that what a call has found out before stays true.
    */
   due(key: string): number | undefined {
-    const due = this.#entries.get(key)?.due;
-    return due === Number.POSITIVE_INFINITY ? undefined : due;
+    return this.#entries.get(key)?.due;
+  }
+
+  #isThere(key: string, id: number): boolean {
+    return (this.#entries.get(key) ?? this.#kept.get(key))?.id === id;
   }
 
   /** Is this very hold still there? */
   has(key: string, id: number): boolean {
     this.sweep();
-    return this.#entries.get(key)?.id === id;
+    return this.#isThere(key, id);
   }
 
   /** Ends a hold without giving anything back. false: it has lapsed. */
   end(key: string, id: number): boolean {
-    return this.has(key, id) && this.#entries.delete(key);
+    const isThere = this.has(key, id);
+    if (isThere) this.forget(key);
+    return isThere;
   }
 
   /** Which of several are still there, all of them seen at one time. */
   still<P extends Part>(parts: readonly P[]): P[] {
     this.sweep();
-    return parts.filter(([key, id]) => this.#entries.get(key)?.id === id);
+    return parts.filter(([key, id]) => this.#isThere(key, id));
   }
 
   /** Ends several without giving anything back: all, or none where one is over (false). */
   endAll(parts: readonly Part[]): boolean {
     if (this.still(parts).length < parts.length) return false;
-    for (const [key] of parts) this.#entries.delete(key);
+    for (const [key] of parts) this.forget(key);
     return true;
   }
 
   /** Ends whatever hold there is under the key: somebody released what it held. */
   forget(key: string): void {
     if (this.#entries.size > 0) this.#entries.delete(key);
+    if (this.#kept.size > 0) this.#kept.delete(key);
   }
 
-  /** What is held under the key is in use: it lapses no more, and an abort leaves it. */
+  /** The same of each whose `what` was released. */
+  forgetAll(isReleased: (what: T) => boolean): void {
+    for (const each of [this.#entries, this.#kept])
+      for (const [key, { what }] of each) if (isReleased(what)) each.delete(key);
+  }
+
+  /**
+   * What is held under the key is in use: this is no hold any more, but confirm is right until it
+   * is released, and an abort leaves it.
+   */
   keep(key: string): void {
     const entry = this.#entries.get(key);
-    if (entry) entry.due = Number.POSITIVE_INFINITY;
+    if (entry === undefined) return;
+    this.#entries.delete(key);
+    this.#kept.set(key, entry);
   }
 
-  /** The same as `still`, without what is in use: what an abort gives back. */
-  unused<P extends Part>(parts: readonly P[]): P[] {
-    return this.still(parts).filter(([key]) => this.due(key) !== undefined);
+  /** The same of each whose `what` is in use. */
+  keepAll(isUsed: (what: T) => boolean): void {
+    for (const [key, { what }] of this.#entries) if (isUsed(what)) this.keep(key);
+  }
+
+  /** Gives back those of several that are still there; what is in use is left as it is. */
+  abortAll(parts: readonly Part[]): void {
+    for (const [key] of this.still(parts)) {
+      const entry = this.#entries.get(key);
+      if (entry) entry.giveBack(entry.what);
+      this.forget(key);
+    }
   }
 
   /** Gives back what has lapsed. */
@@ -165,6 +197,7 @@ export class Holds<T> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#entries.clear();
+    this.#kept.clear();
   }
 
   #arm(due: number, seconds: number): void {
@@ -178,7 +211,7 @@ export class Holds<T> {
   #wake(): void {
     this.#timer = undefined;
     this.sweep();
-    if (this.#entries.size === 0 || this.#earliest === Number.POSITIVE_INFINITY) return;
+    if (this.#entries.size === 0) return;
     this.#arm(this.#earliest, Math.max(0.01, this.#earliest - this.#clock()));
   }
 }

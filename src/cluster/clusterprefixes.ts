@@ -122,16 +122,6 @@ export class ClusterPrefixes {
     return this.#sorted[p.family].slice(from, this.#upTo(p.family, lastOf(p)));
   }
 
-  /** What is held of `p`, or around it. */
-  *heldAt(p: Prefix): IterableIterator<Prefix> {
-    for (const range of this.touching(p)) {
-      const part = range.clip(p);
-      const now = range.stateOf(part);
-      if (now.state === "held") yield now.prefix;
-      else yield* range.heldIn(part);
-    }
-  }
-
   #texts(): string {
     return few(this.all().map((range) => range.text));
   }

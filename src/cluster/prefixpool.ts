@@ -40,7 +40,7 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
   readonly #rules: Rules;
   readonly #prefixes: ClusterPrefixes;
   readonly #owners = new Owners();
-  readonly #holds: Holds<string>;
+  readonly #holds: Holds<Prefix>;
   /** What #numbered answers, as long as no hold may be due. */
   #sole: SlotRange | undefined;
   #closed = false;
@@ -142,17 +142,17 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
    */
   hold(request: PrefixRequest = {}, options?: HoldOptions): Hold<string[]> {
     const ttl = ttlOf(options);
-    const texts = this.allocate(request);
+    const taken = this.#take(request);
     this.#sole = undefined;
-    const back = (text: string) => this.#giveText(text);
-    const parts = texts.map((text) => [text, this.#holds.add(text, text, ttl, back)] as const);
-    const left = () => this.#holds.still(parts);
+    const parts = taken.map(({ range, prefix }) => {
+      const text = formatPrefix(prefix);
+      return [text, this.#holds.add(text, prefix, ttl, (p) => this.#give(range, p))] as const;
+    });
+    const texts = parts.map(([text]) => text);
     return new Hold(texts, {
-      has: () => left().length === parts.length,
+      has: () => this.#holds.still(parts).length === parts.length,
       confirm: () => this.#holds.endAll(parts),
-      abort: () => {
-        for (const [text] of this.#holds.unused(parts)) back(text);
-      },
+      abort: () => this.#holds.abortAll(parts),
     });
   }
 
@@ -188,9 +188,9 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
     let count = 0;
     for (const range of this.#prefixes.touching(p)) {
       const part = p.length < range.prefix.length ? range.prefix : p;
-      const plain = this.#owners.size === 0 && this.#holds.size === 0;
-      const cleared = plain ? range.clear(part) : undefined;
+      const cleared = this.#owners.size === 0 ? range.clear(part) : undefined;
       if (cleared !== undefined) {
+        this.#holds.forgetAll((held) => holdsPrefix(part, held));
         range.releases += cleared;
         count += cleared;
         continue;
@@ -227,9 +227,11 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
   // What is on hold for the owner is in use by now.
   #occupied(prefix: string, owner: string | undefined): Occupied {
     const done = occupied(this.#prefixes, this.#owners, prefix, owner);
-    if (this.#holds.size > 0 && done.status !== "conflict")
-      for (const held of this.#prefixes.heldAt(parsePrefix(prefix, true)))
-        this.#holds.keep(formatPrefix(held));
+    if (this.#holds.size === 0 || done.status === "conflict") return done;
+    const p = parsePrefix(prefix, true);
+    const now = this.#prefixes.around(p)?.stateOf(p);
+    if (now?.state === "held") this.#holds.keep(formatPrefix(now.prefix));
+    else this.#holds.keepAll((held) => holdsPrefix(p, held));
     return done;
   }
 
@@ -330,7 +332,7 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
   // Forgets who had a slot that was given back.
   #gave(range: SlotRange, slot: number | bigint): void {
     range.releases++;
-    if (this.#owners.size === 0 && this.#holds.size === 0) return;
+    if (this.#owners.size === 0 && this.#holds.isEmpty) return;
     const text = formatPrefix(range.prefixAt(BigInt(slot)));
     this.#owners.delete(text);
     this.#holds.forget(text);
@@ -356,7 +358,7 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
   giveMany(slots: SlotArray): number {
     const range = this.#numbered();
     const count = range.slots.giveMany(slots);
-    if (this.#owners.size === 0 && this.#holds.size === 0) range.releases += count;
+    if (this.#owners.size === 0 && this.#holds.isEmpty) range.releases += count;
     else for (let i = 0; i < count; i++) this.#gave(range, slots[i]!);
     return count;
   }

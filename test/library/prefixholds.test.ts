@@ -1,5 +1,6 @@
 // A prefix on hold that somebody turns out to have: `occupy` says so before the hold is confirmed.
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { SlotRange } from "../../src/cluster/ranges.ts";
 import { createPrefixPool, type PrefixPool } from "../../src/index.ts";
 import { codeOf } from "../support/codes.ts";
 
@@ -58,6 +59,67 @@ describe("what is on hold and is occupied by its owner", () => {
       expect(held.confirm()).toEqual(["10.0.0.0/24"]);
     } finally {
       vi.useRealTimers();
+    }
+  });
+
+  it("is forgotten with its release, one by one or all at once, also where nobody has a name", () => {
+    for (const way of ["release", "give", "giveMany", "releaseWithin"]) {
+      const pool = kept(createPrefixPool("10.0.0.0/22", { policy: "first", clock }));
+      const held = pool.hold({}, { ttl: 5 });
+      const other = pool.hold({}, { ttl: 5 });
+      expect(pool.occupy("10.0.0.0/24").status).toBe("same");
+      now += 6;
+      expect([held.lapsed, other.lapsed, [...pool]]).toEqual([false, true, ["10.0.0.0/24"]]);
+      if (way === "release") pool.release("10.0.0.0/24");
+      if (way === "give") pool.give(0);
+      if (way === "giveMany") pool.giveMany(Uint32Array.of(0));
+      if (way === "releaseWithin") expect(pool.releaseWithin("10.0.0.0/8")).toBe(1);
+      expect(pool.allocate()).toEqual(["10.0.0.0/24"]);
+      expect(held.lapsed).toBe(true);
+      held.abort();
+      expect(codeOf(() => held.confirm())).toBe("lapsed");
+      expect([...pool]).toEqual(["10.0.0.0/24"]);
+    }
+  });
+
+  it("costs later calls nothing, whether its hold is aborted or dropped", () => {
+    for (const ending of ["abort", "drop"]) {
+      let looks = 0;
+      const counting = () => {
+        looks++;
+        return now;
+      };
+      const pool = kept(createPrefixPool("10.0.0.0/16", { clock: counting }));
+      const held = pool.hold();
+      pool.occupy("10.0.0.0/24");
+      if (ending === "abort") held.abort();
+      looks = 0;
+      for (let i = 1; i < 100; i++) expect(pool.take()).toBe(i);
+      expect(looks).toBe(0);
+    }
+  });
+});
+
+describe("an open hold", () => {
+  it("makes no call look at each sub-prefix: of what is occupied, or released", () => {
+    const pool = kept(createPrefixPool("10.0.0.0/16", { length: 28, clock }));
+    const looks = vi.spyOn(SlotRange.prototype, "prefixAt");
+    try {
+      const held = pool.hold({}, { ttl: 5 });
+      looks.mockClear();
+      expect(pool.occupy("10.0.0.0/8").status).toBe("added");
+      expect(looks.mock.calls.length).toBeLessThan(10);
+      now += 6;
+      expect(pool.stats()[0]!.used).toBe(4096);
+      expect(held.confirm()).toEqual(["10.0.0.0/28"]);
+      pool.release("10.0.255.240/28");
+      const last = pool.hold();
+      looks.mockClear();
+      expect(pool.releaseWithin("10.0.128.0/17")).toBe(2048);
+      expect(looks.mock.calls.length).toBeLessThan(10);
+      expect(last.lapsed).toBe(true);
+    } finally {
+      looks.mockRestore();
     }
   });
 });
