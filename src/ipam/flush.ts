@@ -98,7 +98,9 @@ export class Flusher {
     const turn = this.#next ?? this.#join();
     if (!(turn instanceof Turn)) return turn;
     turn.callers++;
-    if (this.#isShort() && turn.callers >= this.#share && this.#ways.length > 0) this.#begin(turn);
+    // Without syncs a turn is over at once: all who are awake belong into it.
+    const mayBegin = this.#sync !== undefined && this.#isShort() && this.#ways.length > 0;
+    if (mayBegin && turn.callers >= this.#share) this.#begin(turn);
     return turn.promise;
   }
 

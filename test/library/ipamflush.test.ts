@@ -40,11 +40,12 @@ class World {
   durable = 0;
   safe = 0;
   voids = 0;
+  writes = 0;
   errors: IpamError[] = [];
   syncs: Sync[] = [];
   readonly flusher: Flusher;
 
-  constructor(tail = 0) {
+  constructor(tail = 0, isSynced = true) {
     this.tail = tail;
     const outs = [0, 0];
     const exports = {
@@ -55,6 +56,7 @@ class World {
       },
       queueWrite: () => {
         this.written = this.tail;
+        this.writes++;
         return 0;
       },
       queueSafe: (to: number) => {
@@ -78,7 +80,9 @@ class World {
       };
       this.syncs.push(one);
     };
-    this.flusher = new Flusher(core, sync, (error) => this.errors.push(error));
+    this.flusher = new Flusher(core, isSynced ? sync : undefined, (error) =>
+      this.errors.push(error),
+    );
   }
 
   commit(): number {
@@ -116,6 +120,23 @@ async function two(world: World) {
   expect(world.syncs.map((one) => one.written)).toEqual([ENTRY, 2 * ENTRY]);
   return { first, second };
 }
+
+describe("without syncs", () => {
+  it("those who are awake share one write, and each is told when it is done", async () => {
+    const world = new World(0, false);
+    const kept: number[] = [];
+    const caller = async () => {
+      for (let n = 0; n < 10; n++) {
+        const tail = world.commit();
+        await world.flusher.flush();
+        expect(world.written).toBeGreaterThanOrEqual(tail);
+        kept.push(tail);
+      }
+    };
+    await Promise.all(Array.from({ length: 64 }, caller));
+    expect([kept.length, world.writes, world.syncs.length]).toEqual([640, 10, 0]);
+  });
+});
 
 describe("[crash] two syncs of the log at the same time", () => {
   it("the first to begin ends first: it promises nothing of what was written after it", async () => {
