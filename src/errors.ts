@@ -43,6 +43,11 @@ export class IpamError extends Error {
   }
 }
 
+/** The error of a call in whose midst the user's code, such as a clock, has closed the pool. */
+export function closedMeanwhile(): IpamError {
+  return new IpamError("closed", "the pool was closed in the midst of a call");
+}
+
 /** Characters of a value in a message, and how deep it is looked into. */
 const SHOWN = 80;
 const DEEP = 4;

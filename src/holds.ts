@@ -6,7 +6,7 @@
 // finds the right one. Adding and ending are O(1), a sweep with something due is O(open holds).
 //
 // In memory of this thread only: a hold isn't shared, isn't saved, and lapses with its process.
-import { IpamError, shown } from "./errors.ts";
+import { closedMeanwhile, IpamError, shown } from "./errors.ts";
 import { keysOf, needKeys } from "./keys.ts";
 
 /** Seconds after which a hold lapses unless told otherwise. */
@@ -56,6 +56,8 @@ export class Holds<T> {
   #last = 0;
   /** No entry is due before. */
   #earliest = Number.POSITIVE_INFINITY;
+  /** The pool is closed. Each call of the clock may close it: the clock is the user's code. */
+  #isOver = false;
 
   constructor(clock: () => number) {
     this.#clock = clock;
@@ -71,10 +73,11 @@ export class Holds<T> {
     return this.#entries.size === 0 && this.#kept.size === 0;
   }
 
-  /** Notes a hold on `what` under `key` for `ttl` seconds. Answers its id. */
+  /** Notes a hold on `what` under `key` for `ttl` seconds. Answers its id. Throws "closed". */
   add(key: string, what: T, ttl: number, giveBack: (what: T) => void): number {
     const id = ++this.#last;
     const due = this.#clock() + ttl;
+    if (this.#isOver) throw closedMeanwhile();
     this.#earliest = this.#entries.size === 0 ? due : Math.min(this.#earliest, due);
     this.#entries.set(key, { id, due, giveBack, what });
     this.#arm(due, ttl);
@@ -180,6 +183,7 @@ export class Holds<T> {
       entry.giveBack(entry.what);
     } catch (error) {
       if (!(error instanceof IpamError)) throw error;
+      if (this.#isOver) return;
       entry.id = 0;
       entry.due = now + AGAIN;
       this.#entries.set(key, entry);
@@ -198,6 +202,7 @@ export class Holds<T> {
     this.#timer = undefined;
     this.#entries.clear();
     this.#kept.clear();
+    this.#isOver = true;
   }
 
   #arm(due: number, seconds: number): void {

@@ -121,11 +121,11 @@ export class Pool<S extends number | bigint = number> implements Disposable {
     return this.#open().count(3);
   }
 
+  // Looks after the sweep, since the user's clock may close the pool; a closed one has no holds.
   #open(): Slots {
-    if (this.#slots.isGone)
-      throw new IpamError("closed", `the pool ${this.prefix} is closed`, this.prefix);
     this.#holds?.sweep();
-    return this.#slots;
+    if (!this.#slots.isGone) return this.#slots;
+    throw new IpamError("closed", `the pool ${this.prefix} is closed`, this.prefix);
   }
 
   // A mapped address (::ffff:0:0/96) is IPv4, but in an IPv6 pool that has them.

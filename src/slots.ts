@@ -4,7 +4,7 @@
 //
 // Errors say "slot N"; who knows addresses names those instead.
 import { WINDOW_BASE } from "../assembly/numbers.ts";
-import { IpamError } from "./errors.ts";
+import { closedMeanwhile, IpamError } from "./errors.ts";
 import { BUSY, FREE, type Heap, heap, TRANSFER_BYTES } from "./heap.ts";
 import type { CoreExports } from "./module.ts";
 
@@ -105,8 +105,9 @@ export abstract class Slots {
     this.number = existing?.number ?? this.#numberNow();
   }
 
-  /** Offset of the core's cell, which says now what callers hold; 0 = closed. */
+  /** Offset of the core's cell, which says now what callers hold. Throws "closed". */
   get cell(): number {
+    if (this.place === 0) throw closedMeanwhile();
     this.settle();
     return this.place;
   }
@@ -145,9 +146,15 @@ export abstract class Slots {
     return cell;
   }
 
-  /** The clock in ticks, 0 where the pool has no cool-down. */
+  /**
+   * The clock in ticks, 0 where the pool has no cool-down. A clock is the user's code, which may
+   * close the pool: so it is asked before the cell is. Throws "closed".
+   */
   protected now(): number {
-    return this.clock === undefined ? 0 : this.ticks(this.clock());
+    if (this.clock === undefined) return 0;
+    const seconds = this.clock();
+    if (this.place === 0) throw closedMeanwhile();
+    return this.ticks(seconds);
   }
 
   /**
@@ -200,7 +207,8 @@ export abstract class Slots {
     const width = this.widthOf(into);
     const taken = this.#inParts(into, (from, n) => {
       const at = this.heap.transfer;
-      const got = this.core.slotsTakeMany!(this.cell, this.nowSwept(), at, n, width) as number;
+      const now = this.nowSwept();
+      const got = this.core.slotsTakeMany!(this.cell, now, at, n, width) as number;
       this.#copy(into, from, got, width, false);
       return got;
     });
@@ -217,7 +225,8 @@ export abstract class Slots {
     for (const slot of slots) if (typeof slot !== "bigint" || slot >= end) this.check(slot);
     return this.#inParts(slots, (from, n) => {
       // Before the list lies in the transfer area: a user's clock may call pools, which write it.
-      const [cell, now] = [this.cell, this.now()];
+      const now = this.now();
+      const { cell } = this;
       this.#copy(slots, from, n, width, true);
       return this.core.slotsGiveMany!(cell, now, this.heap.transfer, n, width) as number;
     });
@@ -248,8 +257,10 @@ export abstract class Slots {
 
   /** Takes the slot of a key: 0, or why not. */
   takeKey(key: bigint): number {
-    const take = () =>
-      this.core.slotsTakeAt!(this.cell, key >> 64n, key & MASK64, this.now()) as number;
+    const take = () => {
+      const now = this.now();
+      return this.core.slotsTakeAt!(this.cell, key >> 64n, key & MASK64, now) as number;
+    };
     let status = this.heap.patiently(take, BUSY);
     if (status === COOLING) {
       // Its time may be over: a take of the core collects only some of what is due.
@@ -262,10 +273,10 @@ export abstract class Slots {
 
   /** Gives the slot of a key back: 0, or why not. */
   giveKey(key: bigint): number {
-    return this.heap.patiently(
-      () => this.core.slotsGive!(this.cell, key >> 64n, key & MASK64, this.now()) as number,
-      BUSY,
-    );
+    return this.heap.patiently(() => {
+      const now = this.now();
+      return this.core.slotsGive!(this.cell, key >> 64n, key & MASK64, now) as number;
+    }, BUSY);
   }
 
   /** Takes a slot by the policy and answers its key. Throws "exhausted" or "noSpace". */
@@ -276,10 +287,10 @@ export abstract class Slots {
 
   /** The same; the core's lastHi and lastLo tell the slot. */
   protected takeNext(): void {
-    const status = this.heap.patiently(
-      () => this.core.slotsTake!(this.cell, this.nowSwept()) as number,
-      BUSY,
-    );
+    const status = this.heap.patiently(() => {
+      const now = this.nowSwept();
+      return this.core.slotsTake!(this.cell, now) as number;
+    }, BUSY);
     if (status !== 0) this.refuse(status === FREE ? NONE : -3);
   }
 
@@ -325,8 +336,9 @@ export abstract class Slots {
     let count = 0n;
     const begin = performance.now();
     for (;;) {
+      const now = this.now();
       const { core, cell } = this;
-      count += core.slotsFill!(cell, hi, lo, last & MASK64, take, this.now()) as bigint;
+      count += core.slotsFill!(cell, hi, lo, last & MASK64, take, now) as bigint;
       const status = core.manyStatus!() as number;
       if (status === NO_SPACE) throw noSpace();
       if (status !== BUSY) return Number(count);
@@ -367,11 +379,11 @@ export abstract class Slots {
 
   /** Gives the cell back. */
   close(): void {
+    if (this.place === 0) return;
     const { cell } = this;
     this.place = 0;
     this.doubtful = true;
-    if (cell !== 0 && !this.attached)
-      this.heap.patiently(() => this.core.slotsClose!(cell) as number, BUSY);
+    if (!this.attached) this.heap.patiently(() => this.core.slotsClose!(cell) as number, BUSY);
   }
 
   /** The error for a take that found nothing (-1) or no memory (-3). */

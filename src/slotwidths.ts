@@ -135,17 +135,18 @@ export class NarrowSlots extends Slots implements Lessee {
 
   // Nothing is taken ahead here.
   #takeApart(): number {
-    const slot = this.#take32(this.place, this.nowSwept()) as number;
+    const now = this.nowSwept();
+    const slot = this.#take32(this.place, now) as number;
     return slot >= 0 ? slot : this.#again(slot);
   }
 
   // The rare ends of take, out of the way of its fast path.
   #again(slot: number): number {
     if (slot !== BUSY_SLOT) this.refuse(slot);
-    const again = this.heap.patiently(
-      () => this.core.slotsTake32!(this.place, this.nowSwept()) as number,
-      BUSY_SLOT,
-    );
+    const again = this.heap.patiently(() => {
+      const now = this.nowSwept();
+      return this.core.slotsTake32!(this.place, now) as number;
+    }, BUSY_SLOT);
     return again >= 0 ? again : this.refuse(again);
   }
 
@@ -155,7 +156,8 @@ export class NarrowSlots extends Slots implements Lessee {
     if (slot > this.#before && slot <= this.#last && slot > this.#words[this.#at - 1]!)
       this.settle();
     if (this.heap.lives === undefined && this.#plainGive(this.place, slot) !== 0) return 0;
-    const status = this.#give32(this.place, slot, this.now()) as number;
+    const now = this.now();
+    const status = this.#give32(this.place, slot, now) as number;
     return status === BUSY ? this.giveKey(BigInt(slot)) : status;
   }
 
@@ -176,18 +178,18 @@ export class NarrowSlots extends Slots implements Lessee {
 /** Up to 2^53 slots, as numbers. */
 export class WideSlots extends NarrowSlots {
   override take(): number {
-    const slot = this.heap.patiently(
-      () => this.core.slotsTakeF!(this.cell, this.nowSwept()) as number,
-      BUSY_SLOT,
-    );
+    const slot = this.heap.patiently(() => {
+      const now = this.nowSwept();
+      return this.core.slotsTakeF!(this.cell, now) as number;
+    }, BUSY_SLOT);
     return slot >= 0 ? slot : this.refuse(slot);
   }
 
   override giveRaw(slot: number): number {
-    return this.heap.patiently(
-      () => this.core.slotsGiveF!(this.cell, slot, this.now()) as number,
-      BUSY,
-    );
+    return this.heap.patiently(() => {
+      const now = this.now();
+      return this.core.slotsGiveF!(this.cell, slot, now) as number;
+    }, BUSY);
   }
 }
 
@@ -199,10 +201,10 @@ export class BigSlots extends Slots {
   }
 
   override giveRaw(slot: bigint): number {
-    return this.heap.patiently(
-      () => this.core.slotsGive!(this.cell, 0n, slot, this.now()) as number,
-      BUSY,
-    );
+    return this.heap.patiently(() => {
+      const now = this.now();
+      return this.core.slotsGive!(this.cell, 0n, slot, now) as number;
+    }, BUSY);
   }
 
   override check(slot: unknown): void {

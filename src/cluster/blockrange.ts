@@ -136,7 +136,7 @@ export class BlockRange extends ClusterRange {
   override *heldIn(p: Prefix): IterableIterator<Prefix> {
     const { exports } = this.#heap;
     const last = lastOf(p) - this.prefix.base;
-    for (let from = p.base - this.prefix.base; from <= last; ) {
+    for (let from = p.base - this.prefix.base; from <= last && this.#cell !== 0; ) {
       const at = from;
       const work = () => exports.blocksNext!(this.#cell, at >> 64n, at & MASK64) as number;
       if (this.#heap.patiently(work, BUSY) !== OK) return;

@@ -58,10 +58,11 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
     }
   }
 
-  // Before every call that reads or changes: closed pools refuse, lapsed holds are given back.
+  // Before every call that reads or changes: lapsed holds are given back, closed pools refuse. In
+  // this order, since the user's clock may close the pool; a closed one has no holds.
   #open(): void {
-    if (this.#closed) throw new IpamError("closed", "the prefix pool is closed");
     this.#holds.sweep();
+    if (this.#closed) throw new IpamError("closed", "the prefix pool is closed");
   }
 
   /** The cluster prefixes: families as they came, of each its prefixes as they came. */

@@ -235,7 +235,8 @@ export class SlotRange extends ClusterRange {
 
   override *heldIn(p: Prefix): IterableIterator<Prefix> {
     const last = this.#lastKey(p);
-    for (let from = this.keyOf(p); from <= last; ) {
+    // The range may be closed between two of them: a part of a pool, once it is empty.
+    for (let from = this.keyOf(p); from <= last && !this.slots.isClosed; ) {
       const key = this.slots.next(from);
       if (key === undefined || key > last) return;
       yield this.prefixAt(key);

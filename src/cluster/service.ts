@@ -86,12 +86,11 @@ export class ServicePool implements Disposable {
     this.#holds = new Holds(options.clock ?? seconds);
   }
 
-  // Before every call that reads or changes: closed pools refuse, lapsed holds are given back.
+  // Before every call that reads or changes: lapsed holds are given back, closed pools refuse. In
+  // this order, since the user's clock may close the pool; a closed one has no holds.
   #open(): ServiceRanges {
-    if (!this.#closed) {
-      this.#holds.sweep();
-      return this.#ranges;
-    }
+    this.#holds.sweep();
+    if (!this.#closed) return this.#ranges;
     const texts = this.#ranges.texts();
     throw new IpamError("closed", `the service pool ${texts} is closed`, texts);
   }
