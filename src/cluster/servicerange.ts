@@ -6,7 +6,8 @@
 //   usable                ^ first                                                last ^
 //
 // A range that is no prefix has the smallest prefix around it as its pool, whose rest is excluded;
-// where that would be more than four times its addresses, it is moved to a place that suits.
+// where that doesn't suit (it would be more than four times the range's addresses, or its rest ends
+// with the mapped addresses or is too much for a band), the range is moved to a place that does.
 // Cost: of a pool; `upperFree` reads at most `band` states, only when about that many are free.
 import {
   type Family,
@@ -32,6 +33,7 @@ const BAND_SHARE = 16n;
 const USABLE_MAX = (1n << 64n) - 1n;
 /** A range's prefix may have this many times the range's addresses. */
 const SLACK = 4n;
+const MAPPED_LAST = MAPPED | 0xffff_ffffn;
 
 /** IP family as Kubernetes writes it. */
 export type IpFamily = "IPv4" | "IPv6";
@@ -142,7 +144,7 @@ export function* walkAddresses(
 // read without its range, and then a mapped one is IPv4: no range can have those.
 function readRange(text: unknown, usable: Usable): { span: Span; whole: Span; text: string } {
   const read = readAnyRange(text, usable);
-  const mapped = { family: 6, first: MAPPED, last: MAPPED | 0xffff_ffffn } as const;
+  const mapped = { family: 6, first: MAPPED, last: MAPPED_LAST } as const;
   if (!spansTouch(read.whole, mapped)) return read;
   const why = `${read.text} has addresses of ::ffff:0:0/96, which are IPv4: leave them out`;
   throw new IpamError("invalid", why, text);
@@ -166,12 +168,20 @@ function bitsAround({ first, last }: Span): bigint {
   return first === last ? 0n : BigInt((first ^ last).toString(2).length);
 }
 
-// How far a span is moved up in its pool, to begin at the boundary that makes the prefix around it
-// so large. There it fits below the next one, and never reaches the mapped addresses.
-function shiftOf(span: Span): bigint {
+// How far a span is moved up in its pool. Where the prefix around it is too large: to begin at the
+// boundary that makes it so. There it fits below the next one, and never reaches the mapped
+// addresses. Else to begin at the next prefix of its size, where the rest of the prefix can't be
+// told to the pool: behind the span it ends with the mapped addresses, if it has them, which are
+// IPv4 as texts; a band in the pool begins with the rest in front, and is a number.
+function shiftOf(span: Span, band: number): bigint {
   const bits = bitsAround(span);
-  if (1n << bits <= countOf(span) * SLACK) return 0n;
-  return ((span.last >> (bits - 1n)) << (bits - 1n)) - span.first;
+  if (1n << bits > countOf(span) * SLACK)
+    return ((span.last >> (bits - 1n)) << (bits - 1n)) - span.first;
+  const base = (span.first >> bits) << bits;
+  const next = base + (1n << bits);
+  const isMapped = span.family === 6 && span.last < MAPPED && next > MAPPED;
+  const isFar = band > 0 && span.first - base + BigInt(band) > BigInt(Number.MAX_SAFE_INTEGER);
+  return isMapped || (isFar && next >> 128n === 0n) ? next - span.first : 0n;
 }
 
 function moved({ family, first, last }: Span, by: bigint): Span {
@@ -190,7 +200,10 @@ export function spansTouch(a: Span, b: Span): boolean {
   return a.family === b.family && a.first <= b.last && b.first <= a.last;
 }
 
+// The rest in front of a span may end with the mapped addresses: then it begins with the first of
+// all, and a prefix says it.
 function textOf({ family, first, last }: Span): string {
+  if (family === 6 && last === MAPPED_LAST) return "::/80";
   return `${formatAddress(family, first)}-${formatAddress(family, last)}`;
 }
 
@@ -234,7 +247,7 @@ export class ServiceRange {
     const rule = usable === "services" ? staticBandFor(countOf(whole)) : 0;
     this.band = Math.min(band ?? rule, Number(countOf(span)));
     if (saved) [this.#allocations, this.#releases, this.#failures] = saved.totals;
-    this.#shift = shiftOf(span);
+    this.#shift = shiftOf(span, this.band);
     const isEmpty = countOf(span) === 0n;
     if (saved && isEmpty !== (saved.pool === undefined))
       throw new IpamError("damaged", `the snapshot of ${text} hasn't its pool`, written);

@@ -116,3 +116,42 @@ it("[model] a range gives by its policy, wherever it lies", () => {
     { numRuns: 500 },
   );
 });
+
+// The prefix around each holds the mapped addresses, or begins over 2^53 addresses before it.
+const WIDE = [
+  "::fffd:0:0-::fffe:ffff:ffff",
+  "::1-::fffe:ffff:ffff",
+  "::-::fffe:ffff:fff0",
+  "::1:0:0:0-::2:ffff:ffff:ffff",
+  "::1:0:0:1-::2:ffff:ffff:ffff",
+  "::1:0:0:0-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+  "fd00::1000:0:0:0-fd00::3fff:ffff:ffff:ffff",
+  "fd00:0:0:1::-fd00:0:0:4::9",
+];
+
+it("a range beside the mapped addresses, or far behind a boundary, is as any other", () => {
+  for (const range of WIDE)
+    for (const policy of ["first", "random"] as const) {
+      const { family, first, last } = parseInterval(range);
+      const [a, b, c, d, z] = [first, first + 1n, first + 2n, first + 3n, last].map((value) =>
+        formatAddress(family, value),
+      ) as [string, string, string, string, string];
+      const options = { usable: "all", policy, seed: 1n, band: 2, exclude: [c] } as const;
+      const pool = make(range, options);
+      expect(pool.stats()[0]).toMatchObject({ range, band: 2 });
+      const [given] = pool.allocate().clusterIPs as [string];
+      const { first: value } = parseInterval(given);
+      expect(value > first + 2n && value < last).toBe(true);
+      if (policy === "first") expect(given).toBe(d);
+      for (const address of [a, z])
+        expect(pool.allocate({ clusterIP: address }).clusterIPs).toEqual([address]);
+      expect(pool.explain(b)).toMatchObject({ state: "free", why: `${b} is free` });
+      expect(pool.explain(c)).toMatchObject({ state: "excluded", why: `${c} is excluded` });
+      expect(refusal(() => pool.allocate({ clusterIP: "::ffff:0:1" }))).toBe("family");
+      const again = ServicePool.fromBytes(pool.toBytes());
+      open.push(again);
+      again.release(a);
+      expect([...pool]).toEqual([a, given, z]);
+      expect([...again]).toEqual([given, z]);
+    }
+});
