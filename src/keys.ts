@@ -59,16 +59,15 @@ export function needKeys(value: unknown, keys: Keys): void {
 }
 
 /**
- * A copy of options that the caller's later changes don't reach: their lists and objects are
- * copied, too. What isn't what it should be stays, for the check.
+ * A copy of options that the caller's later changes don't reach: their lists are copied, too. All
+ * else stays as it is, for the check, which names it.
  */
 export function ownOptions<T extends object>(options: T, keys: Keys): T {
   const own: Record<string, unknown> = {};
   for (const key of keys.known) {
     const value = (options as Record<string, unknown>)[key];
     if (value === undefined) continue;
-    const isObject = typeof value === "object" && value !== null;
-    own[key] = Array.isArray(value) ? [...value] : isObject ? { ...value } : value;
+    own[key] = Array.isArray(value) ? [...value] : value;
   }
   return own as T;
 }

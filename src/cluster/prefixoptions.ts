@@ -104,10 +104,22 @@ function randomSeed(): bigint {
   return globalThis.crypto.getRandomValues(new BigUint64Array(1))[0]!;
 }
 
-/** The options as the pool uses them. Throws "invalid". */
-export function rulesOf(written: PrefixPoolOptions): Rules {
+// A copy of the options, of their numbers for each family, too.
+function copied(written: PrefixPoolOptions): PrefixPoolOptions {
   needKeys(written, KEYS);
   const options = ownOptions(written, KEYS);
+  for (const key of ["length", "head", "tail"] as const) {
+    const value = options[key];
+    if (typeof value !== "object" || value === null) continue;
+    needKeys(value, FAMILIES);
+    options[key] = ownOptions(value, FAMILIES);
+  }
+  return options;
+}
+
+/** The options as the pool uses them. Throws "invalid". */
+export function rulesOf(written: PrefixPoolOptions): Rules {
+  const options = copied(written);
   const { length, mixed = false, head, tail, exclude = [], seed, clock = seconds } = options;
   const { policy = mixed ? "first" : "next" } = options;
   if (typeof mixed !== "boolean") throw invalid("mixed", mixed, "true or false");

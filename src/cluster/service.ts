@@ -83,7 +83,7 @@ export class ServicePool implements Disposable {
     const { usable = "services", band, exclude = [], ...rest } = this.#options;
     const list = typeof cidrs === "string" ? [cidrs] : cidrs;
     this.#ranges = new ServiceRanges(list, { ...rest, usable, band }, exclude, saved);
-    this.#holds = new Holds(options.clock ?? seconds);
+    this.#holds = new Holds(this.#options.clock ?? seconds);
   }
 
   // Before every call that reads or changes: lapsed holds are given back, closed pools refuse. In

@@ -1,5 +1,6 @@
 // Options are the pool's own once it is made: what their caller does with his changes nothing.
 import { afterEach, describe, expect, it } from "vitest";
+import { shown } from "../../src/errors.ts";
 import {
   createPool,
   createPrefixPool,
@@ -77,6 +78,37 @@ describe("what was passed to a pool, or answered by it, may be changed afterward
       nodes.release(given[1]!);
       services.release(given[2]!);
       expect(give()).toEqual(given);
+    }
+  });
+
+  it("a length for each family may be inherited, too, and is kept in a snapshot", () => {
+    class Lengths {
+      get 4() {
+        return 26;
+      }
+    }
+    for (const length of [new Lengths(), Object.create({ 4: 26 }) as object]) {
+      const pool = kept(createPrefixPool("10.0.0.0/16", { length }));
+      const again = kept(PrefixPool.fromBytes(pool.toBytes()));
+      expect([pool.allocate(), again.allocate()]).toEqual([["10.0.0.0/26"], ["10.0.0.0/26"]]);
+    }
+  });
+
+  it("an error shows and has the value that was written, not what its copy would be", () => {
+    const range = "10.0.0.0/24";
+    for (const exclude of [new Set(["10.0.0.0"]), new Map(), "10.0.0.0", { 0: "10.0.0.0" }]) {
+      const options = { exclude } as never;
+      for (const make of [createPool, createPrefixPool, createServicePool]) {
+        let error: unknown;
+        try {
+          kept<Disposable>(make(range, options));
+        } catch (thrown) {
+          error = thrown;
+        }
+        const message = `exclude ${shown(exclude)} is not a list`;
+        expect(error).toMatchObject({ code: "invalid", message });
+        expect((error as { value: unknown }).value).toBe(exclude);
+      }
     }
   });
 });
