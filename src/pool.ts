@@ -226,7 +226,7 @@ export class Pool<S extends number | bigint = number> implements Disposable {
   /** Takes a slot by the policy. Throws "exhausted", "noSpace"; "tooLarge" for pools above 2^64. */
   take(): S {
     const slots = this.#slots;
-    if (slots.doubtful || this.#holds !== undefined) this.#open();
+    if (slots.mayBeGone || this.#holds !== undefined) this.#open();
     return slots.take() as S;
   }
 
@@ -240,7 +240,7 @@ export class Pool<S extends number | bigint = number> implements Disposable {
   /** Gives a slot back. Throws "notAllocated", "excluded", "invalid", "tooLarge". */
   give(slot: S): void {
     const slots = this.#slots;
-    if (slots.doubtful || this.#holds !== undefined) this.#open();
+    if (slots.mayBeGone || this.#holds !== undefined) this.#open();
     slots.check(slot);
     const status = slots.giveRaw(slot);
     if (status !== 0 || this.#holds !== undefined) this.#released(status, slots.keyOf(slot), slot);

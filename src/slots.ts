@@ -81,8 +81,7 @@ export abstract class Slots {
 
   /** Made by another thread: closing it gives nothing back. */
   readonly attached: boolean;
-  /** Closed, or made by another thread that may have closed it. One word: each take reads it. */
-  doubtful: boolean;
+  #mayBeGone: boolean;
   /** The pool's number in its heap. */
   readonly number: number;
 
@@ -100,7 +99,7 @@ export abstract class Slots {
     const begin = clock?.() ?? 0;
     this.epoch = existing?.epoch ?? (begin > LATE || begin < 0 ? Math.floor(begin) : 0);
     this.attached = existing !== undefined;
-    this.doubtful = this.attached;
+    this.#mayBeGone = this.attached;
     this.place = existing?.cell ?? this.#make(options);
     this.number = existing?.number ?? this.#numberNow();
   }
@@ -127,6 +126,15 @@ export abstract class Slots {
   // The number of the pool that lies at the cell now (its low half: 4 billion pools are enough).
   #numberNow(): number {
     return this.heap.u32[(WINDOW_BASE + this.place + NUMBER_AT) / 4]!;
+  }
+
+  /**
+   * false: it is surely open, so that a call needn't ask isGone, which reads the heap. true: it is
+   * closed, or another thread made it and may have closed it. A field of its own: each take and
+   * give by slot asks this, and reads just one word.
+   */
+  get mayBeGone(): boolean {
+    return this.#mayBeGone;
   }
 
   /** Has the thread that made it closed the pool? Then its place may be another one's. */
@@ -382,7 +390,7 @@ export abstract class Slots {
     if (this.place === 0) return;
     const { cell } = this;
     this.place = 0;
-    this.doubtful = true;
+    this.#mayBeGone = true;
     if (!this.attached) this.heap.patiently(() => this.core.slotsClose!(cell) as number, BUSY);
   }
 
