@@ -13,7 +13,7 @@ import {
   parsePrefix,
   widthOf,
 } from "../address.ts";
-import { IpamError, shown } from "../errors.ts";
+import { closedMeanwhile, IpamError, shown } from "../errors.ts";
 import { BlockRange } from "./blockrange.ts";
 import { lengthFrom, type Rules } from "./prefixoptions.ts";
 import type { PrefixRequest } from "./prefixtypes.ts";
@@ -195,10 +195,13 @@ export class ClusterPrefixes {
       throw new IpamError("family", `no cluster prefix is of family ${shown(family)}`, family);
     const families = family === undefined ? [...this.#families.keys()] : [family];
     if (families.length === 0) throw new IpamError("exhausted", "there is no cluster prefix");
-    return families.map((each) => {
-      const ranges = this.#families.get(each)!;
+    // All of the request is read first: that may be the user's code, which may close the pool.
+    const lengths = families.map((each) => lengthFrom(length, each, this.#rules.lengthOf(each)));
+    return families.map((each, i) => {
+      const ranges = this.#families.get(each);
+      if (!ranges) throw closedMeanwhile();
       const usual = this.#rules.lengthOf(each);
-      const wanted = lengthFrom(length, each, usual);
+      const wanted = lengths[i]!;
       if (wanted !== usual && !this.#rules.mixed)
         throw new IpamError(
           "invalid",

@@ -254,6 +254,23 @@ describe("a clock that closes its pool in the midst of a call", () => {
     });
 });
 
+describe("a request that closes its pool while it is read", () => {
+  for (const mixed of [false, true])
+    it(`is answered "closed"${mixed ? " (mixed lengths)" : ""}`, () => {
+      for (const family of [4, 6] as const) {
+        const pool = kept(createPrefixPool(["10.0.0.0/8", "fd00::/32"], { mixed }));
+        const length = { 4: 24, 6: 64 };
+        Object.defineProperty(length, family, {
+          get: () => {
+            pool.close();
+            return family === 4 ? 24 : 64;
+          },
+        });
+        expect(codeOf(() => pool.allocate({ length }))).toBe("closed");
+      }
+    });
+});
+
 describe("a cluster prefix that is taken out while it is listed", () => {
   for (const mixed of [false, true])
     it(`ends there, and the next one follows${mixed ? " (mixed lengths)" : ""}`, () => {
