@@ -46,11 +46,12 @@ const NAME_MAX = 512;
 const DRIFT_MS = 500;
 const encoder = new TextEncoder();
 
-/** When CLOCK_BOOTTIME was 0, in milliseconds of the wall clock. */
+/** When CLOCK_BOOTTIME was 0, in milliseconds of the wall clock; the second of the last look. */
 interface Started {
   at: number;
+  looked: number;
 }
-const machine: Started = { at: Number.NaN };
+const machine: Started = { at: Number.NaN, looked: -1 };
 
 let compiled: WebAssembly.Module | undefined;
 
@@ -73,7 +74,7 @@ export class Core {
     const pages = { initial: MEMORY_PAGES, maximum: MEMORY_PAGES, shared: true };
     this.#memory = new WebAssembly.Memory(pages);
     this.clock = around.clock ?? bootSeconds;
-    this.#started = around.clock ? { at: Number.NaN } : machine;
+    this.#started = around.clock ? { at: Number.NaN, looked: -1 } : machine;
     this.host = makeHost({ env: {}, argv: [], stdin: new Uint8Array(0), write: () => {} });
     const all = new Uint8Array(this.#memory.buffer);
     this.host.attach(all);
@@ -118,12 +119,19 @@ export class Core {
   /**
    * The wall clock's time at which CLOCK_BOOTTIME says this. The same moment is the same Date in
    * all of a process as long as nobody sets the wall clock: both clocks are read one after the
-   * other, and differ by some milliseconds each time.
+   * other, and differ by some milliseconds each time. `now` is what now() has just told: a wall
+   * clock that is set is noticed with the next second.
    */
-  dateAt(seconds: number): Date {
+  dateAt(seconds: number, now = this.now()): Date {
+    if (now !== this.#started.looked) this.#look(now);
+    return new Date(this.#started.at + seconds * 1000);
+  }
+
+  // Apart and once a second: reading the clocks would be a twentieth of an allocation.
+  #look(now: number): void {
+    this.#started.looked = now;
     const boot = Date.now() - this.clock() * 1000;
     if (!(Math.abs(boot - this.#started.at) < DRIFT_MS)) this.#started.at = boot;
-    return new Date(this.#started.at + seconds * 1000);
   }
 
   /** Number `n` that the last call put out. */

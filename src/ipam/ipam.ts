@@ -245,7 +245,7 @@ export class Ipam extends IpamView {
         const who = `${request.kind ?? "other"} ${shown(request.owner)}`;
         throw new IpamError("duplicate", `${who} holds addresses already`, request.owner);
       }
-      return made(request, this.#given(core, pools), core.dateAt(now));
+      return made(request, this.#given(core, pools), core.dateAt(now, now));
     });
   }
 
