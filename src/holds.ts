@@ -68,9 +68,9 @@ export class Holds<T> {
     return this.#entries.size;
   }
 
-  /** Is there nothing to `forget`? */
-  get isEmpty(): boolean {
-    return this.#entries.size === 0 && this.#kept.size === 0;
+  /** How many there are to `forget`. */
+  get noted(): number {
+    return this.#entries.size + this.#kept.size;
   }
 
   /** Notes a hold on `what` under `key` for `ttl` seconds. Answers its id. Throws "closed". */

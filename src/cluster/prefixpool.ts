@@ -189,7 +189,8 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
     let count = 0;
     for (const range of this.#prefixes.touching(p)) {
       const part = p.length < range.prefix.length ? range.prefix : p;
-      const cleared = this.#owners.size === 0 ? range.clear(part) : undefined;
+      const isPlain = this.#owners.size === 0 && !this.#isNarrow(range, part);
+      const cleared = isPlain ? range.clear(part) : undefined;
       if (cleared !== undefined) {
         this.#holds.forgetAll((held) => holdsPrefix(part, held));
         range.releases += cleared;
@@ -230,10 +231,18 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
     const done = occupied(this.#prefixes, this.#owners, prefix, owner);
     if (this.#holds.size === 0 || done.status === "conflict") return done;
     const p = parsePrefix(prefix, true);
-    const now = this.#prefixes.around(p)?.stateOf(p);
+    const range = this.#prefixes.around(p);
+    const now = range?.stateOf(p);
     if (now?.state === "held") this.#holds.keep(formatPrefix(now.prefix));
+    else if (range && this.#isNarrow(range, p))
+      for (const held of range.heldIn(p)) this.#holds.keep(formatPrefix(held));
     else this.#holds.keepAll((held) => holdsPrefix(p, held));
     return done;
+  }
+
+  // Has `p` fewer sub-prefixes than there are holds? Then it is walked, and not all the holds.
+  #isNarrow(range: ClusterRange, p: Prefix): boolean {
+    return 2 ** (range.length - p.length) < this.#holds.noted;
   }
 
   /** Is exactly this sub-prefix held? Throws "invalid", "hostBits". */
@@ -333,7 +342,7 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
   // Forgets who had a slot that was given back.
   #gave(range: SlotRange, slot: number | bigint): void {
     range.releases++;
-    if (this.#owners.size === 0 && this.#holds.isEmpty) return;
+    if (this.#owners.size === 0 && this.#holds.noted === 0) return;
     const text = formatPrefix(range.prefixAt(BigInt(slot)));
     this.#owners.delete(text);
     this.#holds.forget(text);
@@ -359,7 +368,7 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
   giveMany(slots: SlotArray): number {
     const range = this.#numbered();
     const count = range.slots.giveMany(slots);
-    if (this.#owners.size === 0 && this.#holds.isEmpty) range.releases += count;
+    if (this.#owners.size === 0 && this.#holds.noted === 0) range.releases += count;
     else for (let i = 0; i < count; i++) this.#gave(range, slots[i]!);
     return count;
   }

@@ -181,7 +181,8 @@ function shiftOf(span: Span, band: number): bigint {
   const next = base + (1n << bits);
   const isMapped = span.family === 6 && span.last < MAPPED && next > MAPPED;
   const isFar = band > 0 && span.first - base + BigInt(band) > BigInt(Number.MAX_SAFE_INTEGER);
-  return isMapped || (isFar && next >> 128n === 0n) ? next - span.first : 0n;
+  if (!isMapped && !(isFar && bits < 128n)) return 0n;
+  return (next >> 128n === 0n ? next : base - (1n << bits)) - span.first;
 }
 
 function moved({ family, first, last }: Span, by: bigint): Span {

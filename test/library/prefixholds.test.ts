@@ -1,6 +1,7 @@
 // A prefix on hold that somebody turns out to have: `occupy` says so before the hold is confirmed.
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { SlotRange } from "../../src/cluster/ranges.ts";
+import { Holds } from "../../src/holds.ts";
 import { createPrefixPool, type PrefixPool } from "../../src/index.ts";
 import { codeOf } from "../support/codes.ts";
 
@@ -121,5 +122,19 @@ describe("an open hold", () => {
     } finally {
       looks.mockRestore();
     }
+  });
+
+  it("makes no call look at each hold: of what is narrower than there are holds", () => {
+    const pool = kept(createPrefixPool("10.0.0.0/16", { length: 28, clock }));
+    const holds = Array.from({ length: 100 }, () => pool.hold({}, { ttl: 5 }));
+    const walks = [vi.spyOn(Holds.prototype, "forgetAll"), vi.spyOn(Holds.prototype, "keepAll")];
+    expect(pool.occupy("10.0.255.0/27").status).toBe("added");
+    expect(pool.occupy("10.0.0.0/27").status).toBe("same");
+    expect(pool.releaseWithin("10.0.0.32/27")).toBe(2);
+    expect(walks.map((one) => one.mock.calls.length)).toEqual([0, 0]);
+    for (const one of walks) one.mockRestore();
+    now += 6;
+    expect(holds.map((one) => one.lapsed)).toEqual(holds.map((_, n) => n > 1));
+    expect([...pool]).toEqual(["10.0.0.0/28", "10.0.0.16/28", "10.0.255.0/28", "10.0.255.16/28"]);
   });
 });

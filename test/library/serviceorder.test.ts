@@ -127,6 +127,7 @@ const WIDE = [
   "::1:0:0:0-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
   "fd00::1000:0:0:0-fd00::3fff:ffff:ffff:ffff",
   "fd00:0:0:1::-fd00:0:0:4::9",
+  "ffff:ffff:ffff:ffff:2000::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
 ];
 
 it("a range beside the mapped addresses, or far behind a boundary, is as any other", () => {
