@@ -1,20 +1,10 @@
 // Cool-downs that are over, many at once: no take overlooks one of them.
-import { afterEach, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import { createPool } from "../../src/index.ts";
+import { kept } from "../support/kept.ts";
 
 let now = 0;
 const clock = () => now;
-
-const open: Disposable[] = [];
-
-function kept<T extends Disposable>(pool: T): T {
-  open.push(pool);
-  return pool;
-}
-
-afterEach(() => {
-  for (const each of open.splice(0)) each[Symbol.dispose]();
-});
 
 it("what is due is free for the next take, however much of it and in whatever order it came", () => {
   const options = { cooldown: 10, clock, band: 4 };

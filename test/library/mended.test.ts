@@ -14,18 +14,11 @@ import {
   type ServiceAllocation,
 } from "../../src/index.ts";
 import { codeOf } from "../support/codes.ts";
+import { kept } from "../support/kept.ts";
 
 let now = 0;
 const clock = () => now;
-const open: Disposable[] = [];
-
-function kept<T extends Disposable>(pool: T): T {
-  open.push(pool);
-  return pool;
-}
-
 afterEach(() => {
-  for (const each of open.splice(0)) each[Symbol.dispose]();
   now = 0;
 });
 

@@ -1,5 +1,5 @@
 // Options are the pool's own once it is made: what their caller does with his changes nothing.
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { shown } from "../../src/errors.ts";
 import {
   createPool,
@@ -9,17 +9,7 @@ import {
   PrefixPool,
   ServicePool,
 } from "../../src/index.ts";
-
-const open: Disposable[] = [];
-
-function kept<T extends Disposable>(pool: T): T {
-  open.push(pool);
-  return pool;
-}
-
-afterEach(() => {
-  for (const each of open.splice(0)) each[Symbol.dispose]();
-});
+import { kept } from "../support/kept.ts";
 
 describe("what was passed to a pool, or answered by it, may be changed afterwards", () => {
   it("a pool stays what it was made, and so do its snapshots", () => {
