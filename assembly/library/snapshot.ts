@@ -29,14 +29,16 @@ import { OK, poolState, STATE_FREE, STATE_HELD } from "./slots";
 const GROUP: usize = 24;
 const FULL: u64 = 0xffffffffffffffff;
 
-// Odd constants with mixed bits (the primes of xxHash64): four lanes of multiply and rotate, 32
-// bytes a step, which is ten times as fast as SipHash; a snapshot has nobody's chosen keys in it.
+// Odd constants with mixed bits (the primes of xxHash64): eight lanes of xor, rotate and multiply,
+// 64 bytes a step. A snapshot has nobody's chosen keys in it, so a lane needs but one
+// multiplication a word, and with eight none waits for another: over ten times as fast as SipHash.
 const P1: u64 = 0x9e3779b185ebca87;
 const P2: u64 = 0xc2b2ae3d27d4eb4f;
 const P3: u64 = 0x165667b19e3779f9;
 
+// One to one in either of its two: a changed word changes its lane to the end.
 function lane(acc: u64, value: u64): u64 {
-  return rotl(acc + value * P2, 31) * P1;
+  return rotl(acc ^ value, 31) * P1;
 }
 
 /**
@@ -45,22 +47,31 @@ function lane(acc: u64, value: u64): u64 {
  */
 export function snapshotHash(seed: u64, at: usize, bytes: u32): u64 {
   let a = seed + P1;
-  let b = seed ^ P2;
-  let c = seed;
-  let d = seed - P1;
+  let b = seed ^ P1;
+  let c = seed + P2;
+  let d = seed ^ P2;
+  let e = seed + P3;
+  let f = seed ^ P3;
+  let g = seed;
+  let h = seed - P1;
   let p = at;
   const end = at + <usize>bytes;
-  while (p + 32 <= end) {
+  while (p + 64 <= end) {
     a = lane(a, load<u64>(p));
     b = lane(b, load<u64>(p, 8));
     c = lane(c, load<u64>(p, 16));
     d = lane(d, load<u64>(p, 24));
-    p += 32;
+    e = lane(e, load<u64>(p, 32));
+    f = lane(f, load<u64>(p, 40));
+    g = lane(g, load<u64>(p, 48));
+    h = lane(h, load<u64>(p, 56));
+    p += 64;
   }
-  let h = rotl(a, 1) + rotl(b, 7) + rotl(c, 12) + rotl(d, 18) + <u64>bytes;
-  for (; p < end; p += 8) h = rotl(h ^ lane(0, load<u64>(p)), 27) * P1 + P3;
-  h = (h ^ (h >> 33)) * P2;
-  return (h ^ (h >> 29)) * P3;
+  let sum = rotl(a, 1) + rotl(b, 7) + rotl(c, 12) + rotl(d, 18) + <u64>bytes;
+  sum += rotl(e, 25) + rotl(f, 33) + rotl(g, 41) + rotl(h, 52);
+  for (; p < end; p += 8) sum = rotl(sum ^ lane(0, load<u64>(p)), 27) * P1 + P3;
+  sum = (sum ^ (sum >> 33)) * P2;
+  return (sum ^ (sum >> 29)) * P3;
 }
 
 /** Memory address of a bitmap's leaf words; 0 for radix pools. */
