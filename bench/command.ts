@@ -210,9 +210,10 @@ async function bench(argv: string[]): Promise<number> {
   console.log(`${where.processor}, ${where.cores} cores  ${where.compiler}`);
   console.log(`seed ${context.seed}  size ${size}  load ${load.toFixed(2)}`);
   const rows = await runAll(list, context);
-  const stolen = shareOf("stolen", from, ticks());
-  const disturbance = { before: shareOf("busy", idle, from), stolen, load: loadavg()[0]! };
-  const noise = warnings(rows, disturbance, where.clockStep);
+  const to = ticks();
+  const beside = { others: shareOf("others", from, to), stolen: shareOf("stolen", from, to) };
+  const before = shareOf("busy", idle, from);
+  const noise = warnings(rows, { before, ...beside }, where.clockStep);
   const targets = rows.filter((row) => row.met !== undefined);
   const met = targets.filter((row) => row.met).length;
   const seconds = Math.round((performance.now() - begun) / 1000);
@@ -225,7 +226,8 @@ async function bench(argv: string[]): Promise<number> {
     return 0;
   }
   const { seed, turn } = context;
-  const result = { machine: where, seed, size, turn, load, stolen, seconds, warnings: noise, rows };
+  const run = { machine: where, seed, size, turn, load, ...beside, seconds };
+  const result = { ...run, warnings: noise, rows };
   for (const path of paths) writeFileSync(path, resultText(result));
   if (publish) say(writePage(result));
   const worse = rows.filter((row) => row.suite === counted && row.met === false);

@@ -63,13 +63,23 @@ export function machine(): Machine {
 /** What the processors did since the machine was started, in ticks of all of them together. */
 export interface Ticks {
   busy: number;
+  /** Busy with other work than this process and its children that have ended. */
+  others: number;
   /** In which a virtual machine had work and another guest had the processor. */
   stolen: number;
   all: number;
 }
 
-/** Undefined where the system doesn't tell (/proc/stat). */
-export function ticks(path = "/proc/stat"): Ticks | undefined {
+/** Ticks of this process and of its children that have ended, with theirs. */
+function ownTicks(path: string): number {
+  const text = readFileSync(path, "utf8");
+  // Behind the name, which may have blanks in it: state is field 3, times are fields 14 to 17.
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  return fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0);
+}
+
+/** Undefined where the system doesn't tell (/proc). */
+export function ticks(path = "/proc/stat", self = "/proc/self/stat"): Ticks | undefined {
   try {
     const line = readFileSync(path, "utf8").split("\n")[0]!;
     const [user, nice, system, idle, wait, irq, soft, stolen] = line
@@ -77,34 +87,39 @@ export function ticks(path = "/proc/stat"): Ticks | undefined {
       .slice(1)
       .map(Number);
     const busy = user! + nice! + system! + irq! + soft!;
-    return { busy, stolen: stolen!, all: busy + idle! + wait! + stolen! };
+    const all = busy + idle! + wait! + stolen!;
+    return { busy, others: busy - ownTicks(self), stolen: stolen!, all };
   } catch {
     return undefined;
   }
 }
 
-/** The share of one kind of ticks between two moments. */
-export function shareOf(kind: "busy" | "stolen", from?: Ticks, to?: Ticks): number | undefined {
+/** The share of one kind of ticks between two moments; never below 0. */
+export function shareOf(
+  kind: "busy" | "others" | "stolen",
+  from?: Ticks,
+  to?: Ticks,
+): number | undefined {
   if (!from || !to || to.all === from.all) return undefined;
-  return (to[kind] - from[kind]) / (to.all - from.all);
+  return Math.max(0, (to[kind] - from[kind]) / (to.all - from.all));
 }
 
 /** What disturbed a run: shares of all processors' time, undefined where they can't be told. */
 export interface Disturbance {
   /** By other work, in the second before it. */
   before?: number | undefined;
+  /** By other work in the run, the kernel's own for it among that. */
+  others?: number | undefined;
   /** By other guests of the machine, in the run. */
   stolen?: number | undefined;
-  /** The load average at its end. */
-  load: number;
 }
 
 /**
- * Above which other work is running before the bench: measured, since a load average remembers the
- * build a minute ago. And the load average above which there is some beside the bench's own.
+ * Above which other work is running before the bench, and beside it: measured, since a load average
+ * remembers the build a minute ago and has the bench's own storms in it.
  */
 const BEFORE_MAX = 0.1;
-const LOAD_BESIDE_MAX = 3;
+const OTHERS_MAX = 0.1;
 const STOLEN_MAX = 0.02;
 /** A spread above this makes a row too noisy to be quoted. */
 export const SPREAD_MAX = 0.5;
@@ -115,15 +130,15 @@ export const SPREAD_MAX = 0.5;
  */
 export function warnings(
   rows: readonly Row[],
-  { before = 0, stolen = 0, load }: Disturbance,
+  { before = 0, others = 0, stolen = 0 }: Disturbance,
   step: number,
 ): string[] {
   const lines: string[] = [];
   const percent = (share: number) => `${Math.round(share * 100)} %`;
-  if (before > BEFORE_MAX || load > LOAD_BESIDE_MAX)
+  if (before > BEFORE_MAX || others > OTHERS_MAX)
     lines.push(
-      `other work was running (${percent(before)} of the processors before, load ` +
-        `${load.toFixed(1)} after): don't quote these figures`,
+      `other work was running (${percent(before)} of the processors' time before, ` +
+        `${percent(others)} meanwhile): don't quote these figures`,
     );
   if (stolen > STOLEN_MAX)
     lines.push(

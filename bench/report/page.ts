@@ -22,7 +22,9 @@ export interface Result {
   size: string;
   turn: number;
   load: number;
-  /** The share of the processors' time that other guests of the machine took, if it is known. */
+  /** Shares of the processors' time, where they are known: of other work in the machine, */
+  others?: number | undefined;
+  /** and of the machine's other guests. */
   stolen?: number | undefined;
   seconds: number;
   warnings: string[];
@@ -199,9 +201,13 @@ function turnText(turn: number): string {
   return turn === 1 ? "one call of a plugin in a row" : `${turn} calls of one plugin in a row`;
 }
 
-function stolenText({ stolen }: Result): string {
-  if (stolen === undefined) return "";
-  return `, ${(stolen * 100).toFixed(1)} % of the processors' time taken by other guests`;
+function disturbedText({ others, stolen }: Result): string {
+  const percent = (share: number) => `${(share * 100).toFixed(1)} %`;
+  const parts = [
+    ...(others === undefined ? [] : [`${percent(others)} by other work and the kernel's`]),
+    ...(stolen === undefined ? [] : [`${percent(stolen)} by other guests`]),
+  ];
+  return parts.length > 0 ? `, of the processors' time ${parts.join(", ")}` : "";
 }
 
 /** The whole page. */
@@ -212,7 +218,7 @@ export function pageOf(result: Result): string {
     "Made by `npm run bench -- --publish`; in an installed package `npx berth bench` measures too.",
     `Berth ${m.berth} (${m.commit}), Node ${m.node} (V8 ${m.v8}), ${m.system}, ${m.processor}, ` +
       `${m.cores} cores, ${m.compiler}. Seed ${result.seed}, load before ` +
-      `${result.load.toFixed(2)}${stolenText(result)}; the run took ${result.seconds} s, with ` +
+      `${result.load.toFixed(2)}${disturbedText(result)}; the run took ${result.seconds} s, with ` +
       `${turnText(result.turn)}.`,
     ...(result.size === "full" ? [] : ["**A quick run: figures not to be quoted.**"]),
     ...result.warnings.map((line) => `**Warning:** ${line}.`),

@@ -158,31 +158,36 @@ describe("instruction counts", () => {
 describe("what disturbs a run", () => {
   const directory = mkdtempSync(join(tmpdir(), "berth-ticks-test-"));
   afterAll(() => rmSync(directory, { recursive: true, force: true }));
-  const read = (line: string) => {
-    const path = join(directory, "stat");
+  const read = (line: string, own: string) => {
+    const [path, self] = [join(directory, "stat"), join(directory, "self")];
     writeFileSync(path, `${line}\ncpu0 1 2 3\n`);
-    return ticks(path);
+    // A name may have blanks and brackets in it.
+    writeFileSync(self, `77 (node (9) x) R 1 77 77 0 -1 4194304 9 8 7 6 ${own} 20 0 11 0 99 1\n`);
+    return ticks(path, self);
   };
 
-  it("is other work before it and what other guests took, as shares of the processors' time", () => {
-    const from = read("cpu  100 20 30 800 10 5 5 30 0 0");
-    expect(from).toEqual({ busy: 160, stolen: 30, all: 1000 });
-    const to = read("cpu  150 20 30 900 10 5 5 80 7 0");
+  it("is other work before it and beside it, and what other guests took, as shares of the processors' time", () => {
+    const from = read("cpu  100 20 30 800 10 5 5 30 0 0", "1 2 3 4");
+    expect(from).toEqual({ busy: 160, others: 150, stolen: 30, all: 1000 });
+    const to = read("cpu  150 20 30 900 10 5 5 80 7 0", "1 12 23 4");
     expect(shareOf("busy", from, to)).toBe(0.25);
+    expect(shareOf("others", from, to)).toBe(0.1);
     expect(shareOf("stolen", from, to)).toBe(0.25);
+    // Both are counted in their own way: where nothing else ran, the difference may be below 0.
+    expect(shareOf("others", from, read("cpu  150 20 30 900 10 5 5 80 7 0", "90 2 3 4"))).toBe(0);
     expect(ticks(join(directory, "none"))).toBe(undefined);
     expect(shareOf("busy", from, undefined)).toBe(undefined);
     expect(shareOf("busy", from, from)).toBe(undefined);
   });
 
   it("is told, and a build a minute ago is no such thing", () => {
-    const told = (before?: number, stolen?: number, load = 1) =>
-      warnings([], { before, stolen, load }, 1);
+    const told = (before?: number, stolen?: number, others = 0.03) =>
+      warnings([], { before, others, stolen }, 1);
     expect([told(0.04, 0.01), told()]).toEqual([[], []]);
     expect(told(0.5)).toEqual([
-      "other work was running (50 % of the processors before, load 1.0 after): don't quote these figures",
+      "other work was running (50 % of the processors' time before, 3 % meanwhile): don't quote these figures",
     ]);
-    expect(told(0, 0, 3.5)[0]).toContain("load 3.5 after");
+    expect(told(0, 0, 0.2)[0]).toContain("20 % meanwhile");
     expect(told(0, 0.06)).toEqual([
       expect.stringContaining("other guests of this machine took 6 % of the processors' time"),
     ]);
