@@ -13,10 +13,11 @@ import { journalCount, putWord, word } from "../image/image";
 import { leave } from "../pool/leave";
 import { eventCause } from "../records/event";
 import { CAUSE_DEL, CAUSE_NOTE } from "../records/eventcell";
+import { headPutFiles } from "../records/file";
 import { digest0, digest1 } from "../records/key";
 import { recordByDigest } from "../records/record";
 import { scratchTake } from "../scratch";
-import { imageGrow } from "./files";
+import { imageGrow, imageRoom } from "./files";
 import { logCommit } from "./log";
 import { nameAt, nameBytes, noteDigest0, noteDigest1, noteName, noteParse } from "./names";
 
@@ -59,13 +60,34 @@ export function noteLeave(): i32 {
   return 0;
 }
 
+function namesForget(): void {
+  namesUsed = 0;
+  namesDone = 0;
+}
+
+// Lists what begins as notes do. Bytes of the names, or -errno.
+function namesRead(): i32 {
+  names = scratchTake(<usize>NAMES_BYTES);
+  noteName(0, 0);
+  const listed = host.list(nameAt, 4, names, NAMES_BYTES);
+  namesUsed = max(0, listed);
+  return listed;
+}
+
+// Goes past the next of these names. true: it is a note's: noteDigest0, noteDigest1.
+function nameNext(): bool {
+  const at = names + namesDone;
+  const bytes = nameLength(namesDone);
+  namesDone += bytes + 1;
+  return noteParse(at, bytes);
+}
+
 /**
  * Lets go what the notes of the directory name, in this Manner, committing part by part. 0 or what
  * logCommit said. Remember to call notesRemove after the call's own commit.
  */
 export function notesApply(manner: usize, synced: bool, durable: bool): i32 {
-  namesUsed = 0;
-  namesDone = 0;
+  namesForget();
   const known = word(H_QUIET);
   // Before the listing: what comes later changes it.
   const changed = <u64>host.settled(<u32>(known >> 32), <u32>known);
@@ -74,18 +96,11 @@ export function notesApply(manner: usize, synced: bool, durable: bool): i32 {
     eventCause(CAUSE_DEL);
     return 0;
   }
-  names = scratchTake(<usize>NAMES_BYTES);
-  noteName(0, 0);
-  const listed = host.list(nameAt, 4, names, NAMES_BYTES);
-  namesUsed = max(0, listed);
   // A directory that couldn't be listed isn't one without notes.
-  if (listed == 0 && changed != 0) putWord(H_QUIET, changed);
+  if (namesRead() == 0 && changed != 0) putWord(H_QUIET, changed);
   eventCause(CAUSE_NOTE);
   for (let n = 0; n < NOTES_AT_ONCE && namesDone < namesUsed; ) {
-    const at = names + namesDone;
-    const bytes = nameLength(namesDone);
-    namesDone += bytes + 1;
-    if (!noteParse(at, bytes)) continue;
+    if (!nameNext()) continue;
     n++;
     const head = recordByDigest(noteDigest0, noteDigest1);
     if (head != 0) letGo(head, manner);
@@ -95,6 +110,25 @@ export function notesApply(manner: usize, synced: bool, durable: bool): i32 {
   }
   eventCause(CAUSE_DEL);
   return 0;
+}
+
+/**
+ * Lets go in a copied image, of which nothing is written, what the next call lets go for the notes
+ * of the entered directory. The files of its addresses stay.
+ */
+export function notesForesee(manner: usize): void {
+  namesForget();
+  namesRead();
+  for (let n = 0; n < NOTES_AT_ONCE && namesDone < namesUsed; ) {
+    if (!nameNext()) continue;
+    n++;
+    const head = recordByDigest(noteDigest0, noteDigest1);
+    if (head == 0) continue;
+    imageRoom(ROOM_LEAVE);
+    headPutFiles(head, false);
+    leave(head, manner, appliedNumber() + 1);
+  }
+  namesForget();
 }
 
 /** Has the last notesApply gone through any name? Then notesRemove is due, behind a commit. */

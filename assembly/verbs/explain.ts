@@ -16,13 +16,15 @@ import {
   valuePlain,
   valueText,
 } from "../protocol/document";
+import { reserveFrom } from "../protocol/reserve";
+import { mannerOf } from "../protocol/session";
 import { cellKind, KIND_CONTAINER, KIND_NAME } from "../records/cell";
 import { collectDue, collectMore } from "../records/due";
 import { eventAt, eventWall, H_EVENT_NEXT, H_EVENTS } from "../records/eventcell";
 import { headHasFiles } from "../records/file";
-import { digest0, digest1, headDigests, nextOfKind } from "../records/key";
+import { nextOfKind } from "../records/key";
 import { recordByAddress, recordByName } from "../records/record";
-import { noteExists } from "../store/notes";
+import { notesForesee } from "../store/notes";
 import {
   eventHasName,
   eventHasNote,
@@ -48,7 +50,7 @@ import {
   sayOwner,
   stateWord,
 } from "./holding";
-import { hasOwned, keptFor, sayUntil, tellOwned, tellRecords } from "./holdings";
+import { hasNote, hasOwned, isKept, jsonNote, sayUntil, tellOwned, tellRecords } from "./holdings";
 import {
   findSet,
   freeWord,
@@ -58,6 +60,7 @@ import {
   knownPolicy,
   knownRead,
   knownSet,
+  settings,
 } from "./known";
 import { pendingTell } from "./pending";
 import { isThisBoot } from "./place";
@@ -111,11 +114,16 @@ function sayFree(known: bool): void {
   } else say("It is free: an ADD may get it.\n");
 }
 
-// Has a DEL come for this owner, which could only leave a note? (The network's directory is
-// entered; beside a copied file there are none.)
-function hasNote(head: u32): bool {
-  headDigests(head);
-  return noteExists(digest0, digest1) == 1;
+// Says when what is held will be free, or what comes before.
+function sayEnd(head: u32): void {
+  if (hasNote(head)) {
+    say(". The next call lets it go: its DEL has come, and waits as a note.\n");
+    return;
+  }
+  say(". It will be free ");
+  if (cellKind(head) == KIND_CONTAINER) say("after that owner's DEL.\n");
+  else if (headHasFiles(head)) say("once host-local's file has gone, which names no owner.\n");
+  else say("when that owner releases it.\n");
 }
 
 function sayRecord(state: i32): void {
@@ -130,11 +138,7 @@ function sayRecord(state: i32): void {
       say(" since ");
       sayMoment(wallOf(holdingSince(head)));
     }
-    say(". It will be free ");
-    if (hasNote(head)) say("with the next call: its DEL has come, and waits as a note.\n");
-    else if (cellKind(head) == KIND_CONTAINER) say("after that owner's DEL.\n");
-    else if (headHasFiles(head)) say("once host-local's file has gone, which names no owner.\n");
-    else say("when that owner releases it.\n");
+    sayEnd(head);
     if (!isThisBoot) sayOtherBoot();
   } else if (state == IS_RESERVED) {
     say("It is kept for its name ");
@@ -209,10 +213,7 @@ function explainAddress(known: bool): i32 {
       valueNumber(knownSet(inSet).index);
     }
     if (state != IS_FREE) jsonRecord(holdingHead, state);
-    if (state == IS_HELD && hasNote(holdingHead)) {
-      member("delNote");
-      say("true");
-    }
+    jsonNote(holdingHead, state);
     jsonEvents();
     return EXIT_OK;
   }
@@ -234,13 +235,10 @@ function explainAddress(known: bool): i32 {
 }
 
 // Frees what is due in the copy, as an ADD does before it chooses: 8 entries, or many where nothing
-// else is free. No event tells of it: pendingTell has put those in.
+// else is free.
 function collectInCopy(many: bool): void {
-  const events = word(H_EVENTS);
-  putWord(H_EVENTS, 0);
   if (many) collectMore(bootTime(), appliedNumber() + 1);
   else collectDue(bootTime(), appliedNumber() + 1);
-  putWord(H_EVENTS, events);
 }
 
 function pickNext(set: usize): bool {
@@ -249,30 +247,10 @@ function pickNext(set: usize): bool {
   return poolPick(set, knownPolicy, 0, 0);
 }
 
-// What an ADD of this name would get, as far as it can be told.
-function tellNext(known: bool): void {
-  if (isJson) {
-    member("addWouldGive");
-    open(91);
-    if (!isThisBoot) {
-      close(93);
-      return;
-    }
-  } else if (!isThisBoot) {
-    sayOtherBoot();
-    return;
-  } else if (keptFor > 0) {
-    say("An ADD of this name would get what is kept for it, if its ranges allow that.\n");
-    return;
-  } else if (!known) {
-    sayNotKnown();
-    return;
-  } else if (knownPolicy == POLICY_RANDOM) {
-    say("An ADD of this name would get any free address (policy random).\n");
-    return;
-  } else say("An ADD of this name would get:\n");
-  if (keptFor == 0) collectInCopy(false);
-  for (let i = 0; i < knownCount && keptFor == 0 && knownPolicy != POLICY_RANDOM; i++) {
+// What an ADD of this name would get from the range sets, as the copy is by now.
+function tellPicks(): void {
+  collectInCopy(false);
+  for (let i = 0; i < knownCount; i++) {
     const family = knownSet(i).family;
     const found = pickNext(changetype<usize>(knownSet(i)));
     if (isJson && found) {
@@ -285,6 +263,37 @@ function tellNext(known: bool): void {
       say("\n");
     }
   }
+}
+
+// The same, or why it can't be told.
+function tellNextOf(known: bool): void {
+  const kept = isKept();
+  if (!isJson) {
+    if (kept) say("An ADD of this name would get what is kept for it, if its ranges allow that.\n");
+    else if (!known) sayNotKnown();
+    else if (knownPolicy == POLICY_RANDOM) {
+      say("An ADD of this name would get any free address (policy random).\n");
+    } else say("An ADD of this name would get:\n");
+  }
+  if (!kept && known && knownPolicy != POLICY_RANDOM) tellPicks();
+}
+
+// What an ADD of this name would get, as far as it can be told. DEL notes are let go in the copy
+// first, as the ADD will; no event of the copy tells of that, nor of what is due (pendingTell has
+// put those in).
+function tellNext(known: bool): void {
+  if (isJson) {
+    member("addWouldGive");
+    open(91);
+  }
+  if (isThisBoot) {
+    const events = word(H_EVENTS);
+    putWord(H_EVENTS, 0);
+    reserveFrom(settings);
+    notesForesee(mannerOf());
+    tellNextOf(known);
+    putWord(H_EVENTS, events);
+  } else if (!isJson) sayOtherBoot();
   if (isJson) close(93);
 }
 

@@ -15,9 +15,18 @@ import {
   KIND_MORE,
 } from "../records/cell";
 import { EVENT_ID_BYTES } from "../records/eventcell";
-import { CHAIN_MAX, idText, nextOfKind, textAt } from "../records/key";
+import {
+  CHAIN_MAX,
+  digest0,
+  digest1,
+  headDigests,
+  idText,
+  nextOfKind,
+  textAt,
+} from "../records/key";
 import { olderOfName, recordByAddress, recordByName } from "../records/record";
 import { foundHi, foundLo, radixNextTaken } from "../sets/radix";
+import { noteExists } from "../store/notes";
 import {
   holdingDue,
   holdingHead,
@@ -49,6 +58,22 @@ export function sayUntil(): void {
   }
 }
 
+/**
+ * Has a DEL come for this owner, which could only leave a note? (The network's directory is
+ * entered; beside a copied file there are none.)
+ */
+export function hasNote(head: u32): bool {
+  headDigests(head);
+  return noteExists(digest0, digest1) == 1;
+}
+
+/** The member delNote of an open JSON object, for what is held although its DEL has come. */
+export function jsonNote(head: u32, state: i32): void {
+  if (state != IS_HELD || !hasNote(head)) return;
+  member("delNote");
+  say("true");
+}
+
 // One address of a record, with what the record is.
 function tellOne(cell: u32, family: u32, head: u32, state: i32): void {
   if (isJson) {
@@ -59,6 +84,7 @@ function tellOne(cell: u32, family: u32, head: u32, state: i32): void {
     member("state");
     valuePlain(stateWord(state));
     jsonRecord(head, state);
+    jsonNote(head, state);
     close(125);
     return;
   }
@@ -69,6 +95,7 @@ function tellOne(cell: u32, family: u32, head: u32, state: i32): void {
   if (state == IS_HELD) {
     say(" by ");
     sayOwner(head);
+    if (hasNote(head)) say(" until the next call (its DEL waits as a note)");
   } else {
     say(" ");
     sayUntil();
@@ -87,25 +114,31 @@ function tellRecord(head: u32, state: i32): void {
   }
 }
 
-/** How many of the records that `tellRecords` has told are kept for the name. */
-export let keptFor: i32 = 0;
-
 /** Tells the records of the target's name. Answers how many there are. */
 export function tellRecords(): i32 {
   let name = recordByName(targetAt, <u32>targetBytes);
   let told = 0;
-  keptFor = 0;
   for (let step = 0; step < RECORDS_MAX && name != 0; step++) {
     const head = headAt(cellHead(name));
     const state = holdingOf(firstCell(head));
     if (state != IS_FREE) {
       tellRecord(head, state);
       told++;
-      if (state != IS_HELD) keptFor++;
     }
     name = olderOfName(name);
   }
   return told;
+}
+
+/** Is anything kept for the target's name: reserved, or cooling since it had it? */
+export function isKept(): bool {
+  let name = recordByName(targetAt, <u32>targetBytes);
+  for (let step = 0; step < RECORDS_MAX && name != 0; step++) {
+    const state = holdingOf(firstCell(headAt(cellHead(name))));
+    if (state != IS_FREE && state != IS_HELD) return true;
+    name = olderOfName(name);
+  }
+  return false;
 }
 
 // The first cell of a record that has an address: its due time counts.

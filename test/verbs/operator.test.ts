@@ -99,12 +99,58 @@ describe.each(berths)("$name: operator", (binary) => {
     const letGo = holdLock(path.join(homeOf(n), "berth.lock"));
     await p.gone(n, "aaaa", { env: { BERTH_LOCK_TIMEOUT_MS: "100" } });
     letGo();
-    const text = "free with the next call: its DEL has come, and waits as a note.";
+    const text = "The next call lets it go: its DEL has come, and waits as a note.";
     expect(run("explain", "10.1.0.2").out).toContain(text);
     expect(ask("explain", "10.1.0.2")).toMatchObject({ state: "held", delNote: true });
     expect(ask("explain", "10.1.0.3").delNote).toBeUndefined();
     await given("cccc", "web-2");
     expect(ask("explain", "10.1.0.2").state).toBe("cooling");
+  });
+
+  describe("explain counts the DELs that wait as notes", () => {
+    const delLater = async (...ids: string[]) => {
+      const letGo = holdLock(path.join(homeOf(n), "berth.lock"));
+      for (const id of ids) await p.gone(n, id, { env: { BERTH_LOCK_TIMEOUT_MS: "50" } });
+      letGo();
+    };
+
+    it.each([
+      ["a name of which nothing is known", "web-9"],
+      ["the name of a pod whose DEL waits", "web-1"],
+    ])("for %s: it tells what the next ADD gives", async (_, name) => {
+      n = { ...n, ipam: { ...n.ipam, policy: "first", cooldown: 0 } };
+      for (const [i, id] of ["aaaa", "bbbb", "cccc"].entries()) await given(id, `web-${i}`);
+      await delLater("bbbb");
+      const next = ask("explain", `shop/${name}`).addWouldGive;
+      expect(next).toEqual(["10.1.0.3", "2001:db8::3"]);
+      expect(run("explain", `shop/${name}`).out).toContain("would get:\n  10.1.0.3\n");
+      expect(await given("dddd", name)).toEqual(next);
+    });
+
+    it("and what cools or is kept for its name then", async () => {
+      for (const [i, id] of ["aaaa", "bbbb"].entries()) await given(id, `web-${i}`);
+      await delLater("aaaa");
+      const one = ask("explain", "shop/web-0");
+      expect(one.records).toMatchObject(Array(2).fill({ state: "held", delNote: true }));
+      expect(one.addWouldGive).toEqual([]);
+      const { out } = run("explain", "shop/web-0");
+      expect(out).toContain("10.1.0.2  held by aaaa until the next call (its DEL waits as a note)");
+      expect(out).toContain("An ADD of this name would get what is kept for it");
+      expect(ask("explain", "shop/web-9").addWouldGive).toEqual(["10.1.0.6", "2001:db8::4"]);
+      expect((ask("explain", "shop/web-0").events as Told[]).map((e) => e.event)).toEqual(["given"]);
+      expect(await given("dddd", "web-0")).toEqual(["10.1.0.2", "2001:db8::2"]);
+    });
+
+    it("without touching the files of host-local beside it", async () => {
+      n = { ...n, ipam: { ...n.ipam, policy: "first", cooldown: 0, mirror: true } };
+      await given("aaaa", "web-0");
+      await delLater("aaaa");
+      const files = fs.readdirSync(homeOf(n)).sort();
+      expect(files).toContain("10.1.0.2");
+      expect(ask("explain", "shop/web-0").addWouldGive).toEqual(["10.1.0.2", "2001:db8::2"]);
+      expect(fs.readdirSync(homeOf(n)).sort()).toEqual(files);
+      expect(await given("dddd", "web-0")).toEqual(["10.1.0.2", "2001:db8::2"]);
+    });
   });
 
   it("explain tells what a container has, by its id or the first 12 characters of it", async () => {
