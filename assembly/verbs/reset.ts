@@ -1,6 +1,7 @@
-// `berth reset`: sets a network's damaged state aside, so that the next ADD begins afresh. Nothing
-// is deleted: berth.state and berth.log get the names berth.reset-N.state and berth.reset-N.log, N
-// from 1 to 8; what was set aside before stays.
+// `berth reset`: sets a network's damaged state aside and makes an empty one in its place, in which
+// the next ADD begins afresh; the verbs tell of that until then. Nothing is deleted: berth.state
+// and berth.log get the names berth.reset-N.state and berth.reset-N.log, N from 1 to 8; what was
+// set aside before stays.
 //
 // Damaged is what an ADD calls so (error 102), or what the walk of `berth check` does. The store
 // is opened as for an ADD: what a power cut has torn is rebuilt by that, and a state of a newer
@@ -66,12 +67,12 @@ export function resetFinds(): bool {
   return isThere() || trace().length > 0;
 }
 
-// To an ADD, what `berth adopt --from-cache` has set aside says that there was a state and that it
-// is lost: with a new one in its place nothing is. 0 or -errno.
+// An empty state. Where there is no room for one the next ADD makes it, unless `berth adopt
+// --from-cache` has set a state aside here: to an ADD that says that there was one and that it is
+// lost. 0 or -errno.
 function beginAfresh(): i32 {
-  if (trace().length == 0) return 0;
   const made = storeCreate(false);
-  return made == STORE_OPEN ? 0 : made;
+  return made == STORE_OPEN || trace().length == 0 ? 0 : made;
 }
 
 function tell(at: usize, bytes: i32): void {

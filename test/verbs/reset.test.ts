@@ -60,6 +60,22 @@ describe.each(berths)("$name: reset", (binary) => {
     expect((await p.add(n, "new")).addresses).toEqual(["10.5.0.2/28"]);
   });
 
+  it("leaves an empty state: the verbs tell of it before the next ADD comes", async () => {
+    fs.writeFileSync(`${home}/berth.state`, new Uint8Array(8192));
+    expect(berth(binary, "metrics", ...at).out).toContain('readable{network="net"} 0\n');
+    expect(berth(binary, "reset", ...at).status).toBe(0);
+    const metrics = berth(binary, "metrics", ...at);
+    expect([metrics.status, metrics.err]).toEqual([0, ""]);
+    expect(metrics.out).toContain('berth_network_readable{network="net"} 1\n');
+    expect(metrics.out).toContain('berth_allocations{network="net"} 0\n');
+    expect(told(binary, "show", ...at)).toMatchObject([{ network: "net", held: 0 }]);
+    for (const verb of ["check", "history", "forecast", "gc --dry-run"])
+      expect(berth(binary, ...verb.split(" "), ...at).err, verb).not.toContain("there is no");
+    const said = berth(binary, "gc", ...at).err;
+    expect(said).not.toContain("there is no");
+    expect((await p.add(n, "new")).addresses).toEqual(["10.5.0.2/28"]);
+  });
+
   it("a newer release's state keeps its error and is left untouched, but for --force", async () => {
     const file = path.join(home, "berth.state");
     const bytes = fs.readFileSync(file);
