@@ -15,9 +15,11 @@ import {
   cellHasFamily,
   cellHead,
   cellHi,
+  cellKind,
   cellLo,
   cellSeal,
   headAt,
+  KIND_CONTAINER,
   KIND_MORE,
   STATE_ALLOCATION,
 } from "../records/cell";
@@ -66,7 +68,9 @@ function isGone(head: u32, cell: u32, family: u32): bool {
   const state = fileRead(family, cellHi(cell, family), cellLo(cell, family));
   // Nothing is freed on a guess: a container may live behind what can't be looked at.
   if (state == FILE_FAILED) return false;
-  return state == FILE_GONE || !fileBelongs(state, head);
+  if (state == FILE_GONE) return true;
+  // What stands in for a file holds as long as that is there, whoever it names.
+  return cellKind(head) == KIND_CONTAINER && !fileBelongs(state, head);
 }
 
 /** Is every file of the record there? For a record without files: yes. */

@@ -5,6 +5,7 @@
 //   file names an owner        allocation of that container and interface
 //   id alone (before 0.8.0)    allocation of the container without interface
 //   empty, unreadable, socket  held by KIND_OTHER "host-local:<address>" until the file has gone
+//   a container's 33rd one     the same: no ADD gives so many, and which ones it has can't be told
 //   last_reserved_ip.N         cursor of range set N
 //   anything else              isn't looked at
 //
@@ -41,6 +42,7 @@ import { coolingEnd } from "../records/expiry";
 import {
   FILE_FAILED,
   FILE_GONE,
+  FILE_OWNED,
   FILE_UNKNOWN,
   fileBelongs,
   fileError,
@@ -48,11 +50,15 @@ import {
   fileIdBytes,
   fileIfAt,
   fileIfBytes,
+  fileIsBeyond,
   fileIsThere,
+  fileOwnerRecord,
   fileReadName,
   filesReadAnew,
   headHasFiles,
   headPutFiles,
+  headStandsIn,
+  STANDS_IN,
 } from "../records/file";
 import { CHAIN_MAX, nextOfKind, Owner } from "../records/key";
 import {
@@ -61,7 +67,6 @@ import {
   recordByAddress,
   recordByName,
   recordByOwner,
-  recordCount,
   recordMake,
   recordPutName,
 } from "../records/record";
@@ -82,10 +87,8 @@ export const MIRRORED: u64 = 2;
 const NAMES_BYTES: i32 = 8388608;
 /** Answer of `takeOver`: more names than that; nothing can be said about the rest. */
 export const TOO_MANY_FILES: i32 = -7;
-/** Answer of `takeOver`, `takeAddress`: the owner that was read last has OWNER_MAX already. */
+/** Answer of `takeAddress` without a file: the owner that was told has OWNER_MAX already. */
 export const OWNER_FULL: i32 = -8;
-/** Addresses of an owner, as many as an ADD gives: what is let go must fit into one commit. */
-export const OWNER_MAX: u32 = <u32>SETS_MAX;
 const ROOM: u32 = 65536;
 const ENOSPC: i32 = -28;
 const NAME_MAX: i32 = 256;
@@ -96,6 +99,8 @@ export let takenFiles: u32 = 0;
 export let takenNew: u32 = 0;
 /** Files without a readable owner. */
 export let takenUnknown: u32 = 0;
+/** Files of containers that have OWNER_MAX addresses without them. */
+export let takenBeyond: u32 = 0;
 /** Files of addresses that we gave to somebody else: left as they are, ours stands. */
 export let takenConflicts: u32 = 0;
 /** Containers whose pod's name wasn't known before. */
@@ -113,9 +118,6 @@ export class TakeOver {
   now: u32;
   /** The directory is the network's own: its files keep standing for their addresses. */
   inPlace: bool;
-  /** Count only; `blind`: there is no image yet to compare with. */
-  dry: bool;
-  blind: bool;
   durable: bool;
 }
 
@@ -142,27 +144,28 @@ function hasAllFiles(head: u32): bool {
 // Is the address with its owner already? Else makes way. 1 = it is, 0 = it is free now, -1 = a
 // record of ours without files stands in the way.
 function settle(t: TakeOver, state: i32, family: u32, hi: u64, lo: u64): i32 {
-  const cell = t.blind ? 0 : recordByAddress(family, hi, lo);
+  const cell = recordByAddress(family, hi, lo);
   if (cell == 0) return 0;
   const number = appliedNumber() + 1;
   const head = headAt(cellHead(cell));
   const held = cellByte(head, 5) == STATE_ALLOCATION;
   if (held && (state == FILE_UNKNOWN || fileBelongs(state, head))) {
-    if (!t.dry && t.inPlace && !headHasFiles(head) && hasAllFiles(head)) {
+    if (state == FILE_OWNED && headStandsIn(head)) takenBeyond++;
+    if (t.inPlace && !headHasFiles(head) && hasAllFiles(head)) {
       headPutFiles(head, true);
       cellSeal(head, number);
     }
     return 1;
   }
   if (held && !headHasFiles(head)) return -1;
-  if (t.dry) return 0;
   if (held) addressDrop(cell, family, number);
   else if (cellByte(head, 5) == STATE_COOLING) coolingEnd(cell, family, number);
   else reservationDrop(cell, family, number);
   return 0;
 }
 
-// The owner of the address at hand, in scratch memory; "host-local:10.1.2.3" for an unknown one.
+// The owner of the address at hand, in scratch memory; "host-local:10.1.2.3" where nobody is known
+// or the one who is has too many.
 let owner: Owner = changetype<Owner>(0);
 let unknownAt: usize = 0;
 
@@ -176,7 +179,7 @@ let podFlags: u32 = 0;
 let podNetns: u32 = 0;
 
 function unknownId(name: usize, bytes: i32): u32 {
-  const label = "host-local:";
+  const label = STANDS_IN;
   for (let i = 0; i < label.length; i++) {
     store<u8>(unknownAt + i, load<u16>(changetype<usize>(label) + ((<usize>i) << 1)));
   }
@@ -184,8 +187,14 @@ function unknownId(name: usize, bytes: i32): u32 {
   return <u32>(label.length + bytes);
 }
 
-// One address to the owner in the file that was read last. 0 or -errno.
-function give(t: TakeOver, known: bool, name: usize, bytes: i32): i32 {
+// One address to the owner that was read last, if it is known and may have more; else to the one
+// that stands in for it by the name of the file, if there is one. 0, -errno or OWNER_FULL.
+function give(t: TakeOver, owned: bool, name: usize, bytes: i32): i32 {
+  const known = owned && !fileIsBeyond();
+  if (owned && !known) {
+    if (bytes == 0) return OWNER_FULL;
+    takenBeyond++;
+  }
   const family = <u32>parsedFamily;
   const hi = parsedHi;
   const lo = parsedLo;
@@ -201,13 +210,12 @@ function give(t: TakeOver, known: bool, name: usize, bytes: i32): i32 {
   o.ifBytes = known ? <u32>fileIfBytes : 0;
   let head = recordByOwner(o.kind, o.id, o.idBytes, o.ifname, o.ifBytes);
   const fresh = head == 0;
-  if (!fresh && recordCount(head) >= OWNER_MAX) return OWNER_FULL;
   if (fresh) {
     head = recordMake(o, STATE_ALLOCATION, t.now, number);
     if (head == 0) return ENOSPC;
     putWord(H_HELD, word(H_HELD) + 1);
     if (known && podNetns != 0) putHalf(head + C_NETNS, podNetns);
-    if (known && mayBeNamed(t) && !putName(head, number)) return ENOSPC;
+    if (known && mayBeNamed() && !putName(head, number)) return ENOSPC;
   }
   if (radixTake(treeOf(<i32>family), hi, lo) != RADIX_OK) return ENOSPC;
   const cell = recordAddAddress(head, family, hi, lo, setOf(t, family, hi, lo), number);
@@ -221,9 +229,9 @@ function give(t: TakeOver, known: bool, name: usize, bytes: i32): i32 {
 
 // Has the owner's pod a name, and no other container's interface like its own that name? Two would
 // be told apart by which is newer, which records of one take-over don't tell.
-function mayBeNamed(t: TakeOver): bool {
+function mayBeNamed(): bool {
   if (podBytes == 0) return false;
-  let name = t.blind ? 0 : recordByName(podAt, podBytes);
+  let name = recordByName(podAt, podBytes);
   for (let step: u32 = 0; step < NAMES_MAX && name != 0; step++) {
     const head = headAt(cellHead(name));
     const held = cellByte(head, 5) == STATE_ALLOCATION;
@@ -242,20 +250,12 @@ function putName(head: u32, number: u64): bool {
 
 /**
  * The pod's name goes to the container that was read last, if its record is there and has none;
- * nothing else of the record changes. `fresh`: a dry run has met addresses of its that are new.
- * 0 or -errno.
+ * nothing else of the record changes. 0 or -errno.
  */
-export function takeName(t: TakeOver, fresh: bool): i32 {
-  if (!mayBeNamed(t)) return 0;
-  const head = t.blind
-    ? 0
-    : recordByOwner(KIND_CONTAINER, fileIdAt, <u32>fileIdBytes, fileIfAt, <u32>fileIfBytes);
-  if (head == 0 ? !fresh : nextOfKind(head, KIND_NAME) != 0) return 0;
-  if (t.dry) {
-    takenNames++;
-    return 0;
-  }
-  if (head == 0) return 0;
+export function takeName(): i32 {
+  if (!mayBeNamed()) return 0;
+  const head = fileOwnerRecord();
+  if (head == 0 || nextOfKind(head, KIND_NAME) != 0) return 0;
   const room = imageGrow(ROOM);
   if (room < 0) return room;
   const number = appliedNumber() + 1;
@@ -301,6 +301,7 @@ export function takeBegin(): void {
   takenFiles = 0;
   takenNew = 0;
   takenUnknown = 0;
+  takenBeyond = 0;
   takenConflicts = 0;
   takenNames = 0;
   takePod(0, 0, 0, 0, 0);
@@ -309,14 +310,15 @@ export function takeBegin(): void {
 
 /**
  * Gives the address that was parsed last to the owner that was read last (file.ts); `state` is what
- * was read, the name counts where that is nobody. 0, -errno or OWNER_FULL.
+ * was read, the file's name counts where that is nobody or has too many. 0; -errno; OWNER_FULL,
+ * without a file.
  */
 export function takeAddress(t: TakeOver, state: i32, name: usize, bytes: i32): i32 {
   const settled = settle(t, state, <u32>parsedFamily, parsedHi, parsedLo);
   if (settled == -1) takenConflicts++;
   if (settled != 0) return 0;
   takenNew++;
-  return t.dry ? 0 : give(t, state != FILE_UNKNOWN, name, bytes);
+  return give(t, state != FILE_UNKNOWN, name, bytes);
 }
 
 // The cursor of a range set from its mark: `last_reserved_ip.N`.
@@ -360,8 +362,8 @@ function isAddressName(name: usize, bytes: i32): bool {
 }
 
 /**
- * Takes the entered directory's files over. 0; -errno, TOO_MANY_FILES, OWNER_FULL: what was
- * committed before stands; or what logCommit said. The journal must be open and empty. The last
+ * Takes the entered directory's files over. 0; -errno, TOO_MANY_FILES: what was committed before
+ * stands; or what logCommit said. The journal must be open and empty. The last
  * words (`value` for H_ADOPTED among them) are left in the journal for the caller's commit.
  */
 export function takeOver(t: TakeOver, value: u64): i32 {
@@ -380,11 +382,11 @@ export function takeOver(t: TakeOver, value: u64): i32 {
     if (isAddressName(name, bytes)) {
       const status = takeFile(t, name, bytes);
       if (status < 0) return status;
-    } else if (!t.dry && markPrefix(name, bytes)) takeMark(name, bytes);
+    } else if (markPrefix(name, bytes)) takeMark(name, bytes);
     if (journalCount() < BULK_WORDS) continue;
     const status = logCommit(false, t.durable);
     if (status != 0) return status;
   }
-  if (!t.dry && word(H_ADOPTED) != value) putWord(H_ADOPTED, value);
+  if (word(H_ADOPTED) != value) putWord(H_ADOPTED, value);
   return 0;
 }

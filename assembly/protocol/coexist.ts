@@ -37,14 +37,14 @@ import { Manner } from "../pool/leave";
 import { Order } from "../pool/order";
 import { RangeSet } from "../pool/range";
 import { cellHead, cellSeal, headAt, KIND_CONTAINER } from "../records/cell";
-import { headPutFiles } from "../records/file";
+import { filesAreLeft, headPutFiles } from "../records/file";
 import { digest0, digest1, ownerDigests } from "../records/key";
 import { recordByAddress, recordByDigest, recordByOwner } from "../records/record";
 import { scratchTake } from "../scratch";
 import { fileName, nameAt, nameBytes } from "../store/names";
 import { letGo } from "../store/notes";
 import { STORE_OPEN } from "../store/store";
-import { call } from "./call";
+import { call, Span } from "./call";
 import {
   ERROR_DISK,
   ERROR_TRY_AGAIN,
@@ -62,6 +62,7 @@ import {
   mannerOf,
   now,
   ownDigests,
+  sessionCommit,
   sessionDone,
   sessionOpen,
   sessionPart,
@@ -73,6 +74,8 @@ const ENOSYS: i32 = -38;
 const MEET_MAX: i32 = 4;
 // ... and that an ADD does when it has freed what has gone: a duplicate, requests, a full set.
 const AGAIN_MAX: i32 = 8;
+/** Times that a DEL or a GC lets go what `coexistLeft` has found. */
+export const LEFT_MAX: u32 = 64;
 /** Answer of `coexistAllocate`: an error has begun. */
 export const COEXIST_FAILED: i32 = -1;
 
@@ -128,10 +131,11 @@ function takeOverForeign(): bool {
   return false;
 }
 
-function sayUnread(errno: i32): void {
+/** Begins the error for the file at which a take-over from the directory `where` ended. */
+export function sayUnread(where: Span, errno: i32): void {
   errorBegin(ERROR_DISK);
   errorText("can't read host-local's file ");
-  errorBytes(call.directory.at, call.directory.bytes);
+  errorBytes(where.at, where.bytes);
   errorText("/");
   errorBytes(takeUnreadAt, takeUnreadBytes);
   errorText(": ");
@@ -148,14 +152,13 @@ function takeOverAs(value: u64, inPlace: bool): bool {
   t.setCount = call.setCount;
   t.now = now();
   t.inPlace = inPlace;
-  t.dry = false;
-  t.blind = false;
   t.durable = isDurable();
   const status = takeOver(t, value);
-  if (overfull(status, inPlace ? call.directory : call.foreign)) return false;
+  const where = inPlace ? call.directory : call.foreign;
+  if (overfull(status, where)) return false;
   if (takeUnreadBytes > 0) {
     journalUndo();
-    sayUnread(status);
+    sayUnread(where, status);
     return false;
   }
   return sessionDone(status, false) && sessionPart();
@@ -202,6 +205,17 @@ export function ownRecord(): u32 {
   ownDigests();
   const head = recordByDigest(digest0, digest1);
   return head != 0 ? head : oldOwner();
+}
+
+/**
+ * Commits what was let go. Was a container among it for which others stand in, since host-local's
+ * files name it for more addresses than a record has? Then it has some of those now: to be let go
+ * again (1). 0: it is done; -1: an error has begun, what was committed stands.
+ */
+export function coexistLeft(): i32 {
+  if (!sessionCommit()) return -1;
+  if (!filesAreLeft || word(H_ADOPTED) == ADOPTED_NOT) return 0;
+  return coexistLock() && takeOverHere(word(H_ADOPTED)) ? 1 : -1;
 }
 
 /** Digests of the owner without interface, into key.ts. */

@@ -1,9 +1,10 @@
-// Overfull: what is too much to be taken over: names in a directory, addresses of one owner. The
-// latter are more than an ADD gives, so some were left by somebody; which ones can't be told.
+// Overfull: what is too much to be taken over: names in a directory, addresses of one owner in the
+// runtime's results. The latter are more than an ADD gives, so some were left by somebody; which
+// ones can't be told. (Files of host-local that are too many are stood in for: takeover.ts.)
 
-import { OWNER_FULL, OWNER_MAX, TOO_MANY_FILES } from "../foreign/takeover";
+import { OWNER_FULL, TOO_MANY_FILES } from "../foreign/takeover";
 import { journalUndo } from "../image/image";
-import { fileIdAt, fileIdBytes } from "../records/file";
+import { fileIdAt, fileIdBytes, OWNER_MAX } from "../records/file";
 import { Span } from "./call";
 import { ERROR_LIMIT, errorBegin, errorBytes, errorNumber, errorQuote, errorText } from "./errors";
 

@@ -7,10 +7,14 @@
 // has gone makes its address free (host-local deletes by unlinking), and whoever releases the
 // record unlinks the files that are still its owner's. On Windows the names have `_` for `:`.
 //
+// A file that names no owner, or one that has OWNER_MAX addresses without it, is stood in for: its
+// address is held by an owner of its own until the file has gone.
+//
 // Cost: an open, a size, a read and a close for each file that is looked at.
 
 import { ADDRESS_BYTES, formatAddress } from "../address";
 import * as host from "../host";
+import { SETS_MAX } from "../image/header";
 import { scratchTakeFar } from "../scratch";
 import {
   cellByte,
@@ -21,9 +25,25 @@ import {
   cellPutByte,
   KIND_CONTAINER,
   KIND_MORE,
+  KIND_OTHER,
   TEXT_MAX,
 } from "./cell";
-import { CHAIN_MAX, digest0, digest1, headDigests, nextOfKind, ownerDigests } from "./key";
+import {
+  CHAIN_MAX,
+  digest0,
+  digest1,
+  headDigests,
+  idText,
+  nextOfKind,
+  ownerDigests,
+  textAt,
+} from "./key";
+import { recordByOwner, recordCount } from "./record";
+
+/** Addresses of an owner, as many as an ADD gives: what is let go must fit into one commit. */
+export const OWNER_MAX: u32 = <u32>SETS_MAX;
+/** How owners (KIND_OTHER) begin that stand in for a file; its name follows. */
+export const STANDS_IN: string = "host-local:";
 
 /** Byte 7 of a head, beside the families. */
 const FILES_BIT: u32 = 4;
@@ -70,6 +90,8 @@ export let fileIfBytes: i32 = 0;
 export let fileError: i32 = 0;
 /** filesUnsure was called, no file read anew since: no mark may say that all is known. */
 export let filesAreUnsure: bool = false;
+/** A record that had OWNER_MAX addresses was let go, no file read anew since: more may name it. */
+export let filesAreLeft: bool = false;
 
 /** Takes the buffers from scratch memory, before any rewind. */
 export function fileReserve(): void {
@@ -193,10 +215,35 @@ export function fileOwner(id: usize, idBytes: i32, ifname: usize, ifBytes: i32):
   return FILE_OWNED;
 }
 
-/** Is the owner in the file that was read last the owner of `head`? (`state` = what was read) */
+/** The allocation of the container in the file that was read last: its head, or 0. */
+export function fileOwnerRecord(): u32 {
+  return recordByOwner(KIND_CONTAINER, fileIdAt, <u32>fileIdBytes, fileIfAt, <u32>fileIfBytes);
+}
+
+/** Has that container as many addresses as one may have? */
+export function fileIsBeyond(): bool {
+  const head = fileOwnerRecord();
+  return head != 0 && recordCount(head) >= OWNER_MAX;
+}
+
+/** Does the owner of `head` stand in for a file? */
+export function headStandsIn(head: u32): bool {
+  if (cellKind(head) != KIND_OTHER || <i32>idText(head) < STANDS_IN.length) return false;
+  const literal = changetype<usize>(STANDS_IN);
+  for (let i = 0; i < STANDS_IN.length; i++) {
+    if (load<u8>(textAt + i) != <u8>load<u16>(literal + ((<usize>i) << 1))) return false;
+  }
+  return true;
+}
+
+/**
+ * Is the owner in the file that was read last the owner of `head`, or does that stand in for it?
+ * (`state` = what was read)
+ */
 export function fileBelongs(state: i32, head: u32): bool {
   if (state == FILE_FAILED) return false;
   if (state == FILE_UNKNOWN) return cellKind(head) != KIND_CONTAINER;
+  if (headStandsIn(head)) return fileIsBeyond();
   ownerDigests(KIND_CONTAINER, fileIdAt, <u32>fileIdBytes, fileIfAt, <u32>fileIfBytes);
   const d0 = digest0;
   const d1 = digest1;
@@ -225,6 +272,7 @@ export function filesUnsure(): void {
 /** All files are read from here on: what was unsure before is seen. */
 export function filesReadAnew(): void {
   filesAreUnsure = false;
+  filesAreLeft = false;
 }
 
 function unlinkOf(head: u32, cell: u32, family: u32): void {
@@ -240,10 +288,15 @@ function unlinkOf(head: u32, cell: u32, family: u32): void {
 /**
  * Unlinks the files of a record's addresses that are still its owner's, if the record has files.
  * To be done before its release is committed: a record without files is free in any case, a file
- * without a record would be a leak. What can't be unlinked stays until a later call finds it.
+ * without a record would be a leak. What can't be unlinked stays until a later call finds it; so do
+ * those of its files that another has stood in for.
  */
 export function filesUnlink(head: u32): void {
   if (!headHasFiles(head)) return;
+  if (recordCount(head) >= OWNER_MAX) {
+    filesAreLeft = true;
+    filesUnsure();
+  }
   let cell = head;
   for (let step: u32 = 0; step < CHAIN_MAX && cell != 0; step++) {
     if (cellHasFamily(cell, 4)) unlinkOf(head, cell, 4);

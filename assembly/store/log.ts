@@ -80,6 +80,9 @@ export let logBytes: u32 = LOG_BYTES;
 // A commit is in the log and not in the image: the next opening applies it, nothing may follow.
 let halfDone: bool = false;
 
+// Commits stay in memory.
+let forgone: bool = false;
+
 let buffer: usize = 0;
 let bufferFew: usize = 0;
 
@@ -91,11 +94,19 @@ export function logAttach(state: i32, log: i32): void {
   stateFile = state;
   logFile = log;
   halfDone = false;
+  forgone = false;
 }
 
 /** Tells how long the open log is. */
 export function logHas(bytes: u32): void {
   logBytes = bytes;
+}
+
+/**
+ * From here on no commit is written and no file grows: what is changed stays in this call's memory.
+ */
+export function logForgo(): void {
+  forgone = true;
 }
 
 /** Tells how many bytes of the state file are reserved on disk. */
@@ -290,7 +301,7 @@ export function logRestart(generation: u64, synced: bool): i32 {
 
 /** Makes the state file at least `bytes` long, its blocks reserved. 0 or -errno. */
 export function logGrow(bytes: u32): i32 {
-  if (bytes <= stateBytes) return 0;
+  if (bytes <= stateBytes || forgone) return 0;
   const status = host.allocate(stateFile, bytes);
   if (status == 0) stateBytes = bytes;
   return status;
@@ -324,6 +335,10 @@ export function flagsAfter(synced: bool): u32 {
 export function logCommit(always: bool, durable: bool): i32 {
   if (journalCount() == 0) return 0;
   if (halfDone) return EIO;
+  if (forgone) {
+    journalClear();
+    return 0;
+  }
   anchorTouch(0, true);
   const synced = always || (durable && journalIsMust());
   const number = appliedNumber() + 1;

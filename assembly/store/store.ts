@@ -157,8 +157,21 @@ export function storeCreate(partial: bool): i32 {
   return made;
 }
 
-// Creates berth.log and berth.state. 0 or -errno.
-function create(partial: bool): i32 {
+/**
+ * An empty image in memory, which gets no files, in the place of what was attached: for a call that
+ * only tells what another would do. STORE_OPEN or -errno.
+ */
+export function storeImagine(): i32 {
+  arenaAttach(H_ARENA);
+  journalClear();
+  const status = format();
+  if (status < 0) return status;
+  journalOpen();
+  return STORE_OPEN;
+}
+
+// An empty image of this boot in memory. 0 or -errno.
+function format(): i32 {
   const base = <usize>WINDOW_BASE;
   let status = host.extend(base, GROWTH_STEP);
   if (status < 0) return status;
@@ -169,8 +182,15 @@ function create(partial: bool): i32 {
   if (readBoot()) memory.copy(base + H_BOOT, bootAt, BOOT_BYTES);
   store<u64>(base, <u64>(host.clock(1) / 1000000000), H_CREATED);
   headerSeal();
-  store<u64>(base, <u64>partial, H_PARTIAL);
   appliedSet(0, 1, LOG_HEADER_BYTES, 0, 0);
+  return 0;
+}
+
+// Creates berth.log and berth.state. 0 or -errno.
+function create(partial: bool): i32 {
+  let status = format();
+  if (status < 0) return status;
+  store<u64>(imageBase(), <u64>partial, H_PARTIAL);
   logHas(LOG_BYTES);
   const log = makeLog(1);
   if (log < 0) return log;

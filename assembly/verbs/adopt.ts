@@ -14,12 +14,14 @@ import {
   MIRRORED,
   TakeOver,
   takeBegin,
+  takenBeyond,
   takenConflicts,
   takenFiles,
   takenNames,
   takenNew,
   takenUnknown,
   takeOver,
+  takeUnreadBytes,
 } from "../foreign/takeover";
 import * as host from "../host";
 import { appliedNumber, H_ADOPTED, H_PARTIAL } from "../image/header";
@@ -27,7 +29,7 @@ import { putWord, word } from "../image/image";
 import { EXIT_ERROR, EXIT_OK, NEED_LOCK } from "../numbers";
 import { FOREIGN_DIRECTORY } from "../protocol/beside";
 import { call, Span, spanSet, spanTake } from "../protocol/call";
-import { coexistLock } from "../protocol/coexist";
+import { coexistLock, sayUnread } from "../protocol/coexist";
 import {
   close,
   documentBegin,
@@ -61,7 +63,8 @@ import {
 import { OWN_DIRECTORY } from "../protocol/shadow";
 import { scratchTake } from "../scratch";
 import { ASIDE_FULL, ASIDE_MAX, setAside } from "../store/aside";
-import { STORE_NONE, STORE_OPEN, storeCreate } from "../store/store";
+import { logForgo } from "../store/log";
+import { STORE_NONE, STORE_OPEN, storeCreate, storeImagine } from "../store/store";
 import { askAt, askBytes, askOption } from "./ask";
 import {
   CACHE_REFUSED,
@@ -239,39 +242,46 @@ export function adoptCaught(): i32 {
   return adoptWith(STORE_OPEN);
 }
 
-function makeTakeOver(opened: i32): TakeOver {
+function makeTakeOver(): TakeOver {
   const t = changetype<TakeOver>(scratchTake(offsetof<TakeOver>()));
   t.sets = 0;
   t.setCount = 0;
   t.now = now();
   t.inPlace = inPlace;
-  t.dry = dry;
-  t.blind = opened == STORE_NONE;
   t.durable = isDurable();
   return t;
 }
 
-// Takes over with the store open (or without one, to count). Answers the exit status.
+// Takes over in the state that is open, or (a dry run only) in one that isn't there: then, and in
+// every dry run, the work is done in memory and nothing is written. Answers the exit status.
 function adoptWith(opened: i32): i32 {
-  const t = makeTakeOver(opened);
-  const before = t.blind ? ADOPTED_NOT : word(H_ADOPTED);
-  if (inPlace && !dry && before != ADOPTED_NOT) {
-    if (!sessionDone(goneSweep(t.durable), false)) return failed("adopt");
+  if (opened == STORE_NONE) {
+    const made = storeImagine();
+    if (made != STORE_OPEN) return cannot("make a state in memory for ", call.directory, made);
+  }
+  if (dry) logForgo();
+  const before = word(H_ADOPTED);
+  if (inPlace && before != ADOPTED_NOT) {
+    if (!sessionDone(goneSweep(isDurable()), false)) return failed("adopt");
     freed = goneCount;
   }
   const there = host.enter(source.at, source.bytes, 0);
   if (there < 0) return cannot("open ", source, there);
   if (!fromCache && !coexistLock()) return failed("adopt");
+  const t = makeTakeOver();
   const value = before == MIRRORED ? MIRRORED : ADOPTED;
   const status = fromCache
     ? takeCache(t, names, NAMES_BYTES)
     : takeOver(t, inPlace ? value : before);
   host.enter(call.directory.at, call.directory.bytes, 0);
   if (overfull(status, source)) return failed("adopt");
-  if (status < 0 && dry) return cannot("read ", source, status);
-  if (!dry && !sessionDone(status, false)) return failed("adopt");
-  if (!dry && word(H_PARTIAL) != 0) putWord(H_PARTIAL, 0);
-  if (!dry && !sessionPart()) return failed("adopt");
+  if (takeUnreadBytes > 0) {
+    sayUnread(source, status);
+    return failed("adopt");
+  }
+  if (!sessionDone(status, false)) return failed("adopt");
+  if (word(H_PARTIAL) != 0) putWord(H_PARTIAL, 0);
+  if (!sessionPart()) return failed("adopt");
   if (!dry && inPlace && value == MIRRORED) markClaim();
   host.unlock();
   tell(t);
@@ -305,6 +315,7 @@ function tellJson(t: TakeOver): void {
   tellNumber("files", fromCache ? cacheFiles : takenFiles);
   tellNumber("addresses", takenNew);
   tellNumber("unknown", takenUnknown);
+  tellNumber("beyond", takenBeyond);
   tellNumber("conflicts", takenConflicts);
   tellNumber("skipped", skipped);
   tellNumber("freed", freed);
@@ -328,15 +339,13 @@ function tellJson(t: TakeOver): void {
   say("\n");
 }
 
-function tellLine(n: u32, one: string, more: string): void {
-  if (n == 0) return;
+function tellCount(n: i64, one: string, more: string): void {
   sayNumber(n);
   say(n == 1 ? one : more);
 }
 
-function tellCount(n: i64, one: string, more: string): void {
-  sayNumber(n);
-  say(n == 1 ? one : more);
+function tellLine(n: u32, one: string, more: string): void {
+  if (n != 0) tellCount(n, one, more);
 }
 
 function tell(t: TakeOver): void {
@@ -367,6 +376,11 @@ function tell(t: TakeOver): void {
     takenUnknown,
     " file names no owner: its address is held until the file goes\n",
     " files name no owner: their addresses are held until the files go\n",
+  );
+  tellLine(
+    takenBeyond,
+    " file names a container that has 32 addresses: its address is held until the file goes\n",
+    " files name a container that has 32 addresses: theirs are held until the files go\n",
   );
   tellLine(
     takenConflicts,

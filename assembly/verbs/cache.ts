@@ -10,7 +10,6 @@
 import { parsedFamily, parsedHi, parsedLo, parsePrefix } from "../address";
 import {
   OWNER_FULL,
-  OWNER_MAX,
   TakeOver,
   TOO_MANY_FILES,
   takeAddress,
@@ -55,7 +54,7 @@ import { sayOwnerMax } from "../protocol/overfull";
 import { nameFlags, reserveFor } from "../protocol/reserve";
 import { sessionPart } from "../protocol/session";
 import { sameText } from "../protocol/text";
-import { fileOwner } from "../records/file";
+import { fileOwner, OWNER_MAX } from "../records/file";
 import { scratchMark, scratchRewind, scratchTake } from "../scratch";
 import { PART_WORDS } from "../store/notes";
 import { cachedNetns, cachedNotesRead, cachedPodRead } from "./cachedpod";
@@ -160,7 +159,7 @@ function takeResult(t: TakeOver): i32 {
   const before = takenNames;
   let status = meetAll(t, result);
   fileOwner(idAt, idBytes, ifAt, ifBytes);
-  if (status >= 0) status = takeName(t, file.taken != 0);
+  if (status >= 0) status = takeName();
   file.named = takenNames != before;
   return status;
 }

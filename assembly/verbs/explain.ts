@@ -21,7 +21,15 @@ import { mannerOf } from "../protocol/session";
 import { cellKind, KIND_CONTAINER, KIND_NAME } from "../records/cell";
 import { collectDue, collectMore } from "../records/due";
 import { eventAt, eventWall, H_EVENT_NEXT, H_EVENTS } from "../records/eventcell";
-import { headHasFiles } from "../records/file";
+import {
+  FILE_OWNED,
+  fileBelongs,
+  fileIdAt,
+  fileIdBytes,
+  fileRead,
+  headHasFiles,
+  OWNER_MAX,
+} from "../records/file";
 import { nextOfKind } from "../records/key";
 import { recordByAddress, recordByName } from "../records/record";
 import { notesForesee } from "../store/notes";
@@ -45,6 +53,7 @@ import {
   IS_HELD,
   IS_RESERVED,
   jsonRecord,
+  sayClean,
   sayInterface,
   sayName,
   sayOwner,
@@ -114,6 +123,21 @@ function sayFree(known: bool): void {
   } else say("It is free: an ADD may get it.\n");
 }
 
+// Whom host-local's file names, for which the owner of this record only stands in.
+function sayFile(head: u32): void {
+  say("once host-local's file has gone, which names ");
+  const state = fileRead(<u32>targetFamily, targetHi, targetLo);
+  if (state != FILE_OWNED || !fileBelongs(state, head)) {
+    say("no owner.\n");
+    return;
+  }
+  say("container ");
+  sayClean(fileIdAt, fileIdBytes);
+  say(": that has ");
+  sayNumber(OWNER_MAX);
+  say(" addresses without it, and no container is given more.\n");
+}
+
 // Says when what is held will be free, or what comes before.
 function sayEnd(head: u32): void {
   if (hasNote(head)) {
@@ -122,7 +146,7 @@ function sayEnd(head: u32): void {
   }
   say(". It will be free ");
   if (cellKind(head) == KIND_CONTAINER) say("after that owner's DEL.\n");
-  else if (headHasFiles(head)) say("once host-local's file has gone, which names no owner.\n");
+  else if (headHasFiles(head)) sayFile(head);
   else say("when that owner releases it.\n");
 }
 

@@ -147,20 +147,6 @@ describe.each(berths)("[adopt] $name", (binary) => {
     expect(names(n)).toEqual([]);
   });
 
-  it("refuses what no container has, before it can't be let go: over 32 addresses of one", async () => {
-    const files = (count: number) =>
-      Object.fromEntries(Array.from({ length: count }, (_, i) => [`10.9.0.${i}`, owner("loop")]));
-    seedFiles(n, files(33));
-    const refused = await p.add(n, "new");
-    expect(refused.error.code).toBe(101);
-    expect(refused.error.msg).toContain('has for container "loop" more than 32 addresses');
-    unlinkSync(path.join(homeOf(n), "10.9.0.7"));
-    await p.given(n, "new");
-    await p.gone(n, "loop");
-    expect(names(n)).toEqual([]);
-    await p.given(n, "newer");
-  });
-
   it("is done once: what is written into the directory later is host-local's affair", async () => {
     await p.given(n, "a");
     seedFiles(n, { "10.77.0.12": owner("late") });
