@@ -3,7 +3,9 @@
 //
 // Into the network's own directory (after adopt) it adds what is missing and sets right what names
 // somebody else; elsewhere a file of somebody else is left and told: exit 1. Reservations and
-// addresses that cool are nothing that host-local knows. Works on a copy, under host-local's lock.
+// addresses that cool are nothing that host-local knows; nor is a container whose DEL has come and
+// waits as a note: in place its files go, as the next call would have it. Works on a copy, under
+// host-local's lock.
 import { damaged } from "../fault";
 import { markPut } from "../foreign/marks";
 import {
@@ -23,10 +25,12 @@ import { member, valueNumber, valueText } from "../protocol/document";
 import { ERROR_DISK, errorBegin, errorBytes, errorErrno, errorText } from "../protocol/errors";
 import { directoryJoin } from "../protocol/path";
 import { headAt } from "../records/cell";
+import { filesUnlink } from "../records/file";
 import { trieCells } from "../records/trie";
 import { scratchTake } from "../scratch";
 import { isPartial } from "../store/store";
 import { askAt, askBad, askBytes, askMissing, askOption } from "./ask";
+import { hasNote } from "./holdings";
 import { isThisBoot } from "./place";
 import { isJson, printHere, say, sayBytes, sayNumber } from "./print";
 import { waitingCooling, waitingReserved } from "./waiting";
@@ -49,16 +53,42 @@ function cannot(path: Span, status: i32): i32 {
   return EXIT_ERROR;
 }
 
-// The files of every allocation of the copied image. 0 or -errno.
-function writeFiles(replace: bool): i32 {
+// The allocations of the copied image, those for which a note waits behind the others.
+let heads: usize = 0;
+let found: u32 = 0;
+let noted: u32 = 0;
+
+function headOf(i: u32): u32 {
+  return headAt(load<u32>(heads + ((<usize>i) << 2)));
+}
+
+// Finds them. The network's own directory is entered.
+function findHeads(): void {
   const held = <u32>word(H_HELD);
-  const heads = scratchTake((<usize>held + 1) << 2);
-  const found = trieCells(INDEX_OWNER, heads, held + 1);
+  heads = scratchTake((<usize>held + 1) << 2);
+  found = trieCells(INDEX_OWNER, heads, held + 1);
+  noted = 0;
+  for (let i: u32 = 0; i < found - noted; ) {
+    const head = headOf(i);
+    if (!hasNote(head)) {
+      i++;
+      continue;
+    }
+    noted++;
+    const last = heads + ((<usize>(found - noted)) << 2);
+    store<u32>(heads + ((<usize>i) << 2), load<u32>(last));
+    store<u32>(last, head);
+  }
+}
+
+// The files of every allocation whose DEL hasn't come. 0 or -errno.
+function writeFiles(inPlace: bool): i32 {
   mirrorCount();
-  for (let i: u32 = 0; i < found; i++) {
-    const status = mirrorRecord(headAt(load<u32>(heads + ((<usize>i) << 2))), replace);
+  for (let i: u32 = 0; i < found - noted; i++) {
+    const status = mirrorRecord(headOf(i), inPlace);
     if (status < 0) return status;
   }
+  for (let i = found - noted; i < found && inPlace; i++) filesUnlink(headOf(i));
   return 0;
 }
 
@@ -82,6 +112,7 @@ export function exportFiles(): i32 {
   askOption("host-local");
   spanSet(target, askAt, askBytes);
   directoryJoin(target, "", path);
+  findHeads();
   const own = call.directory;
   const inPlace = path.bytes == own.bytes && memory.compare(path.at, own.at, own.bytes) == 0;
   const entered = host.enter(path.at, path.bytes, 1);
@@ -105,6 +136,8 @@ function tellJson(path: Span): void {
   valueNumber(mirrorFound);
   member("conflicts");
   valueNumber(mirrorConflicts);
+  member("delNotes");
+  valueNumber(noted);
   member("reservations");
   valueNumber(<i64>waitingReserved());
   member("cooling");
@@ -134,6 +167,11 @@ function tell(path: Span, inPlace: bool): void {
       "This state is of another boot: if that is over, remove the files of containers that have\n",
     );
     say("ended with it, for host-local never frees their addresses by itself.\n");
+  }
+  if (noted > 0) {
+    sayNumber(noted);
+    say(noted == 1 ? " container gets none:" : " containers get none:");
+    say(" the DEL has come, and waits as a note\n");
   }
   const reserved = waitingReserved();
   const cooling = waitingCooling();

@@ -15,6 +15,7 @@ import { bare } from "../plugin/support/address.ts";
 import { type Binary, berths } from "../plugin/support/binaries.ts";
 import { Caller } from "../plugin/support/caller.ts";
 import { faultsOf } from "../plugin/support/faults.ts";
+import { holdLock } from "../plugin/support/lock.ts";
 import { type Plugin, pluginOf } from "../plugin/support/plugin.ts";
 import { folder, homeOf, type Network, network, pair, removeAll } from "../plugin/support/space.ts";
 import { hostLocal, needsHostLocal } from "../support/needs.ts";
@@ -282,6 +283,44 @@ describe.each(berths)("$name: verbs beside host-local", (binary) => {
       const said = answer("export", "--host-local", dir, ...state, "--network", "net");
       expect(said).toMatchObject({ network: "net", to: out(dir), written: 2 });
       expect(names(out(dir))).toContain("10.77.0.10");
+    });
+
+    describe("of containers whose DEL waits as a note", () => {
+      const delLater = async (id: string) => {
+        const letGo = holdLock(path.join(homeOf(n), "berth.lock"));
+        await p.gone(n, id, { env: { BERTH_LOCK_TIMEOUT_MS: "50" } });
+        letGo();
+      };
+      const at = () => ["--data-dir", n.ipam.dataDir];
+
+      it("writes no files, for host-local would hold those for ever", async () => {
+        const dir = folder();
+        for (const id of ["a", "b", "c", "d"]) await p.given(n, id);
+        for (const id of ["a", "c"]) await delLater(id);
+        const said = verb("export", "--host-local", dir, ...at());
+        expect([said.status, said.err]).toEqual([0, ""]);
+        expect(said.out).toContain("2 containers get none: the DEL has come, and waits as a note");
+        expect(names(out(dir))).toEqual([
+          "10.77.0.11",
+          "10.77.0.13",
+          "2001:db8:77::b",
+          "2001:db8:77::d",
+        ]);
+      });
+
+      it("removes them in place, and gc does where both have mirrored", async () => {
+        n = network(folder(), pair(8), { mirror: true });
+        for (const id of ["a", "b", "c"]) await p.given(n, id);
+        await delLater("a");
+        expect(names(homeOf(n))).toContain("10.77.0.10");
+        answer("export", "--host-local", n.ipam.dataDir, ...at());
+        const left = ["10.77.0.11", "10.77.0.12", "2001:db8:77::b", "2001:db8:77::c"];
+        expect(names(homeOf(n))).toEqual(left);
+        await delLater("b");
+        verb("gc", ...at());
+        expect(names(homeOf(n))).toEqual([left[1], left[3]]);
+        expect(readdirSync(homeOf(n)).join()).not.toContain("del-");
+      });
     });
 
     it("wants to be told where", () => {
