@@ -309,7 +309,7 @@ function readReserveFor(): bool {
     errorQuote(textFrom, textBytes);
     errorText(" is longer than this network allows: at most ");
     errorNumber(call.reserveMax);
-    errorText(" s");
+    errorText(" s (ipam.reserve.max)");
     return false;
   }
   call.podReserveFor = <u32>seconds;

@@ -321,7 +321,7 @@ describe.each(clockHosts)("$name", ({ world }) => {
     w.pass(5000);
     expect(await add("b", {}, "ns/a", keeps)).toBe("10.1.0.64/24 fd00:1::2/64");
     expect(await add("c", { [RESERVE]: "7201" }, "ns/c", keeps)).toBe(
-      `110 annotation ${RESERVE}: "7201" is longer than this network allows: at most 7200 s`,
+      `110 annotation ${RESERVE}: "7201" is longer than this network allows: at most 7200 s (ipam.reserve.max)`,
     );
     expect(await add("c", { [RESERVE]: "7200" }, "ns/c", keeps)).toBe("10.1.0.65/24 fd00:1::3/64");
     // Without `reserve` nothing is, however long the annotation says.
