@@ -46,7 +46,6 @@ export const TICK = 0.1;
 const NUMBER_AT = 120;
 const MASK64 = (1n << 64n) - 1n;
 const NONE = -1;
-const COOLING = 2;
 const NO_SPACE = 5;
 /** Clocks that begin later than this, or below 0, are counted from where they begin. */
 const LATE = 2 ** 27;
@@ -165,17 +164,6 @@ export abstract class Slots {
     return this.ticks(seconds);
   }
 
-  /**
-   * The same before a take by the policy, which is to see as free what is due: a take of the core
-   * collects only some of that.
-   */
-  protected nowSwept(): number {
-    const now = this.now();
-    if (this.clock !== undefined)
-      this.heap.patiently(() => this.core.slotsSweep!(this.cell, now) as number, BUSY);
-    return now;
-  }
-
   /** A time of the clock in ticks, as the core counts them. */
   ticks(seconds: number): number {
     return Math.floor((seconds - this.epoch) / TICK);
@@ -188,7 +176,9 @@ export abstract class Slots {
 
   /** Frees what has cooled long enough: counts and states are exact then. */
   sweep(): void {
-    if (this.clock !== undefined) this.nowSwept();
+    if (this.clock === undefined) return;
+    const now = this.now();
+    this.heap.patiently(() => this.core.slotsSweep!(this.cell, now) as number, BUSY);
   }
 
   /** Takes a slot by the policy. Throws "exhausted" or "noSpace". */
@@ -215,7 +205,7 @@ export abstract class Slots {
     const width = this.widthOf(into);
     const taken = this.#inParts(into, (from, n) => {
       const at = this.heap.transfer;
-      const now = this.nowSwept();
+      const now = this.now();
       const got = this.core.slotsTakeMany!(this.cell, now, at, n, width) as number;
       this.#copy(into, from, got, width, false);
       return got;
@@ -265,16 +255,10 @@ export abstract class Slots {
 
   /** Takes the slot of a key: 0, or why not. */
   takeKey(key: bigint): number {
-    const take = () => {
+    const status = this.heap.patiently(() => {
       const now = this.now();
       return this.core.slotsTakeAt!(this.cell, key >> 64n, key & MASK64, now) as number;
-    };
-    let status = this.heap.patiently(take, BUSY);
-    if (status === COOLING) {
-      // Its time may be over: a take of the core collects only some of what is due.
-      this.sweep();
-      status = this.heap.patiently(take, BUSY);
-    }
+    }, BUSY);
     if (status === NO_SPACE) throw noSpace();
     return status;
   }
@@ -296,7 +280,7 @@ export abstract class Slots {
   /** The same; the core's lastHi and lastLo tell the slot. */
   protected takeNext(): void {
     const status = this.heap.patiently(() => {
-      const now = this.nowSwept();
+      const now = this.now();
       return this.core.slotsTake!(this.cell, now) as number;
     }, BUSY);
     if (status !== 0) this.refuse(status === FREE ? NONE : -3);

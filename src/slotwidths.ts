@@ -135,7 +135,7 @@ export class NarrowSlots extends Slots implements Lessee {
 
   // Nothing is taken ahead here.
   #takeApart(): number {
-    const now = this.nowSwept();
+    const now = this.now();
     const slot = this.#take32(this.place, now) as number;
     return slot >= 0 ? slot : this.#again(slot);
   }
@@ -144,7 +144,7 @@ export class NarrowSlots extends Slots implements Lessee {
   #again(slot: number): number {
     if (slot !== BUSY_SLOT) this.refuse(slot);
     const again = this.heap.patiently(() => {
-      const now = this.nowSwept();
+      const now = this.now();
       return this.core.slotsTake32!(this.place, now) as number;
     }, BUSY_SLOT);
     return again >= 0 ? again : this.refuse(again);
@@ -179,7 +179,7 @@ export class NarrowSlots extends Slots implements Lessee {
 export class WideSlots extends NarrowSlots {
   override take(): number {
     const slot = this.heap.patiently(() => {
-      const now = this.nowSwept();
+      const now = this.now();
       return this.core.slotsTakeF!(this.cell, now) as number;
     }, BUSY_SLOT);
     return slot >= 0 ? slot : this.refuse(slot);

@@ -184,7 +184,7 @@ export function slotsSweep(cell: u32, now: u32): i32 {
   return OK;
 }
 
-/** When a cooling slot is free again (the pool's clock, seconds). Looks through all that cool. */
+/** When a cooling slot is free again (the pool's clock). */
 export function slotsUntil(cell: u32, hi: u64, lo: u64): u32 {
   if (!enter()) return BUSY_32;
   const until = poolUntil(cell, hi, lo);

@@ -28,13 +28,17 @@ import { heapReady, nextMade, runFree, runTake } from "./buddy";
 import {
   cooledHi,
   cooledLo,
-  coolingCount,
-  coolingDue,
+  coolingCut,
   coolingHas,
+  coolingIsDue,
   coolingPop,
   coolingPush,
   coolingUntil,
+  coolingWaits,
+  POP_NONE,
+  POP_SLOT,
 } from "./cooling";
+import { PUT_NO_SPACE, PUT_OK, PUT_SAME } from "./coolingtree";
 import { excludedAt, excludedEndHi, excludedEndLo, exclusionsFree } from "./exclusions";
 import {
   bitsOf,
@@ -64,7 +68,7 @@ import {
   WIDE_TAKE,
   YIELDS,
 } from "./slotcell";
-import { pickBitmap, pickRadix } from "./slotpick";
+import { pickBitmap, pickDue, pickRadix } from "./slotpick";
 
 const BITMAP_BITS: u32 = 30;
 const ARENA_BITS: u32 = 12;
@@ -122,10 +126,9 @@ export function poolMake(bits: u32, policy: u32, cooldown: u32, seed: u64): u32 
 
 /** Gives a part of what the pool took back. True: it was the last one, the cell is gone. */
 export function poolClose(cell: u32): bool {
-  for (let i: u32 = 0; i < EMPTYING; i++) {
-    if (!coolingPop(cell + COOLING)) break;
+  for (let i: u32 = 0; coolingPop(cell + COOLING, u32.MAX_VALUE) != POP_NONE; i++) {
+    if (i == EMPTYING) return false;
   }
-  if (coolingCount(cell + COOLING) != 0) return false;
   if (!exclusionsFree(cell + EXCLUSIONS, EMPTYING)) return false;
   if (!isBitmap(cell)) {
     if (!radixFree(cell + SET, EMPTYING)) return false;
@@ -139,7 +142,7 @@ export function poolClose(cell: u32): bool {
   return true;
 }
 
-/** When a cooling slot is free again. Looks through all that cool. */
+/** When a cooling slot is free again. */
 export function poolUntil(cell: u32, hi: u64, lo: u64): u32 {
   return coolingUntil(cell + COOLING, hi, lo);
 }
@@ -163,14 +166,28 @@ export function poolTakeAt(cell: u32, hi: u64, lo: u64, now: u32): i32 {
   if (half(cell + COOLDOWN) != 0) collect(cell, now);
   if (!isInside(cell, hi, lo)) return OUTSIDE;
   if (isBitmap(cell)) {
-    if (!bitmapTake(half(cell + SET), half(cell + SLOTS), <u32>lo)) return poolState(cell, hi, lo);
+    if (!bitmapTake(half(cell + SET), half(cell + SLOTS), <u32>lo)) {
+      const state = takeDue(cell, hi, lo, now);
+      if (state != OK) return state;
+    }
   } else {
     if (excludedAt(cell + EXCLUSIONS, hi, lo)) return IS_EXCLUDED;
     const status = heapReady() ? radixTake(cell + SET, hi, lo) : RADIX_NO_SPACE;
     if (status == RADIX_NO_SPACE) return NO_SPACE;
-    if (status != RADIX_OK) return poolState(cell, hi, lo);
+    if (status != RADIX_OK) {
+      const state = takeDue(cell, hi, lo, now);
+      if (state != OK) return state;
+    }
   }
   putWord(cell + HELD, word(cell + HELD) + 1);
+  return OK;
+}
+
+// A slot of the set: OK where it cools and is due, and then it cools no more; else its state.
+function takeDue(cell: u32, hi: u64, lo: u64, now: u32): i32 {
+  const state = poolState(cell, hi, lo);
+  if (state != IS_COOLING || coolingUntil(cell + COOLING, hi, lo) > now) return state;
+  coolingCut(cell + COOLING, hi, lo);
   return OK;
 }
 
@@ -180,11 +197,12 @@ export function poolGive(cell: u32, hi: u64, lo: u64, now: u32): i32 {
   if (half(cell + EXCLUSIONS) != 0 && excludedAt(cell + EXCLUSIONS, hi, lo)) return IS_EXCLUDED;
   const cooldown = half(cell + COOLDOWN);
   if (cooldown != 0) {
-    if (!isSet(cell, hi, lo)) return FREE;
-    if (coolingHas(cell + COOLING, hi, lo)) return IS_COOLING;
     collect(cell, now);
+    if (!isSet(cell, hi, lo)) return FREE;
     const due = now > u32.MAX_VALUE - cooldown ? u32.MAX_VALUE : now + cooldown;
-    if (heapReady() && coolingPush(cell + COOLING, hi, lo, due)) {
+    const put = heapReady() ? coolingPush(cell + COOLING, hi, lo, due) : PUT_NO_SPACE;
+    if (put == PUT_SAME || (put != PUT_OK && coolingHas(cell + COOLING, hi, lo))) return IS_COOLING;
+    if (put == PUT_OK) {
       putWord(cell + HELD, word(cell + HELD) - 1);
       return OK;
     }
@@ -201,34 +219,37 @@ function unset(cell: u32, hi: u64, lo: u64): bool {
 
 /** Frees at most COLLECT slots whose cool-down is over. */
 function collect(cell: u32, now: u32): void {
-  for (let i: u32 = 0; i < COLLECT && coolingDue(cell + COOLING) <= now; i++) {
-    if (coolingPop(cell + COOLING)) unset(cell, cooledHi, cooledLo);
+  for (let i: u32 = 0; i < COLLECT; i++) {
+    const popped = coolingPop(cell + COOLING, now);
+    if (popped == POP_NONE) return;
+    if (popped == POP_SLOT) unset(cell, cooledHi, cooledLo);
   }
 }
 
 /** Frees some slots whose cool-down is over. Are there more? */
 export function poolCollect(cell: u32, now: u32): bool {
   collect(cell, now);
-  return coolingDue(cell + COOLING) <= now;
+  return coolingWaits(cell + COOLING, now);
 }
 
 /**
- * Picks and takes a slot by the pool's policy: slotHi, slotLo. OK, FREE (nothing is free),
- * NO_SPACE.
+ * Picks and takes a slot by the pool's policy, as if all that is due were free: slotHi, slotLo. OK,
+ * FREE (nothing is free), NO_SPACE.
  */
 export function poolTake(cell: u32, now: u32): i32 {
   const cools = half(cell + COOLDOWN) != 0;
   if (cools) collect(cell, now);
-  if (isBitmap(cell)) {
-    const slot = pickBitmap(cell);
-    if (slot == NONE) return cools ? yieldOne(cell, now) : FREE;
-    slotIs(0, <u64>slot);
-    bitmapTake(half(cell + SET), half(cell + SLOTS), slot);
-  } else {
-    if (!heapReady()) return NO_SPACE;
-    if (!pickRadix(cell)) return cools ? yieldOne(cell, now) : FREE;
-    if (radixTakeFound(cell + SET, slotHi, slotLo) != RADIX_OK) return NO_SPACE;
-  }
+  const isNarrow = isBitmap(cell);
+  if (!isNarrow && !heapReady()) return NO_SPACE;
+  const picked = isNarrow ? pickBitmap(cell) : pickRadix(cell);
+  if (cools && coolingIsDue(cell + COOLING, now) && pickDue(cell, now, picked)) {
+    // It is in the set already.
+    coolingCut(cell + COOLING, slotHi, slotLo);
+  } else if (!picked) {
+    if (!cools || !yieldOne(cell)) return FREE;
+  } else if (isNarrow) {
+    bitmapTake(half(cell + SET), half(cell + SLOTS), <u32>slotLo);
+  } else if (radixTakeFound(cell + SET, slotHi, slotLo) != RADIX_OK) return NO_SPACE;
   given(cell);
   return OK;
 }
@@ -241,14 +262,15 @@ function given(cell: u32): void {
   putWord(cell + HELD, word(cell + HELD) + 1);
 }
 
-// Nothing else is free: the slot that would be due first yields.
-function yieldOne(cell: u32, now: u32): i32 {
-  const due = coolingDue(cell + COOLING);
-  if (!coolingPop(cell + COOLING)) return FREE;
-  if (due > now) putWord(cell + YIELDS, word(cell + YIELDS) + 1);
+// Nothing else is free or due: the slot that would be due first yields. false: none cools.
+function yieldOne(cell: u32): bool {
+  let popped: i32;
+  do popped = coolingPop(cell + COOLING, u32.MAX_VALUE);
+  while (popped != POP_NONE && popped != POP_SLOT);
+  if (popped == POP_NONE) return false;
+  putWord(cell + YIELDS, word(cell + YIELDS) + 1);
   slotIs(cooledHi, cooledLo);
-  given(cell);
-  return OK;
+  return true;
 }
 
 /** The first held slot at or after hi:lo: slotHi, slotLo. Passes what is excluded or cools. */

@@ -12,6 +12,7 @@ import { foundHi, foundLo, RADIX_OK, radixNextTaken, radixTake } from "../sets/r
 import { heapReady } from "./buddy";
 import { BUSY } from "./calls";
 import { coolingCopy, coolingPush } from "./cooling";
+import { PUT_OK } from "./coolingtree";
 import { enter, leave, settle } from "./desk";
 import {
   COOLING,
@@ -162,7 +163,7 @@ export function snapshotCooling(cell: u32, from: u32, at: usize, n: u32): i32 {
 export function snapshotCool(cell: u32, hi: u64, lo: u64, due: u32): i32 {
   if (!enter()) return BUSY;
   const isHeld = cooldownOf(cell) != 0 && poolState(cell, hi, lo) == STATE_HELD;
-  const cools = isHeld && heapReady() && coolingPush(cell + COOLING, hi, lo, due);
+  const cools = isHeld && heapReady() && coolingPush(cell + COOLING, hi, lo, due) == PUT_OK;
   if (cools) heldAdd(cell, -1);
   leave();
   return <i32>cools;

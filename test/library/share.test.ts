@@ -107,6 +107,29 @@ describe("a shared pool", () => {
     }
   }, 60_000);
 
+  it("undoes that also where what was given back cools and becomes due", async () => {
+    using pool = createPool("10.4.0.0/20", { cooldown: 0.01, policy: "first" });
+    for (let round = 0; round < 15; round++) {
+      const worker = start(pool, 1, { rounds: 0, batch: 400 });
+      await ready(worker);
+      await new Promise((resolve) => setTimeout(resolve, 120 * (round % 3)));
+      const gone = worker.terminate();
+      for (let i = 0; i < 200; i++) pool.release(pool.allocate());
+      await gone;
+      for (const address of pool) pool.release(address);
+      expect(pool.used).toBe(0);
+      const copy = Pool.fromBytes(pool.toBytes());
+      expect(copy.used).toBe(0);
+      copy.close();
+    }
+    await new Promise((resolve) => setTimeout(resolve, 250));
+    expect([pool.used, pool.cooling]).toEqual([0, 0]);
+    const { yields } = pool;
+    const all = new Uint32Array(pool.size);
+    expect(pool.takeMany(all)).toBe(pool.size);
+    expect([new Set(all).size, pool.yields - yields]).toEqual([pool.size, 0]);
+  }, 60_000);
+
   it("is closed for all when its maker closes it, also when its place is another pool's", () => {
     const pool = createPool("10.2.0.0/24");
     const twin = Pool.attach(pool.share());
