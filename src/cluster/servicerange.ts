@@ -313,6 +313,11 @@ export class ServiceRange {
     return this.#pool?.cooling ?? 0;
   }
 
+  /** Addresses that are free or cool: what `allocate` can give. */
+  get left(): number {
+    return this.#pool ? this.#pool.size - this.#pool.used - this.#pool.excluded : 0;
+  }
+
   /** Is something free above the band? */
   get upperFree(): boolean {
     const { free } = this;
@@ -326,7 +331,7 @@ export class ServiceRange {
 
   /** Gives an address by the pool's policy; undefined: there is none. Throws "noSpace". */
   allocate(): string | undefined {
-    if (this.free <= 0 && this.cooling === 0) return undefined;
+    if (this.left <= 0) return undefined;
     const address = this.#outOf(this.#pool!.allocate());
     this.#allocations++;
     return address;

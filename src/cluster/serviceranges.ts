@@ -87,7 +87,7 @@ export class ServiceRanges {
   check(address: string | undefined, family: IpFamily, owner?: string): void {
     if (address === undefined) {
       const ranges = this.#of(family);
-      if (ranges.some((range) => range.free > 0 || range.cooling > 0)) return;
+      if (ranges.some((range) => range.left > 0)) return;
       ranges[0]?.failed();
       throw this.#exhausted(family);
     }
