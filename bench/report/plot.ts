@@ -28,18 +28,39 @@ const COLOURS = {
     paper: "#ffffff",
     ink: "#1f2328",
     faint: "#d1d9e0",
-    lines: ["#0550ae", "#bc4c00", "#8250df", "#116329", "#9a6700", "#a40e26", "#57606a"],
+    lines: [
+      ...["#0550ae", "#bc4c00", "#8250df", "#116329"],
+      ...["#7a6a00", "#a40e26", "#57606a", "#cc0088"],
+    ],
   },
   dark: {
     paper: "#0d1117",
     ink: "#e6edf3",
     faint: "#30363d",
-    lines: ["#79c0ff", "#ffa657", "#d2a8ff", "#7ee787", "#e3b341", "#ff7b72", "#8b949e"],
+    lines: [
+      ...["#79c0ff", "#ffa657", "#d2a8ff", "#7ee787"],
+      ...["#eadb3a", "#ff7b72", "#8b949e", "#ff4fd0"],
+    ],
   },
 } as const;
 
-const [WIDTH, HEIGHT] = [760, 420];
-const BOX = { left: 78, right: 540, top: 44, bottom: 360 };
+/**
+ * The mark of each line's points, a path around 0,0: two that lie on each other are both seen, and
+ * whoever can't tell two colours can tell these. The first is filled, the others are outlines.
+ */
+const MARKS = [
+  "M-4 0a4 4 0 1 0 8 0a4 4 0 1 0 -8 0z",
+  "M-4 0a4 4 0 1 0 8 0a4 4 0 1 0 -8 0z",
+  "M-3.5 -3.5h7v7h-7z",
+  "M0 -5l5 5l-5 5l-5 -5z",
+  "M0 -5l5 8.5h-10z",
+  "M0 5l5 -8.5h-10z",
+  "M-4 -4l8 8M4 -4l-8 8",
+  "M-5.5 0h11M0 -5.5v11",
+];
+
+const [WIDTH, HEIGHT] = [860, 420];
+const BOX = { left: 84, right: 540, top: 50, bottom: 360 };
 /** How a name at the right edge is led to a line that ends before it. */
 const DOTS = 'stroke-dasharray="1 4" fill="none"';
 /** Distance of two names at the right edge, so that they can be read. */
@@ -107,19 +128,22 @@ function axes(
     ...below,
     `<line x1="${left}" x2="${right}" y1="${bottom}" y2="${bottom}" stroke="${ink}"/>`,
     `<text x="${middle}" y="${bottom + 44}" text-anchor="middle">${escaped(plot.xLabel)}</text>`,
-    `<text x="${left - 8}" y="${top - 12}" text-anchor="end">${escaped(plot.yLabel)}</text>`,
+    `<text x="8" y="${top - 10}">${escaped(plot.yLabel)}</text>`,
   ].join("\n");
 }
 
-function line(one: Series, colour: string, x: Scale, y: Scale): string {
+function mark(at: number, colour: string, x: number, y: number): string {
+  const look = at === 0 ? `fill="${colour}"` : 'fill="none"';
+  const place = `transform="translate(${number(x)} ${number(y)})"`;
+  return `<path class="mark" d="${MARKS[at]}" ${place} ${look} stroke="${colour}"/>`;
+}
+
+function line(one: Series, at: number, colour: string, x: Scale, y: Scale): string {
   const points = one.points.map(([a, b]) => `${number(x(a))},${number(y(b))}`);
   const width = one.own ? 3 : 1.6;
-  const dots = points.map((point) => {
-    const [cx, cy] = point.split(",");
-    return `<circle cx="${cx}" cy="${cy}" r="${one.own ? 4 : 3}" fill="${colour}"/>`;
-  });
+  const marks = one.points.map(([a, b]) => mark(at, colour, x(a), y(b)));
   const path = `<polyline points="${points.join(" ")}" fill="none" stroke="${colour}"`;
-  return `${path} stroke-width="${width}"/>${dots.join("")}`;
+  return `${path} stroke-width="${width}"/>${marks.join("")}`;
 }
 
 /** The drawing as a whole SVG document. */
@@ -127,6 +151,10 @@ export function svg(plot: Plot, theme: Theme): string {
   const { paper, ink, lines: palette } = COLOURS[theme];
   const series = plot.series.filter((one) => one.points.length > 0);
   if (series.length === 0) throw new Error(`nothing to draw in "${plot.title}"`);
+  if (series.length > palette.length)
+    throw new Error(
+      `"${plot.title}" has ${series.length} lines, and there are colours for ${palette.length}`,
+    );
   const ticks = decades(series.flatMap((one) => one.points.map(([, value]) => value)));
   const xs = plot.xTicks.map(([at]) => at);
   const margin = 22;
@@ -134,15 +162,16 @@ export function svg(plot: Plot, theme: Theme): string {
   const y = scale(ticks[0]!, ticks.at(-1)!, BOX.bottom, BOX.top);
   const ends = apart(series.map((one) => y(one.points.at(-1)![1])));
   const drawn = series.map((one, at) => {
-    const colour = palette[at % palette.length]!;
+    const colour = palette[at]!;
     const [endX, endY] = [x(one.points.at(-1)![0]), y(one.points.at(-1)![1])];
-    const from = `M${number(endX + 6)} ${number(endY)}`;
+    const from = `M${number(endX + 7)} ${number(endY)}`;
     const to = `L${BOX.right + 8} ${number(ends[at]!)}`;
     const leader = `<path d="${from} ${to}" stroke="${colour}" stroke-opacity="0.5" ${DOTS}/>`;
     const weight = one.own ? ' font-weight="600"' : "";
-    const place = `x="${BOX.right + 12}" y="${number(ends[at]!)}" dy="4"`;
+    const place = `x="${BOX.right + 26}" y="${number(ends[at]!)}" dy="4"`;
     const name = `<text ${place} fill="${colour}"${weight}>${escaped(one.name)}</text>`;
-    return `${leader}${line(one, colour, x, y)}${name}`;
+    const key = mark(at, colour, BOX.right + 15, ends[at]!);
+    return `${leader}${line(one, at, colour, x, y)}${key}${name}`;
   });
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" ` +

@@ -36,6 +36,9 @@ function seriesOf(
 /** None held has no place on a logarithmic axis: it stands left of the rest. */
 const NONE_AT = 40;
 
+/** A point of that line is of so many calls at least: with 60,000 held a run has one or two. */
+const AFTER_COUNT_MIN = 20;
+
 function heldOf(row: Row): number | undefined {
   const held = /^ADD, ([\d,]+) held$/.exec(row.what)?.[1]?.replaceAll(",", "");
   if (held === undefined || row.who.endsWith("0 held")) return undefined;
@@ -48,10 +51,12 @@ export function heldPlot(rows: readonly Row[]): Plot {
     (row) => row.suite === "plugin" && row.table.startsWith("one call, dual stack"),
   );
   const wanted = calls.filter(({ who }) => !who.startsWith("empty") && !who.includes("on Node"));
-  // With many held the peers make few calls, and Berth's own median is of warm caches: this one's
-  // caches are as cold everywhere.
+  // With many held the peers make few calls, and most of Berth's own come after a small program.
+  // This line is of the others, and it shows the neighbour: a host-local with more held leaves
+  // less of the caches, and an empty program after it takes longer as well.
   const after = rows.filter(
-    ({ table, who }) => table === BEFORE_TABLE && who.startsWith("after host"),
+    ({ table, who, figures }) =>
+      table === BEFORE_TABLE && who.startsWith("after host") && figures!.count >= AFTER_COUNT_MIN,
   );
   const nameOf = ({ who, table }: Row) => {
     if (table === BEFORE_TABLE) return "Berth right after one of them";
@@ -64,7 +69,7 @@ export function heldPlot(rows: readonly Row[]): Plot {
   return {
     title: "One ADD, both families, whole process",
     xLabel: "pods held on the node (logarithmic; 0 stands apart)",
-    yLabel: "median",
+    yLabel: "median (logarithmic)",
     xTicks: held.map((x) => [x, x === NONE_AT ? "0" : x.toLocaleString("en-US")]),
     yText: (ms) => `${digits(ms)} ms`,
     series,
@@ -81,16 +86,25 @@ export function sizePlot(rows: readonly Row[]): Plot {
     const length = /^\/(\d+), 99 % full$/.exec(what)?.[1];
     return length === undefined ? undefined : 2 ** (32 - Number(length));
   };
-  const series = seriesOf(core, sizeOf, ({ who }) => who);
+  // Who gives another free address than the first says so in a note.
+  const policies = new Map(
+    core.flatMap((row) => {
+      const policy = /own policy: ([^,]+)/.exec(row.note ?? "")?.[1];
+      return policy === undefined || sizeOf(row) === undefined ? [] : [[row.who, policy]];
+    }),
+  );
+  const others = policies.size > 0 ? " (*: own policy)" : "";
+  const nameOf = ({ who }: Row) => (policies.has(who) ? `${who}, ${policies.get(who)} *` : who);
+  const series = seriesOf(core, sizeOf, nameOf);
   const sizes = [...new Set(series.flatMap((one) => one.points.map(([x]) => x)))].sort(
     (a, b) => a - b,
   );
   const unit = (ns: number) =>
     ns >= 1e6 ? `${ns / 1e6} ms` : ns >= 1000 ? `${ns / 1000} us` : `${ns} ns`;
   return {
-    title: "One call, first free address, pool 99 % full",
-    xLabel: "size of the pool (logarithmic, as the times are)",
-    yLabel: "median",
+    title: `One call, pool 99 % full, the first free address${others}`,
+    xLabel: "size of the pool (logarithmic)",
+    yLabel: "median (logarithmic)",
     xTicks: sizes.map((x) => [x, `/${32 - Math.log2(x)}`]),
     yText: unit,
     series,

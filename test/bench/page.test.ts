@@ -55,6 +55,24 @@ const result: Result = {
   ],
 };
 
+/** How many points are drawn, and marks beside a name. */
+function marksOf(drawn: string) {
+  const xs = [...drawn.matchAll(/class="mark"[^>]*translate\(([\d.]+) /g)].map(([, x]) =>
+    Number(x),
+  );
+  const right = Math.max(...xs);
+  const names = xs.filter((x) => x === right).length;
+  return { points: xs.length - names, names };
+}
+
+/** Of two colours as #rrggbb: how far they lie apart in red, green and blue. */
+function distance(a: string, b: string): number {
+  const parts = (text: string) =>
+    [1, 3, 5].map((at) => Number.parseInt(text.slice(at, at + 2), 16));
+  const other = parts(b);
+  return Math.hypot(...parts(a).map((value, at) => value - other[at]!));
+}
+
 describe("the page", () => {
   it("names each missed target with its reason, what is left out, and the run's warnings", () => {
     const page = pageOf(result);
@@ -113,7 +131,59 @@ describe("the page", () => {
     const rows = [...result.rows, held("0"), held("1,000"), held("60,000")];
     const drawn = filesOf({ ...result, rows }).get("docs/plots/held-light.svg")!;
     expect(drawn).toContain(">Berth right after one of them</text>");
-    expect(drawn.match(/<circle/g)).toHaveLength(6);
+    // Three points and the mark beside each of three names, one of it Berth's second line.
+    expect(marksOf(drawn)).toEqual({ points: 6, names: 3 });
+  });
+
+  it("draws no point of that line from a handful of calls", () => {
+    const table = "one ADD of Berth, by what ran right before it";
+    const held = (count: string, calls: number) => ({
+      ...add(count, "after host-local or Node", 0.3),
+      table,
+      figures: { ...figures, count: calls },
+    });
+    const rows = [...result.rows, held("0", 20), held("60,000", 19)];
+    const drawn = filesOf({ ...result, rows }).get("docs/plots/held-light.svg")!;
+    expect(marksOf(drawn)).toEqual({ points: 4, names: 3 });
+    expect(drawn).not.toContain(">60,000</text>");
+  });
+
+  it("says that both axes are logarithmic, and who gives another address than the first", () => {
+    const plain = filesOf(result);
+    for (const name of ["held", "size"]) {
+      const drawn = plain.get(`docs/plots/${name}-dark.svg`)!;
+      expect(drawn.match(/>[^<]*logarithmic[^<]*</g)).toHaveLength(2);
+    }
+    expect(plain.get("docs/plots/size-light.svg")).not.toContain("own policy");
+    const own = { ...size("/16", "Kubernetes", 40), note: "own policy: random, 50 releases" };
+    const drawn = filesOf({ ...result, rows: [...result.rows, own] });
+    expect(drawn.get("docs/plots/size-light.svg")).toMatch(
+      />One call, [^<]*\(\*: own policy\)<(.|\n)*>Kubernetes, random \*</,
+    );
+  });
+
+  it("gives each line a colour and a mark of its own, and refuses more lines than it has", () => {
+    const peers = (count: number): Plot => ({
+      title: "t",
+      xLabel: "",
+      yLabel: "",
+      xTicks: [
+        [1, "1"],
+        [2, "2"],
+      ],
+      yText: String,
+      series: Array.from({ length: count }, (_, at) => ({ name: `n${at}`, points: [[1, 5]] })),
+    });
+    for (const theme of ["light", "dark"] as const) {
+      const drawn = svg(peers(8), theme);
+      const looks = [...drawn.matchAll(/<path class="mark" (d="[^"]*") [^>]*(fill="[^"]*")/g)];
+      expect(new Set(looks.map(([, shape, fill]) => shape! + fill)).size).toBe(8);
+      const colours = [...drawn.matchAll(/<text [^>]*fill="(#\w+)"[^>]*>n\d</g)].map(([, c]) => c!);
+      expect(colours).toHaveLength(8);
+      for (const [at, one] of colours.entries())
+        for (const other of colours.slice(0, at)) expect(distance(one, other)).toBeGreaterThan(50);
+    }
+    expect(() => svg(peers(9), "light")).toThrow('"t" has 9 lines, and there are colours for 8');
   });
 
   it("draws a line for each allocator, in light and dark, with every name escaped", () => {
@@ -127,7 +197,7 @@ describe("the page", () => {
     ]);
     const held = files.get("docs/plots/held-dark.svg")!;
     // Two points of Berth, one of host-local; Berth's other network isn't a line of its own.
-    expect(held.match(/<circle/g)).toHaveLength(3);
+    expect(marksOf(held)).toEqual({ points: 3, names: 2 });
     expect(files.get("docs/plots/size-light.svg")).toContain(">a|b &lt;c></text>");
     for (const [path, text] of files)
       if (path.endsWith(".svg")) expect([path, text.match(/NaN|undefined/)]).toEqual([path, null]);
