@@ -12,7 +12,7 @@
 // compiler and libc; --baseline counts and writes it).
 //
 // A full run goes over the list in sweeps (method/sweeps.ts), 13 to 14 minutes of them. --quick
-// runs everything once with tiny counts in under a minute, and installs and builds nothing.
+// runs everything once with tiny counts in under a minute, without what would have to be installed.
 // --peers (the default of a full run) installs what peers need below build/peers; --no-peers leaves
 // them out. --turn: calls of one plugin in a row; --operations: how many the law of two threads is
 // tried with.
@@ -184,6 +184,7 @@ async function bench(argv: string[]): Promise<number> {
     return 0;
   }
   if (page) {
+    needWritable(pagePath());
     say(writePage(readResult()));
     return 0;
   }

@@ -5,7 +5,7 @@ export const HELP = `npm run bench -- [options]     (in your project: npx berth 
 Berth's figures beside its peers', in one run: suites core, churn, plugin, store, instructions.
 Everything is measured in several passes, until its ratios are settled or 13 minutes are over.
 
-  --quick              everything once with tiny counts, under a minute; builds and installs nothing
+  --quick              everything once with tiny counts, under a minute; builds, installs no peers
   --filter TEXT        a suite, or what has TEXT in its name; may be repeated
   --seed N             of the work that is done (default 42)
   --no-peers           without peers; --peers installs them for a quick run, too
@@ -14,8 +14,8 @@ Everything is measured in several passes, until its ratios are settled or 13 min
   --operations N       how many operations the law of two threads is tried with
   --compare A B        ratios of two results that differ by over 25 %, or are in one only
   --baseline           counts instructions and keeps them as what later runs are compared with
-  --publish            a full run whose results become docs/BENCHMARKS.md and its plots
-  --page               the page and the plots anew from the published results
+  --publish            a full run whose results become the package's docs/BENCHMARKS.md
+  --page               that page and its plots anew from the published results
 
 Exit status: 0 everything ran, whether targets were met or not, or the two results agree; 1 a call
 failed, an allocator gave other addresses than its peers, more instructions than the baseline

@@ -3,6 +3,7 @@
 //
 //     npm run bench -- --filter threads --operations 100000000
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
 import { createPool, type Pool } from "../../src/index.ts";
 import { packageRoot } from "../../src/wasm.ts";
@@ -50,7 +51,7 @@ function spinsOfMicrosecond(): number {
 
 /** Runs `pairs` takes and gives in each of `workers` threads: operations per second, clashes. */
 async function race(pool: Pool, workers: number, pairs: number, spins: number) {
-  const index = join(packageRoot(), "build/js/src/index.js");
+  const index = pathToFileURL(join(packageRoot(), "build/js/src/index.js")).href;
   const marks = new SharedArrayBuffer(pool.size * 4);
   const threads = Array.from({ length: workers }, (_, me) => {
     const workerData = { index, token: pool.share(), marks, pairs, spins, me: me + 1 };

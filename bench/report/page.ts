@@ -3,7 +3,7 @@
 //
 //     bench/results/results.json -> docs/BENCHMARKS.md, docs/plots/{held,size}-{light,dark}.svg
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { packageRoot } from "../../src/wasm.ts";
 import { OWN_TURNS } from "../core/gorows.ts";
 import type { Machine } from "../method/machine.ts";
@@ -277,10 +277,10 @@ export function resultText(result: Result): string {
   return `${head},\n "rows": [\n${rows.map((row) => JSON.stringify(row)).join(",\n")}\n ]\n}\n`;
 }
 
-/** Writes the page and its plots into the package; their paths. */
+/** Writes the page and its plots into the package; their paths from here. */
 export function writePage(result: Result): string[] {
   const files = filesOf(result);
   mkdirSync(join(packageRoot(), "docs/plots"), { recursive: true });
   for (const [path, text] of files) writeFileSync(join(packageRoot(), path), text);
-  return [...files.keys()];
+  return [...files.keys()].map((path) => relative("", join(packageRoot(), path)));
 }

@@ -1,7 +1,7 @@
 // The package as its users get it: packed, installed into an empty project with install scripts
 // off, imported as ESM, type-checked, bundled into one file.
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -9,7 +9,9 @@ import { findCompiler } from "../../scripts/native.mjs";
 import { packageRoot } from "../../src/wasm.ts";
 
 const root = packageRoot();
-const project = mkdtempSync(join(tmpdir(), "berth-package-"));
+const directory = mkdtempSync(join(tmpdir(), "berth-package-"));
+/** What a URL has another meaning for, or has to quote, may stand in a path. */
+const project = join(directory, "my project #1, 50%25");
 const use = `import { createPool, createPrefixPool, IpamError } from "berth-ipam";
 const pool = createPool("10.0.0.0/30", { exclude: ["10.0.0.0"] });
 const nodes = createPrefixPool(["10.244.0.0/16", "fd00::/48"]);
@@ -47,7 +49,16 @@ try {
 const node = (...words: string[]) =>
   execFileSync(process.execPath, words, { cwd: project, encoding: "utf8" });
 
+/** Examples of a document, as they stand there. */
+function examplesOf(name: string): string[] {
+  const text = readFileSync(join(root, name), "utf8");
+  return [...text.matchAll(/```js\n([\s\S]*?)```/g)].map((match) => match[1]!);
+}
+
+const DOCS = ["README.md", "docs/LIBRARY.md", "docs/NODE-CIDR-CONTROLLER.md"];
+
 beforeAll(() => {
+  mkdirSync(project);
   const pack = ["pack", "--ignore-scripts", "--pack-destination", project];
   execFileSync("npm", pack, { cwd: root, stdio: "pipe" });
   const version = JSON.parse(readFileSync(join(root, "package.json"), "utf8")).version;
@@ -59,7 +70,7 @@ beforeAll(() => {
   });
 }, 120_000);
 
-afterAll(() => rmSync(project, { recursive: true }));
+afterAll(() => rmSync(directory, { recursive: true }));
 
 describe("the package", () => {
   it("runs from ESM in an empty project that ran no install script", () => {
@@ -86,6 +97,34 @@ describe("the package", () => {
     });
     expect(done.stdout).toBe("");
     expect(done.status).toBe(0);
+  });
+
+  it("has documents whose examples a strict project accepts, but for parameters of their own", () => {
+    const examples = DOCS.flatMap(examplesOf);
+    expect(examples.length).toBeGreaterThan(15);
+    const names = examples.map((_, at) => `example${at}.mjs`);
+    for (const [at, code] of examples.entries()) writeFileSync(join(project, names[at]!), code);
+    const tsc = join(root, "node_modules/typescript/bin/tsc");
+    const types = ["--typeRoots", join(root, "node_modules/@types"), "--types", "node"];
+    const flags = "--noEmit --allowJs --checkJs --strict --noImplicitAny false --target es2023";
+    const words = [tsc, ...flags.split(" "), "--module", "nodenext", ...types, ...names];
+    const done = spawnSync(process.execPath, words, { cwd: project, encoding: "utf8" });
+    expect({ status: done.status, stdout: done.stdout }).toEqual({ status: 0, stdout: "" });
+  });
+
+  it("runs the README's example, and once more on the state that it left", () => {
+    const [code] = examplesOf("README.md");
+    expect(code).toContain('openIpam("/var/lib/my-controller")');
+    writeFileSync(join(project, "readme.mjs"), code!.replace("/var/lib/my-controller", "readme"));
+    for (const time of [1, 2]) expect([time, node("readme.mjs")]).toEqual([time, ""]);
+  });
+
+  it("is had by require, too", () => {
+    const text = `const { createPool } = require("berth-ipam");
+      console.log(createPool("10.0.0.0/24").allocate(), require("berth-ipam/wasm").coreBytes().length > 0);`;
+    writeFileSync(join(project, "required.cjs"), text);
+    const done = spawnSync(process.execPath, ["required.cjs"], { cwd: project, encoding: "utf8" });
+    expect([done.stdout, done.stderr]).toEqual(["10.0.0.0 true\n", ""]);
   });
 
   it("has types without what TypeScript 5.2 can't read: a parameter of Uint8Array", () => {
@@ -140,7 +179,12 @@ describe("the package", () => {
   });
 
   it("measures itself: npx berth bench", { timeout: 120_000 }, () => {
-    const words = ["one call, 0 held", "take and give inside", "durable allocate, 1 at once"];
+    const words = [
+      "one call, 0 held",
+      "take and give inside",
+      "durable allocate, 1 at once",
+      "two threads",
+    ];
     const filters = words.flatMap((text) => ["--filter", text]);
     const args = ["--offline", "berth", "bench", "--quick", "--json", "bench.json", ...filters];
     const done = spawnSync("npx", args, { cwd: project, encoding: "utf8" });
@@ -153,6 +197,28 @@ describe("the package", () => {
     // What needs more than the package and a C compiler is named with the reason.
     const left = rows.find((row: { who: string }) => row.who === "berth with glibc");
     if (findCompiler()) expect(left?.missing ?? "").not.toBe("");
+  });
+
+  it("writes the page of results where it says, or ends with 2", () => {
+    const page = () =>
+      spawnSync("npx", ["--offline", "berth", "bench", "--page"], {
+        cwd: project,
+        encoding: "utf8",
+      });
+    const done = page();
+    const places = [...done.stdout.matchAll(/^written: (.*)$/gm)].map((match) => match[1]!);
+    expect([done.status, places[0]]).toEqual([0, "node_modules/berth-ipam/docs/BENCHMARKS.md"]);
+    for (const place of places)
+      expect(readFileSync(join(project, place)).length).toBeGreaterThan(0);
+    const path = join(project, places[0]!);
+    const text = readFileSync(path);
+    rmSync(path);
+    mkdirSync(path);
+    const refused = page();
+    expect([refused.status, refused.stdout]).toEqual([2, ""]);
+    expect(refused.stderr).toContain("no result can be written there: EISDIR");
+    rmSync(path, { recursive: true });
+    writeFileSync(path, text);
   });
 
   it("gives the module, a memory and an instance for a browser", () => {
