@@ -106,6 +106,7 @@ function listVerbs(): i32 {
     say("\n");
   }
   say("  plan        prefixes for a cluster (needs Node.js: npx berth plan)\n");
+  say("  bench       Berth's figures beside its peers' (needs Node.js: npx berth bench)\n");
   helpEnd();
   return printEnd(EXIT_OK);
 }
