@@ -245,7 +245,8 @@ async function main(temporary) {
   say("More: examples/README.md puts it on a node, npm run bench:plugin measures all of it.");
 }
 
-if (Number(process.versions.node.split(".")[0]) < 20) {
+const [major, minor] = process.versions.node.split(".").map(Number);
+if (major < 20 || (major === 20 && minor < 20)) {
   console.error(`npm start: needs Node 20.20 or newer, this is ${process.versions.node}`);
   process.exit(1);
 }
