@@ -50,7 +50,6 @@ import {
   fileIdBytes,
   fileIfAt,
   fileIfBytes,
-  fileIsBeyond,
   fileIsThere,
   fileOwnerRecord,
   fileReadName,
@@ -58,6 +57,7 @@ import {
   headHasFiles,
   headPutFiles,
   headStandsIn,
+  OWNER_MAX,
   STANDS_IN,
 } from "../records/file";
 import { CHAIN_MAX, nextOfKind, Owner } from "../records/key";
@@ -67,6 +67,7 @@ import {
   recordByAddress,
   recordByName,
   recordByOwner,
+  recordCount,
   recordMake,
   recordPutName,
 } from "../records/record";
@@ -190,7 +191,8 @@ function unknownId(name: usize, bytes: i32): u32 {
 // One address to the owner that was read last, if it is known and may have more; else to the one
 // that stands in for it by the name of the file, if there is one. 0, -errno or OWNER_FULL.
 function give(t: TakeOver, owned: bool, name: usize, bytes: i32): i32 {
-  const known = owned && !fileIsBeyond();
+  let head = owned ? fileOwnerRecord() : 0;
+  const known = owned && (head == 0 || recordCount(head) < OWNER_MAX);
   if (owned && !known) {
     if (bytes == 0) return OWNER_FULL;
     takenBeyond++;
@@ -208,7 +210,7 @@ function give(t: TakeOver, owned: bool, name: usize, bytes: i32): i32 {
   o.id = known ? fileIdAt : unknownAt;
   o.ifname = fileIfAt;
   o.ifBytes = known ? <u32>fileIfBytes : 0;
-  let head = recordByOwner(o.kind, o.id, o.idBytes, o.ifname, o.ifBytes);
+  if (!known) head = recordByOwner(o.kind, o.id, o.idBytes, o.ifname, o.ifBytes);
   const fresh = head == 0;
   if (fresh) {
     head = recordMake(o, STATE_ALLOCATION, t.now, number);

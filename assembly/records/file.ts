@@ -220,8 +220,8 @@ export function fileOwnerRecord(): u32 {
   return recordByOwner(KIND_CONTAINER, fileIdAt, <u32>fileIdBytes, fileIfAt, <u32>fileIfBytes);
 }
 
-/** Has that container as many addresses as one may have? */
-export function fileIsBeyond(): bool {
+// Has that container as many addresses as one may have?
+function isBeyond(): bool {
   const head = fileOwnerRecord();
   return head != 0 && recordCount(head) >= OWNER_MAX;
 }
@@ -243,7 +243,7 @@ export function headStandsIn(head: u32): bool {
 export function fileBelongs(state: i32, head: u32): bool {
   if (state == FILE_FAILED) return false;
   if (state == FILE_UNKNOWN) return cellKind(head) != KIND_CONTAINER;
-  if (headStandsIn(head)) return fileIsBeyond();
+  if (headStandsIn(head)) return isBeyond();
   ownerDigests(KIND_CONTAINER, fileIdAt, <u32>fileIdBytes, fileIfAt, <u32>fileIfBytes);
   const d0 = digest0;
   const d1 = digest1;

@@ -127,12 +127,16 @@ function sayFree(known: bool): void {
 function sayFile(head: u32): void {
   say("once host-local's file has gone, which names ");
   const state = fileRead(<u32>targetFamily, targetHi, targetLo);
-  if (state != FILE_OWNED || !fileBelongs(state, head)) {
+  if (state != FILE_OWNED) {
     say("no owner.\n");
     return;
   }
   say("container ");
   sayClean(fileIdAt, fileIdBytes);
+  if (!fileBelongs(state, head)) {
+    say(".\n");
+    return;
+  }
   say(": that has ");
   sayNumber(OWNER_MAX);
   say(" addresses without it, and no container is given more.\n");

@@ -3,7 +3,8 @@
 
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { buildClock, clockHosts } from "../support/clock.ts";
 import { berth, told } from "../verbs/support.ts";
 import { bare } from "./support/address.ts";
 import { berths } from "./support/binaries.ts";
@@ -18,6 +19,13 @@ const LOOP = "loop\r\neth0";
 const COUNT = 35;
 const address = (i: number) => `10.77.0.${10 + i}`;
 
+/** host-local gives `loop` the first `count` addresses. */
+function leakIn(home: string, count: number): void {
+  mkdirSync(home, { recursive: true });
+  for (let i = 0; i < count; i++) writeFileSync(path.join(home, address(i)), LOOP);
+  writeFileSync(path.join(home, "last_reserved_ip.0"), address(count - 1));
+}
+
 describe.each(berths)("[beyond] $name", (binary) => {
   let caller: Caller;
   let p: Plugin;
@@ -27,12 +35,7 @@ describe.each(berths)("[beyond] $name", (binary) => {
     readdirSync(home())
       .filter((name) => /^10\.[0-9.]+$/.test(name))
       .filter((name) => readFileSync(path.join(home(), name), "utf8") === owner);
-  /** host-local gives `loop` one address after the other, as far as no other has it. */
-  const leak = (count: number) => {
-    mkdirSync(home(), { recursive: true });
-    for (let i = 0; i < count; i++) writeFileSync(path.join(home(), address(i)), LOOP);
-    writeFileSync(path.join(home(), "last_reserved_ip.0"), address(count - 1));
-  };
+  const leak = (count: number) => leakIn(home(), count);
   const begin = (key: "adopt" | "mirror") => {
     n = network(folder(), [pair(COUNT + 5)[0]!], { [key]: true, policy: "first" });
     leak(COUNT);
@@ -161,5 +164,35 @@ describe.each(berths)("[beyond] $name", (binary) => {
     expect(readFileSync(path.join(home(), "berth.state")).equals(state)).toBe(true);
     expect(told(binary, "adopt", ...words)[0]).toEqual({ ...again, dryRun: false });
     expect(ask("check").standIns).toBe(1);
+  });
+});
+
+describe.each(clockHosts)("[beyond] over a reboot, $name", ({ world }) => {
+  beforeAll(buildClock, 120_000);
+
+  it.each(["adopt", "mirror"])("%s: nobody gets what a file still names", async (key) => {
+    const w = world();
+    try {
+      const n = network(w.dir, [pair(COUNT + 5)[0]!], { [key]: true });
+      const home = homeOf(n);
+      leakIn(home, COUNT);
+      const add = async (id: string) => (await w.cni("ADD", id, n)).json.ips?.[0].address;
+      expect(await add("before")).toBe(`${address(COUNT)}/16`);
+      w.reboot();
+      for (let i = 0; ; i++) {
+        const named = readdirSync(home).filter(
+          (f) => readFileSync(`${home}/${f}`, "utf8") === LOOP,
+        );
+        const got = await add(`after-${i}`);
+        if (got === undefined) {
+          expect([named.length, i]).toEqual([COUNT - 32, COUNT + 5 - named.length]);
+          break;
+        }
+        expect(named).not.toContain(bare(got));
+      }
+      expect((await w.verb(["check", "--data-dir", w.dir])).status).toBe(0);
+    } finally {
+      w.end();
+    }
   });
 });
