@@ -44,7 +44,8 @@ import { type Row, sameWork } from "./method/row.ts";
 import { FULL, limitsAfter, QUICK, sweeps } from "./method/sweeps.ts";
 import { tablesText } from "./method/table.ts";
 import { closePlugin, closeSweep } from "./plugin/plugin.ts";
-import { pagePath, readResult, resultPath, resultText, writePage } from "./report/page.ts";
+import { pagePaths, writePage } from "./report/page.ts";
+import { readResult, resultPath, resultText } from "./report/result.ts";
 
 function whole(name: string, text: string, least: number): number {
   const value = /^[0-9]+$/.test(text) ? Number(text) : Number.NaN;
@@ -184,8 +185,9 @@ async function bench(argv: string[]): Promise<number> {
     return 0;
   }
   if (page) {
-    needWritable(pagePath());
-    say(writePage(readResult()));
+    const result = readResult();
+    for (const path of pagePaths()) needWritable(path);
+    say(writePage(result));
     return 0;
   }
   if (compare) return compareFiles(positionals[0]!, positionals[1]!, console.log);
@@ -196,7 +198,7 @@ async function bench(argv: string[]): Promise<number> {
   ];
   for (const path of [
     ...paths,
-    ...(publish ? [pagePath()] : []),
+    ...(publish ? pagePaths() : []),
     ...(baseline ? [baselinePath()] : []),
   ])
     needWritable(path);

@@ -5,6 +5,7 @@
 //     npm run bench -- --compare a.json b.json
 import { readFileSync } from "node:fs";
 import { UsageError } from "../../src/cli/arguments.ts";
+import type { Machine } from "./machine.ts";
 import { digits } from "./measure.ts";
 import { keyOf, type Row } from "./row.ts";
 
@@ -57,7 +58,31 @@ function textOf(path: string): string {
 /** What two results must have in common. */
 const ALIKE = ["size", "seed", "turn"] as const;
 
-type Compared = { rows: Row[] } & Partial<Record<(typeof ALIKE)[number], unknown>>;
+/** And the machines that they are of: a ratio is of one processor, one system, one Node. */
+const ALIKE_MACHINES = ["node", "system", "processor", "cores", "compiler"] as const;
+
+type Compared = { rows: Row[]; machine?: Partial<Record<keyof Machine, unknown>> } & Partial<
+  Record<(typeof ALIKE)[number], unknown>
+>;
+
+/** "a.json: berth 0.1.0 (22b4d5d), Node v20.20.2, ...": what a result is of, in a line. */
+function originText(path: string, { machine = {} }: Compared): string {
+  const { berth, commit, node, processor, cores, system, compiler } = machine;
+  if (node === undefined) return `${path}: doesn't tell its machine`;
+  const where = `${processor}, ${cores} cores, ${system}, ${compiler}`;
+  return `${path}: berth ${berth} (${commit}), Node ${node}, ${where}`;
+}
+
+/** What the two differ in, though their ratios should be of the same. */
+function unlike(a: Compared, b: Compared): string[] {
+  const pairs = [
+    ...ALIKE.map((what) => [what, a[what], b[what]] as const),
+    ...ALIKE_MACHINES.map((what) => [what, a.machine?.[what], b.machine?.[what]] as const),
+  ];
+  return pairs
+    .filter(([, one, other]) => one !== other)
+    .map(([what, one, other]) => `not alike: ${what} ${one} beside ${what} ${other}`);
+}
 
 function resultIn(path: string): Compared {
   const text = textOf(path);
@@ -73,8 +98,9 @@ function resultIn(path: string): Compared {
 /** Prints what moved; the exit status. */
 export function compareFiles(first: string, second: string, say: (line: string) => void): number {
   const [a, b] = [resultIn(first), resultIn(second)];
-  for (const what of ALIKE)
-    if (a[what] !== b[what]) say(`not alike: ${what} ${a[what]} beside ${what} ${b[what]}`);
+  say(originText(first, a));
+  say(originText(second, b));
+  for (const line of unlike(a, b)) say(line);
   const { compared, moved, changed, alone } = compareRows(a.rows, b.rows);
   for (const { key, a: one, b: two } of moved)
     say(`${key}: ${ratioText(one)}, then ${ratioText(two)}`);

@@ -2,34 +2,18 @@
 // hand; what a reader should know about the method stands here.
 //
 //     bench/results/results.json -> docs/BENCHMARKS.md, docs/plots/{held,size}-{light,dark}.svg
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { packageRoot } from "../../src/wasm.ts";
 import { OWN_TURNS } from "../core/gorows.ts";
-import type { Machine } from "../method/machine.ts";
 import { digits } from "../method/measure.ts";
 import { ERROR_MAX } from "../method/passes.ts";
 import type { Row } from "../method/row.ts";
 import { besideText, passesText, remarks, verdict, withUnit } from "../method/table.ts";
-import { type Plot, svg } from "./plot.ts";
+import { svg } from "./plot.ts";
 import { heldPlot, sizePlot } from "./plots.ts";
 import { reasonOf } from "./reasons.ts";
-
-/** What --json writes. */
-export interface Result {
-  machine: Machine;
-  seed: number;
-  size: string;
-  turn: number;
-  load: number;
-  /** Shares of the processors' time, where they are known: of other work in the machine, */
-  others?: number | undefined;
-  /** and of the machine's other guests. */
-  stolen?: number | undefined;
-  seconds: number;
-  warnings: string[];
-  rows: Row[];
-}
+import type { Result } from "./result.ts";
 
 const COLUMNS = `\
 A row says what one program took in one situation; less is better, but for the two tables that
@@ -245,42 +229,32 @@ export function pageOf(result: Result): string {
   return `${parts.join("\n\n")}\n`;
 }
 
+const PAGE = "docs/BENCHMARKS.md";
+const PLOTS = ["held", "size"] as const;
+const THEMES = ["light", "dark"] as const;
+
+function plotPath(name: string, theme: string): string {
+  return `docs/plots/${name}-${theme}.svg`;
+}
+
+/** Where the page and its plots are written. */
+export function pagePaths(): string[] {
+  const plots = PLOTS.flatMap((name) => THEMES.map((theme) => plotPath(name, theme)));
+  return [PAGE, ...plots].map((path) => join(packageRoot(), path));
+}
+
 /** Every file of the page, by its path in the package. */
 export function filesOf(result: Result): Map<string, string> {
-  const files = new Map([["docs/BENCHMARKS.md", pageOf(result)]]);
-  const plots: [name: string, plot: Plot][] = [
-    ["held", heldPlot(result.rows)],
-    ["size", sizePlot(result.rows)],
-  ];
-  for (const [name, plot] of plots)
-    for (const theme of ["light", "dark"] as const)
-      files.set(`docs/plots/${name}-${theme}.svg`, svg(plot, theme));
+  const plots = { held: heldPlot(result.rows), size: sizePlot(result.rows) };
+  const files = new Map([[PAGE, pageOf(result)]]);
+  for (const name of PLOTS)
+    for (const theme of THEMES) files.set(plotPath(name, theme), svg(plots[name], theme));
   return files;
-}
-
-export function resultPath(): string {
-  return join(packageRoot(), "bench/results/results.json");
-}
-
-export function pagePath(): string {
-  return join(packageRoot(), "docs/BENCHMARKS.md");
-}
-
-export function readResult(path = resultPath()): Result {
-  return JSON.parse(readFileSync(path, "utf8")) as Result;
-}
-
-/** One row a line, so that a difference of two runs can be read. */
-export function resultText(result: Result): string {
-  const { rows, ...rest } = result;
-  const head = JSON.stringify(rest, null, 1).slice(0, -2);
-  return `${head},\n "rows": [\n${rows.map((row) => JSON.stringify(row)).join(",\n")}\n ]\n}\n`;
 }
 
 /** Writes the page and its plots into the package; their paths from here. */
 export function writePage(result: Result): string[] {
   const files = filesOf(result);
-  mkdirSync(join(packageRoot(), "docs/plots"), { recursive: true });
   for (const [path, text] of files) writeFileSync(join(packageRoot(), path), text);
   return [...files.keys()].map((path) => relative("", join(packageRoot(), path)));
 }

@@ -3,8 +3,9 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { Row } from "../../bench/method/row.ts";
-import { filesOf, pageOf, type Result, readResult, resultPath } from "../../bench/report/page.ts";
+import { filesOf, pageOf } from "../../bench/report/page.ts";
 import { type Plot, svg } from "../../bench/report/plot.ts";
+import { type Result, readResult, resultPath } from "../../bench/report/result.ts";
 import { root } from "../../scripts/native.mjs";
 
 const figures = { count: 100, median: 2, p99: 3, max: 4, spread: 0.1 };

@@ -1,7 +1,16 @@
 // The bench must not rot: its smallest run ends well, every suite has its rows, and what can't be
 // measured here is named. Nothing in here is about time.
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
@@ -116,5 +125,84 @@ describe("bench", () => {
     writeFileSync(quick, JSON.stringify({ rows: [{ ...row, ratio: 10 }], size: "quick" }));
     const unlike = bench("--compare", quick, quick.replace("sized", "a"));
     expect(unlike.stdout).toContain("not alike: size quick beside size undefined");
+  });
+
+  it("tells what the two results are of, and in what they aren't alike", () => {
+    const machine = {
+      ...{ berth: "1.0.0", commit: "abc", node: "v20", system: "linux", processor: "one" },
+      ...{ cores: 2, compiler: "gcc 12" },
+    };
+    const row = { suite: "core", table: "t", what: "w", who: "naive Set", unit: "ns", ratio: 2 };
+    const file = (name: string, more: object) => {
+      const path = join(directory, name);
+      writeFileSync(path, JSON.stringify({ rows: [row], ...more }));
+      return path;
+    };
+    const a = file("of-one", { machine });
+    const b = file("of-other", { machine: { ...machine, commit: "def", node: "v22" } });
+    const other = bench("--compare", a, b);
+    expect(other.stdout.split("\n").slice(0, 4)).toEqual([
+      `${a}: berth 1.0.0 (abc), Node v20, one, 2 cores, linux, gcc 12`,
+      `${b}: berth 1.0.0 (def), Node v22, one, 2 cores, linux, gcc 12`,
+      "not alike: node v20 beside node v22",
+      "1 ratios compared, 0 moved by more than 25 %",
+    ]);
+    const processor = file("of-third", { machine: { ...machine, processor: "two" } });
+    expect(bench("--compare", a, processor).stdout).toContain(
+      "\nnot alike: processor one beside processor two\n",
+    );
+    const none = bench("--compare", a, file("of-none", {}));
+    expect(none.stdout).toContain("of-none: doesn't tell its machine");
+    expect(none.stdout).toContain("not alike: node v20 beside node undefined");
+  });
+
+  it("refuses to make the page of what is no result, or where it can't be written", () => {
+    // A package of its own: the page of this one stays.
+    const place = mkdtempSync(join(directory, "package-"));
+    for (const made of ["build/js", "build/embedded", "scripts"])
+      cpSync(join(root, made), join(place, made), { recursive: true });
+    for (const file of ["asconfig.json", "package.json"])
+      cpSync(join(root, file), join(place, file));
+    symlinkSync(join(root, "node_modules"), join(place, "node_modules"));
+    mkdirSync(join(place, "bench/results"), { recursive: true });
+    mkdirSync(join(place, "docs/plots"), { recursive: true });
+    const page = () => {
+      const path = join(place, "build/js/bench/bench.js");
+      const { status, stdout, stderr } = spawnSync(process.execPath, [path, "--page"], {
+        encoding: "utf8",
+      });
+      return { status, stdout, stderr };
+    };
+    const refused = (text: string) => ({
+      status: 2,
+      stdout: "",
+      stderr: expect.stringContaining(text),
+    });
+    const results = join(place, "bench/results/results.json");
+    expect(page()).toEqual(refused(`${results} is no result: ENOENT`));
+    const whole = JSON.parse(readFileSync(join(root, "bench/results/results.json"), "utf8"));
+    const { who: _, ...unnamed } = whole.rows[0];
+    for (const [text, fault] of [
+      ["{", "is no result: "],
+      ["null", "no seed in it; a full run with --publish writes it"],
+      ["{}", "is no result: no seed in it"],
+      [JSON.stringify({ ...whole, machine: {} }), "no machine.berth in it"],
+      [JSON.stringify({ ...whole, rows: [] }), "no rows in it"],
+      [JSON.stringify({ ...whole, rows: [unnamed] }), "no rows[0].who in it"],
+    ] as const) {
+      writeFileSync(results, text);
+      expect(page()).toEqual(refused(fault));
+    }
+    expect(readdirSync(join(place, "docs"))).toEqual(["plots"]);
+    writeFileSync(results, JSON.stringify(whole));
+    rmSync(join(place, "docs/plots"), { recursive: true });
+    writeFileSync(join(place, "docs/plots"), "");
+    expect(page()).toEqual(refused("no result can be written there: ENOTDIR"));
+    expect(readdirSync(join(place, "docs"))).toEqual(["plots"]);
+    rmSync(join(place, "docs/plots"));
+    mkdirSync(join(place, "docs/plots"));
+    expect(page()).toMatchObject({ status: 0, stderr: "" });
+    const own = readFileSync(join(place, "docs/BENCHMARKS.md"), "utf8");
+    expect(own).toBe(readFileSync(join(root, "docs/BENCHMARKS.md"), "utf8"));
   });
 });
