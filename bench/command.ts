@@ -30,6 +30,7 @@ import { resolve } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { readArguments, UsageError } from "../src/cli/arguments.ts";
 import { prepareAlone, runAlone } from "./alone.ts";
+import { threads } from "./core/threads.ts";
 import { experiments } from "./experiments.ts";
 import { HELP } from "./help.ts";
 import { baselinePath, toolchain, writeBaseline } from "./instructions/baseline.ts";
@@ -37,6 +38,7 @@ import { suite as counted } from "./instructions/instructions.ts";
 import { judged } from "./method/aim.ts";
 import { compareFiles } from "./method/compare.ts";
 import type { Context, Experiment } from "./method/experiment.ts";
+import { noDisk } from "./method/filesystem.ts";
 import { undoAtSignal } from "./method/leaving.ts";
 import { machine, shareOf, ticks, warnings } from "./method/machine.ts";
 import { mergePasses } from "./method/passes.ts";
@@ -84,8 +86,8 @@ function read(argv: string[]) {
   if (values.compare && positionals.length !== 2) throw new UsageError("--compare wants two files");
   if (!values.compare && positionals.length > 0)
     throw new UsageError(`${positionals[0]} is no option: --filter ${positionals[0]}?`);
-  if (values.publish && (values.quick || values.filter.length > 0))
-    throw new UsageError("--publish is for a full run, without --quick and --filter");
+  if (values.publish && (values.quick || values["no-peers"] || values.filter.length > 0))
+    throw new UsageError("--publish is for a full run, without --quick, --no-peers and --filter");
   if (values.peers && values["no-peers"]) throw new UsageError("either --peers or --no-peers");
   const context: Context = {
     quick: values.quick,
@@ -111,6 +113,25 @@ function chosen(context: Context, filters: readonly string[]): Experiment[] {
       throw new UsageError(`nothing matches ${text}; there are:\n${listOf(all)}`);
   if (filters.length === 0) return all;
   return all.filter((one) => filters.some((text) => matches(one, text)));
+}
+
+/** An option that nothing chosen reads would do nothing. */
+function needReaders(list: readonly Experiment[], { turn, operations }: Context): void {
+  if (operations > 0 && !list.includes(threads))
+    throw new UsageError(`--operations is for ${threads.name}, which --filter leaves out`);
+  if (turn !== 1 && !list.some(({ suite }) => suite === "plugin"))
+    throw new UsageError("--turn is for the suite plugin, which --filter leaves out");
+}
+
+/**
+ * Where every tool has to be there (.ci/run), a row of Berth's own that was left out is an error. A
+ * disk isn't a tool.
+ */
+function needRows(rows: readonly Row[]): void {
+  if (process.env.BERTH_NEEDS !== "must") return;
+  const isLeft = ({ who, missing }: Row) => missing && who === "Berth" && missing !== noDisk();
+  const left = rows.find(isLeft);
+  if (left) throw new Error(`${left.what}, ${left.who}: ${left.missing}, but has to be here`);
 }
 
 function listOf(all: readonly Experiment[]): string {
@@ -192,6 +213,7 @@ async function bench(argv: string[]): Promise<number> {
   }
   if (compare) return compareFiles(positionals[0]!, positionals[1]!, console.log);
   const list = chosen(context, baseline ? [counted] : filter);
+  needReaders(list, context);
   const paths = [
     ...(json === undefined ? [] : [resolve(json)]),
     ...(publish ? [resultPath()] : []),
@@ -210,19 +232,25 @@ async function bench(argv: string[]): Promise<number> {
   const where = machine();
   const size = context.quick ? "quick" : "full";
   console.log(`berth ${where.berth} (${where.commit})  node ${where.node}  ${where.system}`);
-  console.log(`${where.processor}, ${where.cores} cores  ${where.compiler}`);
+  console.log(
+    `${where.processor}, ${where.cores} cores  ${where.compiler}  files on ${where.fileSystem}`,
+  );
   console.log(`seed ${context.seed}  size ${size}  load ${load.toFixed(2)}`);
   const rows = await runAll(list, context);
   const to = ticks();
   const beside = { others: shareOf("others", from, to), stolen: shareOf("stolen", from, to) };
   const before = shareOf("busy", idle, from);
-  const noise = warnings(rows, { before, ...beside }, where.clockStep);
+  const noise = [
+    ...(context.quick ? ["a quick run does everything once, hardly warm: don't quote it"] : []),
+    ...warnings(rows, { before, ...beside }, where.clockStep),
+  ];
   const targets = rows.filter((row) => row.met !== undefined);
   const met = targets.filter((row) => row.met).length;
   const seconds = Math.round((performance.now() - begun) / 1000);
   console.log(`\n${seconds} s; targets: ${met} met, ${targets.length - met} missed`);
   for (const line of noise) console.log(`warning: ${line}`);
   sameWork(rows);
+  needRows(rows);
   if (baseline) {
     writeBaseline(rows, toolchain());
     console.log(`the baseline of ${toolchain()} is written`);

@@ -6,6 +6,7 @@ import { type Measured, ratioOf, takeTurns, warmUp } from "../method/measure.ts"
 import type { Row } from "../method/row.ts";
 import { ROWS } from "../peers/sequence.ts";
 import { goRows, peersOf } from "./gorows.ts";
+import { withOwners } from "./owners.ts";
 import { type Found, type Maker, type Space, subjects, usable } from "./subjects.ts";
 import { type Exercise, exercise, probe, type Work } from "./work.ts";
 
@@ -140,6 +141,7 @@ async function measure(one: Situation, found: readonly Found[], context: Context
     else tried.push(one);
   }
   const { rounds, tasks } = planOf(tried, quick);
+  const extra: Exercise[] = [];
   try {
     // They are warm already.
     const all = takeTurns(tasks, { rounds, warm: 0, samples: 1, seed: seed + pass });
@@ -153,15 +155,28 @@ async function measure(one: Situation, found: readonly Found[], context: Context
       });
     }
     if (one.row) {
-      const go = await goRows({ suite, table, what }, one.row, tasks[0]!, work.pairs, context);
+      const own = {
+        bare: tasks[0]!,
+        ...(!work.space.prefixes && { owners: () => withOwnersOf(work, seed, extra) }),
+      };
+      const go = await goRows({ suite, table, what }, one.row, own, work.pairs, context);
       for (const row of go) rows.set(row.who, row);
     }
   } finally {
+    for (const task of extra) task.subject.close();
     for (const task of tasks) task.subject.close();
   }
   const order = found.map(({ who }) => who);
   const place = ({ who }: Row) => (order.includes(who) ? order.indexOf(who) : order.length);
   return [...rows.values()].sort((a, b) => place(a) - place(b));
+}
+
+/** The same work with an owner for each address, warm; `opened` is told of it at once. */
+function withOwnersOf(work: Work, seed: number, opened: Exercise[]): Exercise {
+  const task = exercise(withOwners, work, seed);
+  opened.push(task);
+  warmUp(task, WARM_MS.full);
+  return task;
 }
 
 function rowOf(head: Pick<Row, "suite" | "table" | "what" | "who">, m: Measured, own: Measured) {

@@ -29,8 +29,11 @@ const OWN = { least: 15, most: 300, ms: 20 };
  */
 const SLOW = { full: 50, quick: 4 };
 
-/** Who has the row that the peers in Go are beside. */
+/** Who has the row that the peers in Go are beside; */
 export const OWN_TURNS = "Berth, by turns with Go";
+/** ... and those that remember who has an address, as a pool doesn't. */
+const OWNER_TURNS = "Berth with owners, by turns with Go";
+const WITH_OWNERS = ["Calico"];
 
 let known: Promise<GoPeer[]> | undefined;
 
@@ -38,6 +41,13 @@ let known: Promise<GoPeer[]> | undefined;
 export function peersOf({ install }: Context): Promise<GoPeer[]> {
   known ??= goPeers({ build: install });
   return known;
+}
+
+/** What Berth does beside them. */
+export interface OwnTasks {
+  bare: Own;
+  /** The same work with an owner for each address, made where it is needed. */
+  owners?: () => Own;
 }
 
 /** Which programs there are, if not those that the bench builds; tests put their own in. */
@@ -53,6 +63,7 @@ interface Begun {
   can: GoRow;
   operations: number;
   run: GoRun;
+  own: OwnTurns;
   /** Rounds of a turn. */
   rounds: number;
   ns: number[];
@@ -69,24 +80,34 @@ type Own = Task & { hash(): string };
 
 /** Berth's turns beside the peers in Go: what they are compared with. */
 class OwnTurns {
-  readonly #own: Own;
+  readonly who: string;
+  readonly #make: () => Own;
+  #own: Own | undefined;
   #seed: number;
   #rounds = OWN.least;
   readonly ns: number[] = [];
 
-  constructor(own: Own, seed: number) {
-    this.#own = own;
+  constructor(who: string, make: () => Own, seed: number) {
+    this.who = who;
+    this.#make = make;
     this.#seed = seed;
   }
 
   /** The median of a turn. */
   take(): number {
     const turns = { rounds: this.#rounds, samples: 1, warm: 5, seed: this.#seed++ };
+    this.#own ??= this.#make();
     const { samples, figures } = takeTurns([this.#own], turns)[0]!;
     for (const ns of samples) this.ns.push(ns);
     const fit = Math.floor((OWN.ms * 1e6) / (figures.median * this.#own.operations));
     this.#rounds = Math.min(OWN.most, Math.max(OWN.least, fit));
     return figures.median;
+  }
+
+  /** Its row, if it had a turn. */
+  rows(head: Head): Row[] {
+    if (this.ns.length === 0) return [];
+    return [{ ...head, who: this.who, unit: "ns", ...timed(this.ns), hash: this.#own!.hash() }];
   }
 }
 
@@ -97,6 +118,7 @@ function begun(
   pairs: number,
   { seed, quick }: Context,
   { out, ms = RUN_MS_MAX }: GoPrograms,
+  own: OwnTurns,
 ): Begun {
   const { peer, version } = found;
   const slow = SLOW[quick ? "quick" : "full"];
@@ -107,6 +129,7 @@ function begun(
     can,
     operations,
     run,
+    own,
     rounds: 1,
     ns: [],
     ratios: [],
@@ -130,7 +153,7 @@ async function unlessLate<T>(one: Begun, answer: Promise<T>): Promise<T | undefi
  * a machine that slows down for a second slows both. They are begun together and take turns among
  * themselves, so that each one's lie all over the pass.
  */
-async function takeAll(all: readonly Begun[], own: OwnTurns, context: Context): Promise<void> {
+async function takeAll(all: readonly Begun[], context: Context): Promise<void> {
   let ms = 0;
   for (const one of all) {
     // How many rounds fill a turn: one is tried, and doesn't count, since the others begin beside.
@@ -140,19 +163,18 @@ async function takeAll(all: readonly Begun[], own: OwnTurns, context: Context): 
     if (!times) continue;
     const tried = (medianOf(times) * calls) / 1e6;
     one.rounds = Math.max(1, Math.min(50, Math.floor(TURN_MS / tried)));
-    ms += one.rounds * tried + OWN.ms;
+    ms += one.rounds * tried + 2 * OWN.ms;
   }
   const fit = Math.min(TURNS.most, Math.max(TURNS.least, Math.floor(TURNS.ms / ms)));
   const random = randomOf(context.seed + context.pass);
-  let before = own.take();
   for (let turn = 0; turn < (context.quick ? 1 : fit); turn++)
     for (const one of shuffled(all, random)) {
-      const times = one.late ? undefined : await unlessLate(one, one.run.turn(one.rounds));
+      if (one.late) continue;
+      const before = one.own.take();
+      const times = await unlessLate(one, one.run.turn(one.rounds));
       if (!times) continue;
-      const after = own.take();
       one.ns.push(...times);
-      one.ratios.push(medianOf(times) / Math.sqrt(before * after));
-      before = after;
+      one.ratios.push(medianOf(times) / Math.sqrt(before * one.own.take()));
     }
 }
 
@@ -181,7 +203,7 @@ function rowOf(head: Head, one: Begun, pairs: number): Row {
     unit: "ns",
     ...timed(ns),
     ratio: medianOf(ratios),
-    beside: OWN_TURNS,
+    beside: one.own.who,
     ...(head.table.includes("fill") && { bytesPerAddress: bytes }),
     ...(notes.length > 0 && { note: notes.join(", ") }),
   };
@@ -189,13 +211,13 @@ function rowOf(head: Head, one: Begun, pairs: number): Row {
 
 /**
  * The Go peers' rows, and Berth's own turns beside them: a loop that is alone finds warmer caches
- * than one that takes turns with the peers in JavaScript. `own` is Berth's task on the same row;
- * `pairs` its releases in a sample (a churn row's `operations`), `hash` what it gave.
+ * than one that takes turns with the peers in JavaScript. `own` is Berth's task on the same row,
+ * and the same with owners; `pairs` its releases in a sample (a churn row's `operations`).
  */
 export async function goRows(
   head: Head,
   row: string,
-  own: Own,
+  own: OwnTasks,
   pairs: number,
   context: Context,
   programs: GoPrograms = {},
@@ -203,7 +225,9 @@ export async function goRows(
   if (!context.peers) return [];
   const rows: (Row | Begun)[] = [];
   const left = (who: string, reason: string) => rows.push(leftOut({ ...head, who }, reason));
-  const turns = new OwnTurns(own, context.seed + context.pass);
+  const seed = context.seed + context.pass;
+  const bare = new OwnTurns(OWN_TURNS, () => own.bare, seed);
+  const owners = own.owners && new OwnTurns(OWNER_TURNS, own.owners, seed);
   const all: Begun[] = [];
   try {
     for (const peer of programs.peers ?? (await peersOf(context))) {
@@ -215,10 +239,11 @@ export async function goRows(
       if (out) left(`${peer.peer} ${peer.version}`, out.reason);
       const can = peer.rows.find((one) => one.row === row);
       if (!can) continue;
-      all.push(begun(peer, can, pairs, context, programs));
+      const beside = WITH_OWNERS.includes(peer.peer) && owners ? owners : bare;
+      all.push(begun(peer, can, pairs, context, programs, beside));
       rows.push(all.at(-1)!);
     }
-    if (all.length > 0) await takeAll(all, turns, context);
+    if (all.length > 0) await takeAll(all, context);
     for (const one of all) await end(one, context.seed);
   } finally {
     for (const { run } of all) run.kill();
@@ -226,9 +251,8 @@ export async function goRows(
   const found = rows.map((one) => {
     if (!("run" in one)) return one;
     if (one.late) return leftOut({ ...head, who: one.who }, one.late);
-    const hash = one.can.common && one.operations === pairs ? { hash: own.hash() } : {};
+    const hash = one.can.common && one.operations === pairs ? { hash: own.bare.hash() } : {};
     return { ...rowOf(head, one, pairs), ...hash };
   });
-  if (turns.ns.length === 0) return found;
-  return [{ ...head, who: OWN_TURNS, unit: "ns", ...timed(turns.ns), hash: own.hash() }, ...found];
+  return [...bare.rows(head), ...(owners?.rows(head) ?? []), ...found];
 }

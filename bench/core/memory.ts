@@ -8,6 +8,7 @@ import { heapBytes } from "../../src/heap.ts";
 import { createPool, Pool } from "../../src/index.ts";
 import type { Aim } from "../method/aim.ts";
 import { type Context, type Experiment, leftOut } from "../method/experiment.ts";
+import { noDisk } from "../method/filesystem.ts";
 import { collectGarbage } from "../method/garbage.ts";
 import { medianOf, type Row, timed } from "../method/row.ts";
 import { subjects, usable } from "./subjects.ts";
@@ -65,8 +66,9 @@ function writeWhole(path: string, bytes: Uint8Array): void {
   closeSync(fd);
 }
 
-/** Drops the file from the page cache, so that reading it asks the disk. false: dd can't. */
+/** Drops the file from the page cache, so that reading it asks the disk. false: it can't be. */
 function forget(path: string): boolean {
+  if (noDisk()) return false;
   return spawnSync("dd", [`if=${path}`, "iflag=nocache", "count=0"]).status === 0;
 }
 

@@ -26,9 +26,13 @@ export class PluginCalls {
     if (done.status !== 0) throw new Error(`${command} of ${id} failed: ${done.stdout}`);
   }
 
+  addOne(id: string): void {
+    this.#call("ADD", id);
+  }
+
   /** So many pods come. */
   addMany(count: number): void {
-    for (let k = 0; k < count; k++) this.#call("ADD", `held-${k}`);
+    for (let k = 0; k < count; k++) this.addOne(`held-${k}`);
   }
 
   remove(id: string): void {

@@ -22,9 +22,12 @@ export function stayInGroup(): void {
   hasGroups = false;
 }
 
-/** The programs under way are ended, then all is undone, the last first; then the bench ends. */
+/**
+ * The programs under way are ended, then all is undone, the last first; then the bench ends. Who
+ * doesn't want to wait for that (a slow disk) says so by another signal.
+ */
 async function leave(signal: (typeof SIGNALS)[number]): Promise<void> {
-  if (isLeaving) return;
+  if (isLeaving) process.exit(128 + constants.signals[signal]);
   isLeaving = true;
   killRunning();
   for (const undo of [...undos].reverse())

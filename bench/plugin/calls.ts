@@ -1,15 +1,15 @@
 // Calls: ADD and DEL of one more pod while others are held, and the memory that an ADD takes.
 //
 // Each measured ADD is followed by the DEL of the same pod, so the number held stays. All programs
-// get the same work and their policy is the same (the next after the last given), so they must
-// give the same addresses in the same order: what differs is an error of the bench's subject, and
-// the bench fails.
+// get the same work and their policy is the same (the next after the last given), so it is known
+// which addresses each ADD must give: what differs is an error of the bench's subject, and the
+// bench fails.
 
 import { createHash } from "node:crypto";
 import { ratioOfLists } from "../method/measure.ts";
 import { type Row, timed } from "../method/row.ts";
 import { interleaved } from "../method/schedule.ts";
-import { addressesIn, Network, type NetworkOptions } from "./network.ts";
+import { addressesIn, addressesOf, Network, type NetworkOptions } from "./network.ts";
 import type { Program, Role } from "./programs.ts";
 import type { Answer, Mode, Spawner, Step } from "./spawner.ts";
 import type { Workspace } from "./workspace.ts";
@@ -89,11 +89,13 @@ export async function measureCalls(
     adds[at]!.push(answers[next++]!);
     if (stepsOf(subjects[at]!.network).length === 2) dels[at]!.push(answers[next++]!);
   }
-  const hash = compareGiven(subjects, adds, dels, plan);
+  const hash = compareGiven(subjects, adds, dels);
   const { table } = surroundings;
+  const hashed = subjects.filter(({ network, crowd }) => crowd && network.program.kind !== "empty");
+  const names = hashed.map(({ network }) => network.label);
   const rows = [
     ...rowsOf("ADD", table, plan, subjects, adds).map((row) =>
-      row.who.startsWith("empty") ? row : { ...row, hash },
+      names.includes(row.who) ? { ...row, hash } : row,
     ),
     ...rowsOf("DEL", table, plan, subjects, dels),
   ];
@@ -110,36 +112,31 @@ function stepsOf(network: Network): Step[] {
 }
 
 /**
- * Every call worked, and all programs gave what the first one gave, as far as each went; the hash
- * of what all of them gave.
+ * Every call worked, and each ADD gave the addresses that it must give: policy "next" goes on
+ * behind the last that was given. The hash of those that all programs gave: as many as the slowest
+ * made.
  */
 function compareGiven(
   subjects: readonly Subject[],
   adds: readonly Answer[][],
   dels: readonly Answer[][],
-  plan: Plan,
 ): string {
-  let reference: string[] = [];
-  for (const [at, { network, crowd }] of subjects.entries()) {
+  for (const [at, { network }] of subjects.entries()) {
+    const { label, held, program } = network;
     const failed = [...adds[at]!, ...dels[at]!].find((answer) => answer.status !== 0);
-    if (failed)
-      throw new Error(`${network.label}, ${plan.held} held: a call failed: ${failed.stdout}`);
-    if (network.program.kind === "empty") continue;
-    const given = adds[at]!.map((answer) => addressesIn(answer).join(" "));
-    if (given.some((pair) => pair.split(" ").length !== 2))
-      throw new Error(`${network.label}, ${plan.held} held: an ADD gave other than two addresses`);
-    if (!crowd) continue;
-    if (reference.length === 0) reference = given;
-    const differs = given.findIndex((pair, k) => k < reference.length && pair !== reference[k]);
-    if (differs >= 0)
-      throw new Error(
-        `${network.label}, ${plan.held} held: ADD ${differs} gave ${given[differs]}, ` +
-          `but ${subjects.find((s) => s.crowd)!.network.label} gave ${reference[differs]}`,
-      );
+    if (failed) throw new Error(`${label}, ${held} held: a call failed: ${failed.stdout}`);
+    if (program.kind === "empty") continue;
+    for (const [k, answer] of adds[at]!.entries()) {
+      const [given, wanted] = [addressesIn(answer).join(" "), addressesOf(held + k).join(" ")];
+      if (given !== wanted)
+        throw new Error(`${label}, ${held} held: ADD ${k} gave ${given}, expected ${wanted}`);
+    }
   }
+  const crowd = subjects.findIndex(({ crowd }) => crowd);
   const fewest = Math.min(...adds.map((list) => list.length));
   const hash = createHash("sha256");
-  for (const pair of reference.slice(0, fewest)) hash.update(`${pair}\n`);
+  for (const answer of adds[crowd]!.slice(0, fewest))
+    hash.update(`${addressesIn(answer).join(" ")}\n`);
   return hash.digest("hex").slice(0, 16);
 }
 

@@ -9,6 +9,7 @@
 
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import type { HeldFiles } from "./held.ts";
 import type { Program } from "./programs.ts";
 import type { Answer, Spawner, Step } from "./spawner.ts";
@@ -89,8 +90,8 @@ export class Network {
     writeFileSync(input, configText(program, dataDir, number, options));
     const label = options.label ?? program.label;
     const network = new Network(program, held, label, input, dataDir);
-    if (program.kind === "host-local") layHeld(workspace.held, join(dataDir, NAME), held, number);
-    if (options.adopt) layHeld(workspace.held, join(dataDir, NAME), options.adopt, number);
+    const laid = program.kind === "host-local" ? held : (options.adopt ?? 0);
+    await layHeld(workspace.held, join(dataDir, NAME), laid, number);
     if (program.kind === "berth") await network.#callHeld(spawner, options.seeder);
     return network;
   }
@@ -174,9 +175,19 @@ function annotations(bytes: number): Record<string, string> {
   return out;
 }
 
-function layHeld(files: HeldFiles, directory: string, held: number, number: number): void {
-  for (let k = 0; k < held; k++)
+/** After so many pods a signal is listened for: the files of 60,000 may take a minute. */
+const LAID_AT_ONCE = 1000;
+
+async function layHeld(
+  files: HeldFiles,
+  directory: string,
+  held: number,
+  number: number,
+): Promise<void> {
+  for (let k = 0; k < held; k++) {
     for (const address of addressesOf(k, number)) files.link(k, join(directory, address));
+    if (k % LAID_AT_ONCE === 0) await setImmediate();
+  }
   if (held === 0) return;
   for (const [set, address] of addressesOf(held - 1, number).entries())
     writeFileSync(join(directory, `last_reserved_ip.${set}`), address, { mode: 0o600 });

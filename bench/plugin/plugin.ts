@@ -6,6 +6,7 @@
 import { join } from "node:path";
 import { packageRoot } from "../../src/wasm.ts";
 import { type Context, type Experiment, leftOut } from "../method/experiment.ts";
+import { noDisk } from "../method/filesystem.ts";
 import type { Row } from "../method/row.ts";
 import { randomOf } from "../method/schedule.ts";
 import { measureAdoption } from "./adoption.ts";
@@ -169,6 +170,8 @@ function roleOf(missing: string): Role {
 /** Berth and the peers only, with a table of their own. */
 function special(name: string, table: string, helds: Plan[], more: Partial<Surroundings>) {
   return experiment(name, async (bench) => {
+    const warm = more.mode === "cold" ? noDisk() : undefined;
+    if (warm !== undefined) return [leftOut({ suite, table, what: "all", who: "Berth" }, warm)];
     const rows: Row[] = [];
     for (const one of helds) rows.push(...(await measureCalls(bench, one, { table, ...more })));
     return rows;

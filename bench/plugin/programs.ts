@@ -41,12 +41,12 @@ export const CNI_DIRECTORIES = ["/opt/cni/bin", "/usr/lib/cni"];
 export async function findPrograms(
   root: string,
   workspace: Workspace,
-  options: { install: boolean },
+  options: { install: boolean; peers: boolean },
 ): Promise<Found> {
   const found: Found = { programs: [], missing: [] };
   await addBerth(found, root);
-  await addGlibc(found, root, options.install);
-  await addPeers(found, root, options.install);
+  await addGlibc(found, root, options.install, workspace);
+  if (options.peers) await addPeers(found, root, options.install, workspace);
   await addFloors(found, join(root, "bench/plugin/empty.c"), workspace);
   for (const program of found.programs)
     if (program.role !== "node") program.path = copyOf(program.path, workspace);
@@ -88,7 +88,12 @@ async function addBerth(found: Found, root: string): Promise<void> {
 }
 
 /** The same plugin linked with glibc, where the native build took musl. */
-async function addGlibc(found: Found, root: string, install: boolean): Promise<void> {
+async function addGlibc(
+  found: Found,
+  root: string,
+  install: boolean,
+  { directory }: Workspace,
+): Promise<void> {
   const label = "berth with glibc";
   const compiler = findCompiler()?.command;
   if (process.env.BERTH || compiler !== "musl-gcc") {
@@ -114,7 +119,7 @@ async function addGlibc(found: Found, root: string, install: boolean): Promise<v
     ' out: "build/bench/berth-glibc" });';
   const made = await execute(process.execPath, ["--input-type=module", "-e", code], {
     cwd: root,
-    env: { ...process.env, CC: "gcc" },
+    env: { ...process.env, CC: "gcc", TMPDIR: directory },
     timeoutMs: 120_000,
   });
   if (made.status === 0) found.programs.push(program);
@@ -129,9 +134,16 @@ function reasonOf(stderr: string): string {
   );
 }
 
-async function addPeers(found: Found, root: string, install: boolean): Promise<void> {
+async function addPeers(
+  found: Found,
+  root: string,
+  install: boolean,
+  workspace: Workspace,
+): Promise<void> {
+  const named = process.env.HOST_LOCAL;
+  if (named && !existsSync(named)) throw new Error(`HOST_LOCAL names ${named}, which isn't there`);
   const installed = [
-    ...(process.env.HOST_LOCAL ? [process.env.HOST_LOCAL] : []),
+    ...(named ? [named] : []),
     ...CNI_DIRECTORIES.map((directory) => join(directory, "host-local")),
   ];
   if (!installed.some((path) => existsSync(path)))
@@ -139,7 +151,7 @@ async function addPeers(found: Found, root: string, install: boolean): Promise<v
       `host-local as installed: not in $HOST_LOCAL, ${CNI_DIRECTORIES.join(", ")} ` +
         "(Debian's is in containernetworking-plugins)",
     );
-  const built = await newestRelease(root, install);
+  const built = await newestRelease(root, install, workspace);
   if ("missing" in built) found.missing.push(`host-local ${NEWEST}: ${built.missing}`);
   const paths = [...installed, ...("path" in built ? [built.path] : [])];
   found.programs.push(...(await hostLocals(paths)));
@@ -189,6 +201,7 @@ async function hostLocalVersion(path: string): Promise<{ version: string; origin
 async function newestRelease(
   root: string,
   install: boolean,
+  workspace: Workspace,
 ): Promise<{ path: string } | { missing: string }> {
   const bin = join(root, "build/peers");
   const path = join(bin, "host-local");
@@ -196,16 +209,20 @@ async function newestRelease(
   if (!install) return { missing: "not built yet, and this run builds nothing (--peers does)" };
   const known = failureOf(path);
   if (known !== undefined) return { missing: known };
-  const missing = makePlace(bin) ?? (await installRelease(bin, path));
+  const missing = makePlace(bin) ?? (await installRelease(bin, path, workspace));
   if (missing === undefined) return { path };
   noteFailure(path, missing);
   return { missing };
 }
 
 /** Why it couldn't be built; undefined if it was. */
-async function installRelease(bin: string, path: string): Promise<string | undefined> {
+async function installRelease(
+  bin: string,
+  path: string,
+  { directory }: Workspace,
+): Promise<string | undefined> {
   const made = await execute("go", ["install", HOST_LOCAL], {
-    env: { ...process.env, GOBIN: bin, CGO_ENABLED: "0" },
+    env: { ...process.env, GOBIN: bin, CGO_ENABLED: "0", TMPDIR: directory },
     timeoutMs: GO_INSTALL_MS_MAX,
   });
   if (made.status === 0 && existsSync(path)) return undefined;

@@ -1,7 +1,7 @@
 // Spawner: the face of spawn.c. Writes a plan, runs it, reads the answers (both in spawn.c's head).
 
 import { readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { execute } from "./execute.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -50,7 +50,9 @@ export async function compile(
 ): Promise<{ compiler: string } | { missing: string }> {
   const reasons: string[] = [];
   for (const compiler of compilers) {
-    const made = await execute(compiler, ["-O2", ...flags, "-o", out, source]);
+    // What it leaves when it is killed goes with the workspace.
+    const env = { ...process.env, TMPDIR: dirname(out) };
+    const made = await execute(compiler, ["-O2", ...flags, "-o", out, source], { env });
     if (made.status === 0) return { compiler };
     const text = made.stderr.trim().split("\n").at(-1) ?? "";
     reasons.push(`${compiler}: ${made.status === 127 ? "not found" : text}`);

@@ -4,6 +4,7 @@
 // host-local reads every file under one lock for each of them, so its storm grows with the square
 // of N. How many storms each has is laid down, not found out by a clock: two runs have the same.
 
+import { STORM_WAITS } from "../method/machine.ts";
 import { medianOf, type Row, timed } from "../method/row.ts";
 import { shuffled } from "../method/schedule.ts";
 import { type Bench, suite } from "./calls.ts";
@@ -60,7 +61,7 @@ export async function measureStorm(bench: Bench, plan: StormPlan): Promise<Row[]
     const waits = storms.flat().map((ns) => ns / 1e6);
     return [
       { ...all, ...timed(storms.map(lastOf)), ...ratio, ...(isAlone && { note: ONCE }) },
-      { ...head, table: "storm: what each of its pods waits", ...timed(waits) },
+      { ...head, table: STORM_WAITS, ...timed(waits) },
     ];
   });
 }

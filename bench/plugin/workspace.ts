@@ -3,20 +3,12 @@
 // Whatever is made outside the directory (a network namespace) is registered with `undo`. It is
 // undone on every way out: the end, an error, a signal.
 
-import { mkdtempSync, rmSync, statfsSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { killRunning, undoAtSignal } from "../method/leaving.ts";
 import { execute } from "./execute.ts";
 import type { HeldFiles } from "./held.ts";
-
-const FILE_SYSTEMS: Record<number, string> = {
-  61267: "ext4",
-  16914836: "tmpfs",
-  2435016766: "btrfs",
-  1481003842: "xfs",
-  2035054128: "overlay",
-};
 
 export class Workspace {
   readonly directory: string;
@@ -51,12 +43,6 @@ export class Workspace {
    */
   async clear(mark: number): Promise<void> {
     await execute("rm", ["-rf", ...this.#paths.slice(mark)]);
-  }
-
-  /** The kind of file system that the states lie on, since that is part of every figure. */
-  fileSystem(): string {
-    const type = statfsSync(this.directory).type;
-    return FILE_SYSTEMS[type] ?? `type 0x${type.toString(16)}`;
   }
 
   /**

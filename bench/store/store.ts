@@ -11,7 +11,8 @@ import { join } from "node:path";
 import { parseAddress } from "../../src/address.ts";
 import { type Ipam, openIpam } from "../../src/ipam/ipam.ts";
 import type { Aim } from "../method/aim.ts";
-import type { Context, Experiment } from "../method/experiment.ts";
+import { type Context, type Experiment, leftOut } from "../method/experiment.ts";
+import { noDisk } from "../method/filesystem.ts";
 import { mix } from "../method/measure.ts";
 import { medianOf, type Row, timed } from "../method/row.ts";
 import { randomOf, shuffled } from "../method/schedule.ts";
@@ -175,10 +176,13 @@ const suite = "store";
 
 async function durable(callers: number, context: Context): Promise<Row[]> {
   const { quick, seed, pass, peers, install } = context;
+  const table = `durable allocate, ${callers} at once`;
+  const missing = noDisk();
+  if (missing !== undefined)
+    return [leftOut({ suite, table, what: `${callers} at once`, who: "Berth" }, missing)];
   const dir = mkdtempSync(join(tmpdir(), "berth-store-"));
   try {
     const bytes = await bytesEach(dir, callers);
-    const table = `durable allocate, ${callers} at once`;
     const other = peers ? peerStores(dir, install) : { stores: [], missing: [] };
     const stores: Store[] = [
       berth(dir, "always"),

@@ -199,7 +199,11 @@ describe("rows of peers in Go", () => {
       { peer: "Kubernetes services", error: "go build: no" },
     ];
     const head = { suite: "core", table: "t", what: "w" };
-    const rows = await goRows(head, row.name, own, 1000, context, { peers, out: dir, ms: 1500 });
+    const rows = await goRows(head, row.name, { bare: own }, 1000, context, {
+      peers,
+      out: dir,
+      ms: 1500,
+    });
     expect(rows.map(({ who, missing }) => [who, missing])).toEqual([
       ["Berth, by turns with Go", undefined],
       ["Kubernetes cidrset v1", "it can't"],

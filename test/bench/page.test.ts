@@ -35,6 +35,7 @@ const result: Result = {
     system: "linux",
     processor: "one",
     cores: 2,
+    fileSystem: "ext4",
     compiler: "gcc 12",
     clockStep: 30,
   },

@@ -3,6 +3,7 @@
 import { spawnSync } from "node:child_process";
 import {
   cpSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -14,6 +15,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
+import { fileSystem } from "../../bench/method/filesystem.ts";
 import type { Row } from "../../bench/method/row.ts";
 import { findCompiler, root } from "../../scripts/native.mjs";
 
@@ -22,8 +24,22 @@ const program = join(root, "build/js/bench/bench.js");
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 function bench(...words: string[]) {
-  const options = { encoding: "utf8", timeout: 230_000 } as const;
+  return benchIn({}, ...words);
+}
+
+function benchIn(more: NodeJS.ProcessEnv, ...words: string[]) {
+  const env = { ...process.env, ...more };
+  const options = { encoding: "utf8", timeout: 230_000, env } as const;
   return spawnSync(process.execPath, [program, ...words], options);
+}
+
+/** The rows of a quick run of what the filter names, in an environment. */
+function rowsOf(more: NodeJS.ProcessEnv, filter: string, ...words: string[]): Row[] {
+  const json = join(directory, "rows.json");
+  const done = benchIn(more, "--quick", "--filter", filter, "--json", json, ...words);
+  expect({ status: done.status, stderr: done.stderr }).toEqual({ status: 0, stderr: "" });
+  expect(done.stdout).toContain("warning: a quick run does everything once");
+  return JSON.parse(readFileSync(json, "utf8")).rows;
 }
 
 describe("bench", () => {
@@ -61,6 +77,45 @@ describe("bench", () => {
       expect([who, note]).toEqual([who, expect.stringMatching(/package|built with|own words/)]);
   });
 
+  it("hashes what the programs of a row gave, and nothing where others were given", () => {
+    if (!findCompiler()) return;
+    const rows = rowsOf({}, "one call, 250 held", "--no-peers");
+    const adds = rows.filter(
+      ({ what, table }) => what === "ADD, 250 held" && /stdin|one call/.test(table),
+    );
+    expect(
+      adds.map(({ who, hash }) => [who.replace(/ v.*0 held/, ", none"), hash !== undefined]),
+    ).toEqual([
+      ["berth, none", false],
+      [expect.stringMatching(/^berth v/), true],
+    ]);
+    expect(rows.filter(({ who }) => who.startsWith("host-local"))).toEqual([]);
+  });
+
+  it("tells nothing of a disk where temporary files lie in memory", () => {
+    if (!existsSync("/dev/shm") || fileSystem("/dev/shm") !== "tmpfs") return;
+    const reason = expect.stringContaining("temporary files lie on tmpfs, in memory: let TMPDIR");
+    const env = { TMPDIR: "/dev/shm" };
+    for (const filter of ["durable allocate", "cold page cache"]) {
+      const rows = rowsOf(env, filter, "--no-peers");
+      expect(rows.map(({ who, missing }) => [who, missing])).toEqual(
+        rows.map(() => ["Berth", reason]),
+      );
+    }
+    const snapshots = rowsOf(env, "memory and snapshots", "--no-peers");
+    expect(snapshots.filter(({ what }) => what.includes("from disk"))).toEqual([]);
+  });
+
+  it("fails without a tool where all have to be there", () => {
+    const env = { PATH: directory, BERTH_NEEDS: "must" };
+    const done = benchIn(env, "--quick", "--filter", "instructions take");
+    expect(done.status).toBe(1);
+    expect(done.stderr).toMatch(/take and give.*, Berth: valgrind isn't installed, but has to be/);
+    expect(
+      benchIn({ ...env, BERTH_NEEDS: "" }, "--quick", "--filter", "instructions take").status,
+    ).toBe(0);
+  });
+
   it("names what there is when a filter matches nothing, and refuses words it doesn't know", () => {
     const none = bench("--filter", "nosuchthing");
     expect(none.status).toBe(2);
@@ -80,6 +135,9 @@ describe("bench", () => {
       [["--page", "--quick"], "--page goes without --quick"],
       [["--compare", "a", "b", "--turn", "5"], "--compare goes without --turn"],
       [["--baseline", "--filter", "x"], "--baseline goes without --filter"],
+      [["--publish", "--no-peers"], "--publish is for a full run, without"],
+      [["--filter", "store", "--turn", "5"], "--turn is for the suite plugin, which --filter"],
+      [["--filter", "churn", "--operations", "9"], "--operations is for two threads on one pool"],
     ] as const) {
       const { status, stdout, stderr } = bench(...words);
       expect({ words, status, stdout }).toEqual({ words, status: 2, stdout: "" });
