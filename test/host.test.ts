@@ -134,17 +134,22 @@ describe.each(hosts)("$name: files", ({ run }) => {
 
   test("settled tells when the names last changed, once another change would tell", async () => {
     const changed = () => fs.statSync(dir, { bigint: true }).mtimeNs;
-    fs.writeFileSync(join(dir, "a"), "");
-    expect(await answers("settled 0")).toEqual(["0"]);
+    // Right behind a new name, or once more where the machine took too long for that.
+    const soon = async (name: string, requests: () => string[]) => {
+      for (let n = 0; ; n++) {
+        const begun = Date.now();
+        fs.writeFileSync(join(dir, `${name}${n}`), "");
+        const said = await answers(...requests());
+        if (Date.now() - begun < 240 || n === 50) return said;
+      }
+    };
+    expect(await soon("a", () => ["settled 0"])).toEqual(["0"]);
     await pause(260);
-    fs.writeFileSync(join(dir, "a"), "other bytes, the same names");
+    fs.writeFileSync(join(dir, "a0"), "other bytes, the same names");
     const known = changed();
     expect(await answers("settled 0", `settled ${known}`)).toEqual([`${known}`, `${known}`]);
-    fs.writeFileSync(join(dir, "b"), "");
-    expect(await answers(`settled ${known}`, `settled ${changed()}`)).toEqual([
-      "0",
-      `${changed()}`,
-    ]);
+    const both = await soon("b", () => [`settled ${known}`, `settled ${changed()}`]);
+    expect(both).toEqual(["0", `${changed()}`]);
     // Whole seconds: a change within the same one would show nothing.
     fs.utimesSync(dir, 1_700_000_000, 1_700_000_000);
     expect(await answers("settled 0", `settled ${changed()}`)).toEqual(["0", "0"]);

@@ -8,7 +8,7 @@ import { createPool, type Pool } from "../../src/index.ts";
 import { Pair, weighted } from "../support/nextpair.ts";
 import { outcome } from "../support/poolmodel.ts";
 
-describe("takes in a row", { timeout: 60_000 }, () => {
+describe("takes in a row", () => {
   const step = fc.tuple(fc.constantFrom(...weighted), fc.nat(), fc.nat());
   for (const [length, free] of [
     [20, 4096],

@@ -238,7 +238,7 @@ function play(span: number, steps: Step[]): void {
   }
 }
 
-describe("blocks of mixed lengths", { timeout: 60_000 }, () => {
+describe("blocks of mixed lengths", () => {
   it("[model] any sequence in a prefix with 0 to 12 bits below it agrees with the model", () => {
     const law = (span: number, steps: Step[]) => play(span, steps);
     fc.assert(fc.property(fc.nat({ max: 12 }), stepsOf(0), law), { numRuns: 400 });
@@ -305,7 +305,7 @@ describe("blocks of mixed lengths", { timeout: 60_000 }, () => {
 });
 
 // Last in the file: what has been shared stays shared.
-describe("blocks on a heap that threads share", { timeout: 60_000 }, () => {
+describe("blocks on a heap that threads share", () => {
   beforeAll(() => void shareHeap(h));
 
   it("[model] every call notes what it changes, and agrees with the model as before", () => {

@@ -93,7 +93,7 @@ function run(plan: Plan, list: readonly Step[]): void {
   }
 }
 
-describe("a pool agrees with the model", { timeout: 60_000 }, () => {
+describe("a pool agrees with the model", () => {
   for (const prefix of PREFIXES)
     it(`[model] ${prefix}: any sequence of calls, any policy, exclusions, band, cool-down`, () => {
       fc.assert(fc.property(plans(prefix), steps, run), {

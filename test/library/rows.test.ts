@@ -7,7 +7,7 @@ import { createPool } from "../../src/index.ts";
 import { Rows } from "../../src/rows.ts";
 import { Pair, weighted } from "../support/nextpair.ts";
 
-describe("rows", { timeout: 60_000 }, () => {
+describe("rows", () => {
   it("[model] 150 pools: every call of each agrees with single takes", () => {
     const pairs = Array.from({ length: 150 }, (_, n) => new Pair(20, n % 2 === 0 ? 4096 : 150));
     // Some pools are asked more often than others: those keep their rows for a while.

@@ -234,4 +234,9 @@ describe("the documents", () => {
       expect([name, files.filter((file) => !existsSync(join(root, file)))]).toEqual([name, []]);
     }
   });
+
+  it("show the network of the examples as it is there", () => {
+    const shown = found(read("README.md"), /```json\n([\s\S]*?)```/g);
+    expect(JSON.parse(shown[0]!)).toEqual(JSON.parse(read("examples/10-berth.conflist")));
+  });
 });
