@@ -174,9 +174,9 @@ function rowsOf(what: string, all: readonly Sides[], missing: string): Row[] {
     return { suite, table, what, who, unit: "ns", ...timed(turns.flat()), hash };
   };
   const inside = row("V8", v8, 0);
-  if (missing) return [inside, leftOut({ suite, table, what, who: wasm2c }, missing)];
-  const ratio = medianOf(v8.map((ns, at) => medianOf(ns) / medianOf(native[at]!)));
   const aim: Aim = { text: "<= 1.5 x", of: "ratio", most: 1.5 };
+  if (missing) return [inside, leftOut({ suite, table, what, who: wasm2c, aim }, missing)];
+  const ratio = medianOf(v8.map((ns, at) => medianOf(ns) / medianOf(native[at]!)));
   return [{ ...inside, ratio, beside: "wasm2c", aim }, row(wasm2c, native, 1)];
 }
 

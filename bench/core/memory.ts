@@ -38,6 +38,9 @@ function manyPools(count: number): Row[] {
   ];
 }
 
+/** Why its bytes are next to none. */
+const ROARING_NOTE = "serialized size of its set of free ones, which is empty: no memory";
+
 /** A full /16 in Berth and in each peer: what an address takes, without owners. */
 async function fullPools({ peers, install }: Context): Promise<Row[]> {
   const space = usable(16);
@@ -54,7 +57,8 @@ async function fullPools({ peers, install }: Context): Promise<Row[]> {
     subject.occupy(count);
     const bytes = subject.bytes();
     subject.close();
-    rows.push({ ...head, unit: "KiB", value: bytes / 1024, bytesPerAddress: bytes / count });
+    const row: Row = { ...head, unit: "KiB", value: bytes / 1024, bytesPerAddress: bytes / count };
+    rows.push(one.who.startsWith("roaring") ? { ...row, note: ROARING_NOTE } : row);
   }
   return rows;
 }

@@ -52,10 +52,10 @@ export function judge(rows: readonly Row[], baselines: Baselines, tools: string)
   const known = baselines[tools];
   return rows.map((row) => {
     const base = known?.[row.what];
-    if (row.value === undefined) return row;
+    const target = `<= ${WORSE_MAX} x`;
+    if (row.value === undefined) return base === undefined ? row : { ...row, target };
     if (base === undefined) return { ...row, note: `no baseline for ${tools}` };
     const ratio = row.value / base;
-    const target = `<= ${WORSE_MAX} x`;
     return { ...row, ratio, beside: "the baseline", target, met: ratio <= WORSE_MAX };
   });
 }

@@ -46,20 +46,28 @@ function isMet(figure: number, { least, most, below }: Aim): boolean {
   return below === undefined || figure < below;
 }
 
+/** What is asked for in words: each bound. */
+function targetOf({ text, and }: Aim): string {
+  return and ? `${text}, ${targetOf(and)}` : text;
+}
+
 /** The rows with their targets, and whether each was met. */
 export function judged(rows: readonly Row[]): Row[] {
   return rows.map(({ aim, ...row }): Row => {
-    if (!aim || row.missing !== undefined) return row;
+    if (!aim) return row;
+    if (row.missing !== undefined) return { ...row, target: targetOf(aim) };
     const notes = row.note ? [row.note] : [];
-    const texts: string[] = [];
     let met = true;
     for (let one: Aim | undefined = aim; one; one = one.and) {
       const { figure, note } = figureOf(row, one, rows);
       if (note) notes.push(note);
-      texts.push(one.text);
       met &&= isMet(figure, one);
     }
-    const target = texts.join(", ");
-    return { ...row, target, met, ...(notes.length > 0 && { note: notes.join(", ") }) };
+    return {
+      ...row,
+      target: targetOf(aim),
+      met,
+      ...(notes.length > 0 && { note: notes.join(", ") }),
+    };
   });
 }

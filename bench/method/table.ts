@@ -1,6 +1,6 @@
 // Table: rows as text in columns, one table after the other.
 import { digits } from "./measure.ts";
-import type { Row } from "./row.ts";
+import type { Figures, Row } from "./row.ts";
 
 const HEAD = ["", "", "median", "p99", "spread", "beside", "passes", "target", ""];
 /** What stands right of this column isn't aligned. */
@@ -28,6 +28,12 @@ export function passesText({ passes }: Row): string {
   return `${digits(Math.min(...passes))} to ${digits(Math.max(...passes))}, ${passes.length}`;
 }
 
+/** p99 and spread as texts: none of a single value. */
+export function scatter(figures?: Figures): [p99: string, spread: string] {
+  if (figures === undefined || figures.count < 2) return ["", ""];
+  return [digits(figures.p99), `${Math.round(figures.spread * 100)} %`];
+}
+
 /** "met", "MISSED" or nothing. */
 export function verdict(row: Row): string {
   return row.met === undefined ? "" : row.met ? "met" : "MISSED";
@@ -46,9 +52,8 @@ function cells(row: Row, first: boolean): string[] {
   const name = [first ? row.what : "", row.who];
   if (row.missing) return [...name, `left out: ${row.missing}`];
   const { figures, value, unit } = row;
-  const times = figures
-    ? [withUnit(figures.median, unit), digits(figures.p99), `${Math.round(figures.spread * 100)} %`]
-    : [value === undefined ? "" : withUnit(value, unit), "", ""];
+  const middle = figures?.median ?? value;
+  const times = [middle === undefined ? "" : withUnit(middle, unit), ...scatter(figures)];
   const last = [verdict(row), remarks(row)].filter(Boolean).join("  ");
   return [...name, ...times, besideText(row), passesText(row), row.target ?? "", last];
 }

@@ -6,6 +6,7 @@
 // bench fails.
 
 import { createHash } from "node:crypto";
+import type { Aim } from "../method/aim.ts";
 import { ratioOfLists } from "../method/measure.ts";
 import { type Row, timed } from "../method/row.ts";
 import { interleaved } from "../method/schedule.ts";
@@ -15,6 +16,7 @@ import type { Answer, Mode, Spawner, Step } from "./spawner.ts";
 import type { Workspace } from "./workspace.ts";
 
 export const suite = "plugin";
+export const COLD_TABLE = "one call, program and state dropped from the page cache before";
 export const BEFORE_TABLE = "one ADD of Berth, by what ran right before it";
 
 /** How many calls each role makes with so many held; 0 leaves it out. */
@@ -54,6 +56,11 @@ export type Surroundings = {
 };
 
 type Subject = { network: Network; calls: number; crowd: boolean };
+
+/** What is asked of Berth beside a peer. */
+export function fasterAim(times: number): Aim {
+  return { text: `>= ${times} x`, of: "ratio", least: times };
+}
 
 /** Rows of one plan. */
 export async function measureCalls(
@@ -180,7 +187,7 @@ function rowsOf(
     row.ratio = ratioOfLists(berth.list, own);
     row.beside = "Berth";
     if (role === "peer" && plan.faster > 0) {
-      row.aim = { text: `>= ${plan.faster} x`, of: "ratio", least: plan.faster };
+      row.aim = fasterAim(plan.faster);
     }
     if (role === "floor" && label.endsWith("musl")) {
       const text = `Berth <= +${ABOVE_EMPTY_MS_MAX} ms`;

@@ -14,6 +14,8 @@ import { measureBridge } from "./bridge.ts";
 import {
   BEFORE_TABLE,
   type Bench,
+  COLD_TABLE,
+  fasterAim,
   measureCalls,
   type Plan,
   type Surroundings,
@@ -24,6 +26,8 @@ import { findPrograms, type Program, type Role } from "./programs.ts";
 import { Spawner } from "./spawner.ts";
 import { measureStorm, type StormPlan } from "./storm.ts";
 import { Workspace } from "./workspace.ts";
+
+const CALLS = "one call, dual stack, spawn to exit";
 
 /** What is measured when the annotations of a pod are on stdin, too. */
 const ANNOTATION_BYTES = 20_000;
@@ -100,15 +104,20 @@ export async function closePlugin(): Promise<void> {
   await held.close();
 }
 
-/** The rows, and in each situation the peers that couldn't be had, with the reason. */
-export function withAbsent(rows: readonly Row[], missing: readonly string[]): Row[] {
+/**
+ * The rows, and in each situation the peers that couldn't be had, with the reason and with what is
+ * asked for beside them.
+ */
+export function withAbsent(rows: readonly Row[], missing: readonly string[], faster = 0): Row[] {
   const peers = missing.filter((text) => roleOf(text) === "peer");
   return rows.flatMap((row, at) => {
     const next = rows[at + 1];
     const isLast = next?.table !== row.table || next.what !== row.what;
     if (!isLast || row.table === BEFORE_TABLE) return [row];
     const { suite, table, what } = row;
-    return [row, ...peers.map((text) => named(leftOut({ suite, table, what, who: "" }, text)))];
+    const aim = table === CALLS && faster > 0 ? { aim: fasterAim(faster) } : {};
+    const head = { suite, table, what, who: "", ...aim };
+    return [row, ...peers.map((text) => named(leftOut(head, text)))];
   });
 }
 
@@ -120,14 +129,14 @@ function named(row: Row): Row {
 
 type Work = (bench: Awaited<ReturnType<typeof open>>, context: Context) => Promise<Row[]>;
 
-function experiment(name: string, work: Work): Experiment {
+function experiment(name: string, work: Work, faster = 0): Experiment {
   const run = async (context: Context) => {
     const bench = await tools(context);
     if (typeof bench === "string")
       return [leftOut({ suite, table: name, what: "all", who: "Berth" }, bench)];
     const mark = bench.workspace.mark();
     try {
-      return withAbsent(await work(bench, context), bench.missing);
+      return withAbsent(await work(bench, context), bench.missing, faster);
     } finally {
       await bench.workspace.clear(mark);
     }
@@ -135,11 +144,9 @@ function experiment(name: string, work: Work): Experiment {
   return { suite, name, prepare: tools, run };
 }
 
-const CALLS = "one call, dual stack, spawn to exit";
-
 function single(one: Plan, surroundings: Partial<Surroundings>): Experiment {
   const name = `one call, ${one.held.toLocaleString("en-US")} held`;
-  return experiment(name, async (bench) => {
+  const work: Work = async (bench) => {
     const rows = await measureCalls(bench, one, { table: CALLS, ...surroundings });
     const what = `ADD, ${one.held.toLocaleString("en-US")} held`;
     const others = bench.missing.filter(
@@ -150,7 +157,8 @@ function single(one: Plan, surroundings: Partial<Surroundings>): Experiment {
     const last = rows.findLastIndex((row) => row.table === CALLS && row.what === what);
     const all = rows.toSpliced(last + 1, 0, ...left);
     return one.held === 0 ? all.map((row) => withOrigin(row, what, bench.programs)) : all;
-  });
+  };
+  return experiment(name, work, one.faster);
 }
 
 /** The first row of each program says where it is from: a package, a compiler. */
@@ -197,12 +205,9 @@ export function plugins(quick: boolean): Experiment[] {
       quick ? [few(0, 3)] : [few(0, 48), few(250, 24)],
       { network: { annotationBytes: ANNOTATION_BYTES } },
     ),
-    special(
-      "cold page cache",
-      "one call, program and state dropped from the page cache before",
-      quick ? [cold(0)] : [cold(0), cold(250)],
-      { mode: "cold" },
-    ),
+    special("cold page cache", COLD_TABLE, quick ? [cold(0)] : [cold(0), cold(250)], {
+      mode: "cold",
+    }),
     ...STORMS[size].map((one) =>
       experiment(`storm, ${one.size.toLocaleString("en-US")} at once`, (bench) =>
         measureStorm(bench, one),

@@ -12,9 +12,9 @@ const REASONS: readonly Reason[] = [
     text:
       "In alternation a call of Berth right after a large process finds cold caches (the table " +
       "by what ran right before it has those apart): exec and exit, each system call and each " +
-      "page fault take half as long again. " +
-      "With `--turn 5` (five calls of one program in a row) the aims are met. Where the peer " +
-      "takes 1.5 ms, a tenth of it leaves 0.05 ms above a program that does nothing.",
+      "page fault take longer then. `--turn 5` (five calls of one program in a row) shows how " +
+      "much of it that is. Where a peer is quick, a tenth of its time is little more than a " +
+      "program takes that does nothing.",
   },
   {
     applies: ({ suite, target }) => suite === "plugin" && target?.includes("Berth <=") === true,
@@ -26,14 +26,14 @@ const REASONS: readonly Reason[] = [
     text:
       "In a nearly full pool each slot lies under words of the bitmap of its own, and whether " +
       "a word has another is a coin's toss for the processor. Takes in a row fetch up to 64 " +
-      "slots a call, with the next words loaded ahead; a slot is some 7 ns of that at 99.99 %, " +
-      "handing it out 4, each half as much again where another guest works on the same core.",
+      "slots a call, with the next words loaded ahead; it all takes longer where another guest " +
+      "works on the same core.",
   },
   {
     applies: ({ suite, table }) => suite === "core" && table.startsWith("take and give by slot"),
     text:
-      "Met where the machine is fast: an empty /24, the least that a call can cost, is close to " +
-      "the aim in this run.",
+      "An empty /24 is the least that a call can cost: where that row is close to the aim, the " +
+      "machine leaves nothing for the rest.",
   },
   {
     applies: ({ table }) => table === "take and give inside WebAssembly",
@@ -44,29 +44,33 @@ const REASONS: readonly Reason[] = [
   {
     applies: ({ suite, what }) => suite === "plugin" && what.includes("60,000"),
     text:
-      "With more held, cells, buckets and leaves lie on more pages, and each is a page fault, a " +
-      "hundredth of a call: 1.18 to 1.25 in runs of one day.",
+      "With more held, cells, buckets and leaves lie on more pages, and each is a page fault of " +
+      "the call.",
   },
   {
     applies: ({ suite, what }) => suite === "store" && what === "64 at once",
     text:
       "Computing an allocation takes longer than its share of a sync: one half of the callers' " +
-      "is computed while the disk syncs the other half's. The row of a bare log that computes as " +
-      "long shows it: it takes as long as Berth.",
+      "is computed while the disk syncs the other half's. How much that is, the row of a bare " +
+      "log that computes as long shows.",
   },
   {
     applies: ({ suite, what }) => suite === "store" && what === "1 at once",
-    text: "An allocation and its commit take about a third as long as the sync that follows them.",
+    text:
+      "An allocation and its commit are computed before their sync begins: the faster the disk, " +
+      "the larger their share.",
   },
   {
     applies: ({ suite, what }) => suite === "store" && what.startsWith("open "),
     text:
       "Opening reads every byte of the image once, as the row beside it does and nothing else: " +
-      "where that alone takes as long, the machine copies slowly in this run.",
+      "where that alone takes as long, the machine copies slowly.",
   },
   {
     applies: ({ suite, table }) => suite === "core" && table === "snapshots",
-    text: "The hash over the bytes takes about as long as a fast disk's share of the work.",
+    text:
+      "Berth hashes every byte as well, plain bytes aren't hashed: the faster the disk, the " +
+      "larger that share.",
   },
 ];
 

@@ -130,5 +130,10 @@ describe("what couldn't be had", () => {
       ["DEL, 0 held", "berth v1", undefined],
       ["DEL, 0 held", "the newest host-local", "go install: no"],
     ]);
+    const calls = rows.map((one) => ({ ...one, table: "one call, dual stack, spawn to exit" }));
+    const asked = withAbsent(calls, ["host-local 1: go install: no"], 10).map(
+      ({ aim }) => aim?.text,
+    );
+    expect(asked).toEqual([undefined, ">= 10 x", undefined, ">= 10 x"]);
   });
 });

@@ -142,6 +142,10 @@ describe("instruction counts", () => {
     expect([met(1050), met(1051), met(900)]).toEqual([true, false, true]);
     expect(met(5000, "gcc 13")).toBe(undefined);
     expect(judge([row("DEL", 1)], baselines, "gcc 12")[0]!.note).toMatch(/^no baseline for gcc 12/);
+    const { value: _, ...uncounted } = row("ADD", 1);
+    const left = { ...uncounted, missing: "no valgrind" };
+    const target = (tools: string) => judge([left], baselines, tools)[0]!.target;
+    expect([target("gcc 12"), target("gcc 13")]).toEqual(["<= 1.05 x", undefined]);
   });
 
   it("keeps the baselines of other compilers when one is written", () => {

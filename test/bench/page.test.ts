@@ -2,9 +2,13 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { judged } from "../../bench/method/aim.ts";
 import type { Row } from "../../bench/method/row.ts";
+import { tablesText } from "../../bench/method/table.ts";
+import { COLD_TABLE, fasterAim } from "../../bench/plugin/calls.ts";
 import { filesOf, pageOf } from "../../bench/report/page.ts";
 import { type Plot, svg } from "../../bench/report/plot.ts";
+import { reasonOf } from "../../bench/report/reasons.ts";
 import { type Result, readResult, resultPath } from "../../bench/report/result.ts";
 import { root } from "../../scripts/native.mjs";
 
@@ -84,7 +88,79 @@ describe("the page", () => {
     expect(page).toContain("**Warning:** other work was running.");
     expect(page).toContain("| w | absent | left out: no \\| compiler |");
     expect(page).toContain("Seed 42, load before 0.10");
-    expect(pageOf({ ...result, rows: result.rows.slice(0, 3) })).toContain("Every target was met.");
+    const met = { ...add("0", "host-local 1.9.1", 20), ...missed, met: true };
+    expect(pageOf({ ...result, rows: [met] })).toContain("\n\nEvery target was met.\n\n");
+  });
+
+  it("takes nothing for met, and no peer for slower, that wasn't measured", () => {
+    const own = result.rows.slice(0, 2);
+    const alone = pageOf({ ...result, rows: own });
+    expect(alone).toContain("## What falls short\n\nNo target was measured.\n\n## ");
+    expect(alone).toContain("## Where a peer is faster\n\nNo peer was measured.\n\n## ");
+    const head = { suite: "plugin", table: "t", what: "ADD, 0 held", unit: "ms" } as const;
+    const aim = fasterAim(10);
+    const absent = judged([{ ...head, who: "host-local", missing: "no network", aim }]);
+    const line = "- ADD, 0 held, host-local: not measured (no network); asked for: >= 10 x.\n";
+    expect(pageOf({ ...result, rows: [...own, ...absent] })).toContain(
+      `No target was measured.\n\n${line}`,
+    );
+    const met = { ...add("0", "host-local 1.9.1", 20), ...missed, met: true };
+    expect(pageOf({ ...result, rows: [met, ...absent] })).toContain(
+      `## What falls short\n\n${line}`,
+    );
+  });
+
+  it("shows neither p99 nor spread of a single value", () => {
+    const single = { count: 1, median: 9, p99: 9, max: 9, spread: 0 };
+    const row = { ...add("60,000", "one storm", 9), figures: single };
+    expect(pageOf({ ...result, rows: [row] })).toContain("| one storm | 9 ms |  |  |  |");
+    expect(tablesText([row])).toMatch(/one storm +9 ms\n?$/);
+    const two = { ...row, figures: { ...single, count: 2 } };
+    expect(pageOf({ ...result, rows: [two] })).toContain("| one storm | 9 ms | 9 | 0 % |");
+  });
+
+  it("says where Berth's build with glibc is the faster one, by the rows", () => {
+    const cold = (what: string, ratio: number): Row => ({
+      ...add(what, "berth with glibc", 1),
+      table: COLD_TABLE,
+      ratio,
+      beside: "Berth",
+    });
+    const page = (...ratios: number[]) =>
+      pageOf({ ...result, rows: ratios.map((ratio, at) => cold(String(at), ratio)) });
+    expect(page(0.7, 0.8, 1.1)).toContain("takes 0.7 to 0.8 times as long as the shipped one");
+    expect(page(0.7, 0.8, 1.1)).toContain("in 2 of 3 rows");
+    expect(page(0.7)).toContain("takes 0.7 times as long");
+    expect(page(1.1)).not.toContain("shipped one");
+  });
+
+  it("says of a missed target only what holds on any machine", () => {
+    const whys = [
+      ...[">= 10 x", "Berth <= +0.15 ms", "<= 1.2 x"].map((target) => ({
+        suite: "plugin",
+        target,
+      })),
+      ...["take and give by slot", "take and give inside WebAssembly", "snapshots"].map(
+        (table) => ({
+          suite: "core",
+          table,
+        }),
+      ),
+      { suite: "core", table: "take and give by slot", what: "/8, 99 % full: take" },
+      ...["64 at once", "1 at once", "open 1 MB"].map((what) => ({ suite: "store", what })),
+    ].map((one) => reasonOf({ ...add("60,000", "w", 1), ...one }));
+    expect(new Set(whys).size).toBe(whys.length);
+    for (const why of whys) expect(why).not.toMatch(/\d\.\d|Not explained|are met|in this run/);
+  });
+
+  it("tells what its values are of, and which rows are about held addresses", () => {
+    const page = pageOf(result).replaceAll("\n", " ");
+    expect(page).toContain("the greatest of fewer than 100 values");
+    expect(page).toContain("p99 is of such samples and not of single calls");
+    expect(page).toContain("A caller waits about 64 times as long");
+    expect(page).toContain(
+      'For the cost over held addresses look at its rows "after a small program"',
+    );
   });
 
   it("says where a peer is faster, how far the passes lay apart, and how sure the run is", () => {
@@ -108,6 +184,7 @@ describe("the page", () => {
     const own = size("/16", "Berth, by turns with Go", 40);
     const page = pageOf({ ...result, rows: [...result.rows, own] });
     expect(page).toContain('"Berth, by turns with Go" has a row of its own');
+    expect(page).toContain("as IPAddress objects");
     expect(pageOf(result)).not.toContain("has a row of its own");
     // It is no line of the plot: it would be Berth's a second time, at one size.
     const drawn = filesOf({ ...result, rows: [...result.rows, own] });
