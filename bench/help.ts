@@ -5,7 +5,7 @@ export const HELP = `npm run bench -- [options]     (in your project: npx berth 
 Berth's figures beside its peers', in one run: suites core, churn, plugin, store, instructions.
 Everything is measured in several passes, until its ratios are settled or 13 minutes are over.
 
-  --quick              everything once with tiny counts, under a minute; builds, installs no peers
+  --quick              everything once with tiny counts, under a minute; no peers are built
   --filter TEXT        a suite, or what has TEXT in its name; may be repeated
   --seed N             of the work that is done (default 42)
   --no-peers           without peers (host-local, too); --peers builds them for a quick run as well
