@@ -32,7 +32,7 @@ const SLOW = { full: 50, quick: 4 };
 /** Who has the row that the peers in Go are beside; */
 export const OWN_TURNS = "Berth, by turns with Go";
 /** ... and those that remember who has an address, as a pool doesn't. */
-const OWNER_TURNS = "Berth with owners, by turns with Go";
+export const OWNER_TURNS = "Berth with owners, by turns with Go";
 const WITH_OWNERS = ["Calico"];
 
 let known: Promise<GoPeer[]> | undefined;

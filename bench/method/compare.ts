@@ -59,7 +59,7 @@ function textOf(path: string): string {
 const ALIKE = ["size", "seed", "turn"] as const;
 
 /** And the machines that they are of: a ratio is of one processor, one system, one Node. */
-const ALIKE_MACHINES = ["node", "system", "processor", "cores", "compiler"] as const;
+const ALIKE_MACHINES = ["node", "system", "processor", "cores", "compiler", "fileSystem"] as const;
 
 type Compared = { rows: Row[]; machine?: Partial<Record<keyof Machine, unknown>> } & Partial<
   Record<(typeof ALIKE)[number], unknown>

@@ -5,7 +5,7 @@
 import { writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { packageRoot } from "../../src/wasm.ts";
-import { OWN_TURNS } from "../core/gorows.ts";
+import { OWN_TURNS, OWNER_TURNS } from "../core/gorows.ts";
 import { digits } from "../method/measure.ts";
 import { ERROR_MAX } from "../method/passes.ts";
 import type { Row } from "../method/row.ts";
@@ -22,8 +22,9 @@ compare speeds ("of plain bytes' speed", "the speed of one"). **median**, **p99*
 the greatest of fewer than 100 values) and **spread** (distance of the quartiles as a share of the
 median) are of all values measured; of a single value there is neither p99 nor spread. In ns and in
 us a value is the mean of a sample of many operations, so that p99 is of such samples and not of
-single calls; in ms it is of what the row names, as a whole. The store's us with 64 at once are
-time divided by commits: how often one is done. A caller waits about 64 times as long.
+single calls, but for the tables that say "each call by the clock"; in ms it is of what the row
+names, as a whole. The store's us with 64 at once are time divided by commits: how often one is
+done. A caller waits about 64 times as long.
 **beside** is the comparison: "12 x Berth" means that the row takes 12 times as long as Berth in
 the same situation, 0.5 x that it takes half as long. **target** is what we asked for before we
 measured, and the last column says whether it was met. Rows of one situation whose **hash** is the
@@ -200,6 +201,10 @@ function otherBuild(rows: readonly Row[]): string[] {
   ];
 }
 
+const OWNERS = `\
+A pool knows that an address is taken, and not by whom. Calico does, so it is beside
+"${OWNER_TURNS}": an Ipam, which keeps an owner for each address and a log on disk, not synced.`;
+
 /** How sure the run is of its ratios. */
 function certainty(rows: readonly Row[]): string[] {
   const known = rows.filter(({ error }) => error !== undefined);
@@ -239,6 +244,11 @@ function disturbedText({ others, stolen }: Result): string {
   return parts.length > 0 ? `, of the processors' time ${parts.join(", ")}` : "";
 }
 
+/** Where the states lay; a result of before it was looked at doesn't say. */
+function filesText({ fileSystem }: Partial<Result["machine"]>): string {
+  return fileSystem === undefined ? "" : `, temporary files on ${fileSystem}`;
+}
+
 /** The whole page. */
 export function pageOf(result: Result): string {
   const { machine: m, rows } = result;
@@ -246,7 +256,7 @@ export function pageOf(result: Result): string {
     "# Benchmarks",
     "Made by `npm run bench -- --publish`; in an installed package `npx berth bench` measures too.",
     `Berth ${m.berth} (${m.commit}), Node ${m.node} (V8 ${m.v8}), ${m.system}, ${m.processor}, ` +
-      `${m.cores} cores, ${m.compiler}. Seed ${result.seed}, load before ` +
+      `${m.cores} cores, ${m.compiler}${filesText(m)}. Seed ${result.seed}, load before ` +
       `${result.load.toFixed(2)}${disturbedText(result)}; the run took ${result.seconds} s, with ` +
       `${turnText(result.turn)}.`,
     ...(result.size === "full" ? [] : ["**A quick run: figures not to be quoted.**"]),
@@ -265,6 +275,7 @@ export function pageOf(result: Result): string {
     ...certainty(rows),
     METHOD,
     ...(rows.some(({ who }) => who === OWN_TURNS) ? [GO] : []),
+    ...(rows.some(({ who }) => who === OWNER_TURNS) ? [OWNERS] : []),
   ];
   for (const suite of new Set(rows.map((row) => row.suite))) {
     parts.push(`## ${SUITES[suite] ?? suite}`);

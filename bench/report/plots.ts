@@ -1,6 +1,6 @@
 // Plots: the two drawings of the page. What an ADD costs over the pods that a node holds, and what
 // an allocation costs over the size of a pool, beside every peer that has at least one point.
-import { OWN_TURNS } from "../core/gorows.ts";
+import { OWN_TURNS, OWNER_TURNS } from "../core/gorows.ts";
 import { digits } from "../method/measure.ts";
 import type { Row } from "../method/row.ts";
 import { BEFORE_TABLE } from "../plugin/calls.ts";
@@ -94,7 +94,10 @@ export function sizePlot(rows: readonly Row[]): Plot {
     }),
   );
   const others = policies.size > 0 ? " (*: own policy)" : "";
-  const nameOf = ({ who }: Row) => (policies.has(who) ? `${who}, ${policies.get(who)} *` : who);
+  const nameOf = ({ who }: Row) => {
+    if (who === OWNER_TURNS) return "Berth with owners";
+    return policies.has(who) ? `${who}, ${policies.get(who)} *` : who;
+  };
   const series = seriesOf(core, sizeOf, nameOf);
   const sizes = [...new Set(series.flatMap((one) => one.points.map(([x]) => x)))].sort(
     (a, b) => a - b,

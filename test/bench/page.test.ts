@@ -193,6 +193,30 @@ describe("the page", () => {
     );
   });
 
+  it("explains what Calico is beside, and draws all whom a whole run can have", () => {
+    const whos = [
+      ...["Berth", "naive Set", "typedfastbitset", "roaring-wasm", "ip-address"],
+      ...["Berth, by turns with Go", "Berth with owners, by turns with Go"],
+      ...["Kubernetes services", "go-ipam", "Calico"],
+    ];
+    const whole = {
+      ...result,
+      rows: [...whos.map((who) => size("/16", who, 9)), add("0", "berth v1.0.0", 1)],
+    };
+    const drawn = filesOf(whole).get("docs/plots/size-light.svg");
+    expect(drawn).toContain(">Berth with owners</text>");
+    expect(drawn?.match(/<polyline/g)).toHaveLength(9);
+    expect(pageOf(whole)).toContain("Calico does, so it is beside");
+    expect(pageOf(result)).not.toContain("Calico does");
+  });
+
+  it("says on which file system the states lay, where the result does", () => {
+    expect(pageOf(result)).toContain("gcc 12, temporary files on ext4. Seed");
+    const { fileSystem: _, ...machine } = result.machine;
+    const before = { ...result, machine: machine as Result["machine"] };
+    expect(pageOf(before)).toContain("gcc 12. Seed");
+  });
+
   it("shows a situation's hash once, and that the others' is the same", () => {
     const rows = ["a", "b", "c"].map((who) => ({ ...size("/8", who, 1), hash: "f00d" }));
     const lines = pageOf({ ...result, rows }).split("\n");
@@ -254,15 +278,15 @@ describe("the page", () => {
       series: Array.from({ length: count }, (_, at) => ({ name: `n${at}`, points: [[1, 5]] })),
     });
     for (const theme of ["light", "dark"] as const) {
-      const drawn = svg(peers(8), theme);
+      const drawn = svg(peers(9), theme);
       const looks = [...drawn.matchAll(/<path class="mark" (d="[^"]*") [^>]*(fill="[^"]*")/g)];
-      expect(new Set(looks.map(([, shape, fill]) => shape! + fill)).size).toBe(8);
+      expect(new Set(looks.map(([, shape, fill]) => shape! + fill)).size).toBe(9);
       const colours = [...drawn.matchAll(/<text [^>]*fill="(#\w+)"[^>]*>n\d</g)].map(([, c]) => c!);
-      expect(colours).toHaveLength(8);
+      expect(colours).toHaveLength(9);
       for (const [at, one] of colours.entries())
         for (const other of colours.slice(0, at)) expect(distance(one, other)).toBeGreaterThan(50);
     }
-    expect(() => svg(peers(9), "light")).toThrow('"t" has 9 lines, and there are colours for 8');
+    expect(() => svg(peers(10), "light")).toThrow('"t" has 10 lines, and there are colours for 9');
   });
 
   it("draws a line for each allocator, in light and dark, with every name escaped", () => {
