@@ -27,6 +27,8 @@ import {
   type Plan,
   planService,
   planUpdate,
+  type ReadSpec,
+  readSpec,
   type ServiceAllocation,
   type ServiceRecord,
   type ServiceSpec,
@@ -116,9 +118,15 @@ export class ServicePool implements Disposable {
    * "held", "cooling", "excluded", "noSpace"; then nothing has changed.
    */
   allocate(spec: ServiceSpec = {}): ServiceAllocation {
+    return this.#allocate(readSpec(spec));
+  }
+
+  // To read a spec may be to run the caller's code, which may call or close the pool: so that comes
+  // first, here and in update.
+  #allocate(read: ReadSpec): ServiceAllocation {
     const { families } = this.#open();
-    const plan = planService(spec, families);
-    const { name } = spec;
+    const plan = planService(read, families);
+    const { name } = read;
     if (name !== undefined) this.#checkName(name);
     return this.#settle(name, plan, []);
   }
@@ -141,8 +149,9 @@ export class ServicePool implements Disposable {
    */
   hold(spec: ServiceSpec = {}, options?: HoldOptions): Hold<ServiceAllocation> {
     const ttl = ttlOf(options);
-    const given = this.allocate(spec);
-    const { name } = spec;
+    const read = readSpec(spec);
+    const given = this.#allocate(read);
+    const { name } = read;
     const addresses = [...addressesOf(given)];
     const keys = name === undefined ? addresses : [name];
     const back = (key: string) => {
@@ -180,11 +189,12 @@ export class ServicePool implements Disposable {
    * "conflict" (what may not change), and as allocate; then nothing has changed.
    */
   update(name: string, spec: ServiceSpec): ServiceAllocation {
+    const read = readSpec(spec);
     const { families } = this.#open();
     const now = this.#named(name);
-    if (spec?.name !== undefined && spec.name !== name)
-      throw new IpamError("conflict", `${name} can't be renamed to ${shown(spec.name)}`, spec.name);
-    return this.#settle(name, planUpdate(now, spec, families), addressesOf(now));
+    if (read.name !== undefined && read.name !== name)
+      throw new IpamError("conflict", `${name} can't be renamed to ${shown(read.name)}`, read.name);
+    return this.#settle(name, planUpdate(now, read, families), addressesOf(now));
   }
 
   #lookUp(name: unknown): ServiceRecord | undefined {

@@ -109,22 +109,28 @@ function canonical(text: unknown): string {
   return formatAddress(family, value);
 }
 
-/** A spec whose fields are of the right kind; addresses are canonical. Undefined = not written. */
-interface Read {
+/**
+ * A spec whose fields are of the right kind; addresses are canonical. Undefined = not written. To
+ * read one may be to run the caller's code; what is read has none.
+ */
+export interface ReadSpec {
+  /** Not checked. */
+  name: string | undefined;
   type: ServiceType | undefined;
   policy: IpFamilyPolicy | undefined;
   families: IpFamily[] | undefined;
   /** ["None"] for headless. */
   addresses: string[] | undefined;
-  selectorless: boolean;
+  selectorless: boolean | undefined;
 }
 
 function readFamilies(value: readonly IpFamily[] | undefined): IpFamily[] | undefined {
   if (value === undefined) return undefined;
-  if (!Array.isArray(value) || value.length > 2 || new Set(value).size !== value.length)
+  const list = Array.isArray(value) && value.length <= 2 ? [...value] : undefined;
+  if (list === undefined || new Set(list).size !== list.length)
     throw invalid(`ipFamilies ${shown(value)} is not a list of IPv4, IPv6`, value);
-  for (const family of value) oneOf("ipFamilies", family, FAMILIES);
-  return value.length === 0 ? undefined : [...value];
+  for (const family of list) oneOf("ipFamilies", family, FAMILIES);
+  return list.length === 0 ? undefined : list;
 }
 
 function readAddresses({ clusterIP, clusterIPs }: ServiceSpec): string[] | undefined {
@@ -132,7 +138,7 @@ function readAddresses({ clusterIP, clusterIPs }: ServiceSpec): string[] | undef
     throw invalid(`clusterIP ${shown(clusterIP)} is not an address, "None" or ""`, clusterIP);
   if (clusterIPs !== undefined && (!Array.isArray(clusterIPs) || clusterIPs.length > 2))
     throw invalid(`clusterIPs ${shown(clusterIPs)} is not a list of up to two`, clusterIPs);
-  const list = clusterIPs?.length ? clusterIPs : clusterIP ? [clusterIP] : [];
+  const list = clusterIPs?.length ? [...clusterIPs] : clusterIP ? [clusterIP] : [];
   if (list.length === 0) return undefined;
   if (list.includes(NONE) && list.length > 1)
     throw invalid(`clusterIPs ${shown(list)}: "None" stands alone`, list);
@@ -147,20 +153,23 @@ function readAddresses({ clusterIP, clusterIPs }: ServiceSpec): string[] | undef
   return read;
 }
 
-function readSpec(spec: ServiceSpec): Read {
+/** Reads a spec, each field once. Throws "invalid", "family". */
+export function readSpec(spec: ServiceSpec): ReadSpec {
   needKeys(spec, SPEC_KEYS);
   if ("spec" in spec)
     throw invalid("this is a whole service: pass its spec, with a name of its own", spec);
+  const { name, selector } = spec;
   return {
+    name,
     type: oneOf("type", spec.type, TYPES),
     policy: oneOf("ipFamilyPolicy", spec.ipFamilyPolicy, POLICIES),
     families: readFamilies(spec.ipFamilies),
     addresses: readAddresses(spec),
-    selectorless: Object.keys(spec.selector ?? {}).length === 0,
+    selectorless: selector === undefined ? undefined : Object.keys(selector ?? {}).length === 0,
   };
 }
 
-function nothing({ selectorless }: Read): Plan {
+function nothing(selectorless: boolean): Plan {
   return {
     type: "ExternalName",
     headless: false,
@@ -171,12 +180,17 @@ function nothing({ selectorless }: Read): Plan {
   };
 }
 
+function externalHasNone({ addresses, families, policy }: ReadSpec): IpamError {
+  const why = "an ExternalName service has no clusterIPs, ipFamilies, ipFamilyPolicy";
+  return invalid(why, addresses ?? families ?? policy);
+}
+
 function notConfigured(family: IpFamily, value: unknown): IpamError {
   return new IpamError("family", `${family} is not configured: no range of it is here`, value);
 }
 
 // What must agree in any spec but that of an ExternalName.
-function agree(read: Read, type: ServiceType, policy: IpFamilyPolicy): void {
+function agree(read: ReadSpec, type: ServiceType, policy: IpFamilyPolicy): void {
   const { families = [], addresses = [] } = read;
   const headless = addresses[0] === NONE;
   if (headless && type !== "ClusterIP")
@@ -197,7 +211,7 @@ function agree(read: Read, type: ServiceType, policy: IpFamilyPolicy): void {
 
 // The families, in order; addresses say theirs where ipFamilies doesn't.
 function settleFamilies(
-  read: Read,
+  read: ReadSpec,
   policy: IpFamilyPolicy,
   cluster: readonly IpFamily[],
 ): IpFamily[] {
@@ -220,15 +234,13 @@ function settleFamilies(
  * What a new service is to have in a cluster of these families (the first is the default). Throws
  * "invalid", "family".
  */
-export function planService(spec: ServiceSpec, cluster: readonly IpFamily[]): Plan {
-  const read = readSpec(spec);
-  const type = read.type ?? "ClusterIP";
+export function planService(asked: ReadSpec, cluster: readonly IpFamily[]): Plan {
+  const { type = "ClusterIP", selectorless = true } = asked;
+  const read = { ...asked, selectorless };
   if (type === "ExternalName") {
-    if (read.addresses || read.families || read.policy)
-      throw invalid("an ExternalName service has no clusterIPs, ipFamilies, ipFamilyPolicy", spec);
-    return nothing(read);
+    if (read.addresses || read.families || read.policy) throw externalHasNone(read);
+    return nothing(selectorless);
   }
-  const { selectorless } = read;
   const headless = read.addresses?.[0] === NONE;
   const dual = headless && selectorless;
   const policy = read.policy ?? (dual ? "RequireDualStack" : "SingleStack");
@@ -243,7 +255,7 @@ function same(a: readonly string[] | undefined, b: readonly string[]): boolean {
 }
 
 // Addresses and families that a service has stay as they are, but for the second.
-function unchanged(read: Read, now: ServiceRecord, dual: boolean): void {
+function unchanged(read: ReadSpec, now: ServiceRecord, dual: boolean): void {
   for (const [what, asked, has] of [
     ["clusterIPs", read.addresses, now.clusterIPs],
     ["ipFamilies", read.families, now.ipFamilies],
@@ -269,26 +281,24 @@ function unchanged(read: Read, now: ServiceRecord, dual: boolean): void {
  */
 export function planUpdate(
   now: ServiceRecord,
-  spec: ServiceSpec,
+  asked: ReadSpec,
   cluster: readonly IpFamily[],
 ): Plan {
-  const read = readSpec(spec);
-  if (spec.selector === undefined) read.selectorless = now.selectorless;
-  const type = read.type ?? now.type;
-  if (now.type === "ExternalName") return planService({ ...spec, type }, cluster);
+  const { type = now.type, selectorless = now.selectorless } = asked;
+  const read = { ...asked, type, selectorless };
+  if (now.type === "ExternalName") return planService(read, cluster);
   const policy = read.policy ?? now.ipFamilyPolicy ?? "SingleStack";
   const asIs = same(read.addresses, now.clusterIPs) && same(read.families, now.ipFamilies);
   if (type === "ExternalName") {
-    if (asIs && policy === now.ipFamilyPolicy) return nothing(read);
-    throw invalid("an ExternalName service has no clusterIPs, ipFamilies, ipFamilyPolicy", spec);
+    if (asIs && policy === now.ipFamilyPolicy) return nothing(selectorless);
+    throw externalHasNone(read);
   }
   const dual = policy !== "SingleStack";
   unchanged(read, now, dual);
   const headless = now.clusterIPs[0] === NONE;
-  const { selectorless } = read;
   const rest = { type, headless, selectorless, ipFamilyPolicy: policy };
   const waits = policy === "PreferDualStack" && now.ipFamilyPolicy === policy && asIs;
-  const merged: Read = {
+  const merged: ReadSpec = {
     ...read,
     addresses: keptOf(read.addresses, now.clusterIPs, dual),
     families: keptOf(read.families, now.ipFamilies, dual),
