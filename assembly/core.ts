@@ -58,6 +58,7 @@ export {
   slotsTakeF,
   slotsTakeMany,
   slotsUntil,
+  slotsUpperFree,
 } from "./library/calls";
 export {
   deskClaim,

@@ -43,6 +43,9 @@ function randomSeed(): bigint {
   return word[0]!;
 }
 
+/** Is an address above the band free, or due? Not of the interface: for ranges of services. */
+export let upperFree: (pool: Pool<number | bigint>) => boolean;
+
 /** The addresses of one prefix. `S` is number up to 2^53 addresses, bigint up to 2^64. */
 export class Pool<S extends number | bigint = number> implements Disposable {
   /** The prefix, in canonical text. */
@@ -53,11 +56,17 @@ export class Pool<S extends number | bigint = number> implements Disposable {
   readonly #range: Prefix;
   readonly #first: number;
   readonly #excluded: number;
+  // What isn't excluded. Of numbers that are rounded the difference may be 0, and isn't.
+  readonly #room: number;
   readonly #slots: Slots;
   // Made with the first hold: most pools of a large process have none.
   #holds: Holds<bigint> | undefined;
   readonly #clock: () => number;
   readonly #options: PoolOptions;
+
+  static {
+    upperFree = (pool) => pool.#open().upperFree;
+  }
 
   /** Use createPool, Pool.fromBytes or Pool.attach. */
   constructor(range: Prefix, written: PoolOptions, existing?: ExistingCell) {
@@ -80,7 +89,9 @@ export class Pool<S extends number | bigint = number> implements Disposable {
       band: BigInt(band),
     };
     const intervals = excludedOf(range, options.exclude ?? []);
-    this.#excluded = Number(intervals.reduce((sum, [from, to]) => sum + to - from + 1n, 0n));
+    const excluded = intervals.reduce((sum, [from, to]) => sum + to - from + 1n, 0n);
+    this.#excluded = Number(excluded);
+    this.#room = Number((1n << BigInt(bits)) - excluded);
     this.#slots = makeSlots(bits, made, ticks === 0 ? undefined : clock, existing);
     this.#clock = clock;
     if (existing) return;
@@ -113,7 +124,7 @@ export class Pool<S extends number | bigint = number> implements Disposable {
 
   /** Addresses that can be given now: size - used - cooling - excluded. Rounded above 2^53. */
   get free(): number {
-    return this.size - this.used - this.cooling - this.excluded;
+    return this.#room - this.used - this.cooling;
   }
 
   /** Cooling addresses that were given before their time because nothing else was free. */

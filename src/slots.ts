@@ -308,6 +308,15 @@ export abstract class Slots {
     return this.seconds(now + ((this.heap.patiently(ask, BUSY) - now) | 0));
   }
 
+  /** Is a slot above the band free, or due? Frees nothing. */
+  get upperFree(): boolean {
+    const status = this.heap.patiently(() => {
+      const now = this.now();
+      return this.core.slotsUpperFree!(this.cell, now) as number;
+    }, BUSY);
+    return status === 0;
+  }
+
   /** Excludes the keys first..last. Throws "taken" (the pool is in use) or "noSpace". */
   exclude(first: bigint, last: bigint): void {
     const [fromHi, fromLo] = [first >> 64n, first & MASK64];

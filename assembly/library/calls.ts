@@ -29,6 +29,7 @@ import {
   slotLo,
   slotsOf,
 } from "./slotcell";
+import { upperFree } from "./slotpick";
 import {
   FREE,
   NO_SPACE,
@@ -42,6 +43,7 @@ import {
   poolTake,
   poolTakeAt,
   poolUntil,
+  TAKEN,
 } from "./slots";
 
 /** The lock was held for 50 ms: look after its holder and call again. */
@@ -182,6 +184,14 @@ export function slotsSweep(cell: u32, now: u32): i32 {
     leave();
   }
   return OK;
+}
+
+/** Is a slot above the band free, or due by `now`: OK, or TAKEN. */
+export function slotsUpperFree(cell: u32, now: u32): i32 {
+  if (!enter()) return BUSY;
+  const isFree = upperFree(cell, now);
+  leave();
+  return isFree ? OK : TAKEN;
 }
 
 /** When a cooling slot is free again (the pool's clock). */

@@ -12,9 +12,12 @@ import { excludedAt, excludedEndHi, excludedEndLo } from "./exclusions";
 import {
   BAND,
   bitsOf,
+  COOLDOWN,
   COOLING,
   CURSOR,
   EXCLUSIONS,
+  isBitmap,
+  isInside,
   lastHi,
   lastLo,
   RANDOM,
@@ -120,6 +123,16 @@ export function pickDue(cell: u32, now: u32, picked: bool): bool {
   if (second) return seekDue(cell, now, 0, band, slotHi, slotLo);
   if (seekDue(cell, now, 0, band, endHi, endLo)) return true;
   return band != 0 && seekDue(cell, now, 0, 0, 0, picked ? slotLo : band - 1);
+}
+
+/** Is a slot above the band free, or due by `now`? */
+export function upperFree(cell: u32, now: u32): bool {
+  const bits = bitsOf(cell);
+  const band = word(cell + BAND);
+  const isFree = isBitmap(cell)
+    ? bitmapNextFree(half(cell + SET), half(cell + SLOTS), <u32>band) != NONE
+    : isInside(cell, 0, band) && seekFree(cell, 0, band, lastHi(bits), lastLo(bits));
+  return isFree || (half(cell + COOLDOWN) != 0 && coolingNextDue(cell + COOLING, 0, band, now));
 }
 
 // The first slot in from..end that is due: slotHi, slotLo.

@@ -166,7 +166,7 @@ export function checkExclude(options: PrefixPoolOptions, prefixes: readonly stri
 }
 
 /** Sorted, and what touches joined. */
-function merged(intervals: [bigint, bigint][]): [bigint, bigint][] {
+export function merged(intervals: [bigint, bigint][]): [bigint, bigint][] {
   const out: [bigint, bigint][] = [];
   for (const [first, last] of intervals.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))) {
     const before = out.at(-1);

@@ -98,15 +98,19 @@ export class SlotRange extends ClusterRange {
   readonly #shift: bigint;
   readonly #kept: readonly [bigint, bigint][];
   readonly #excluded: number;
+  // Sub-prefixes that can be held. Of numbers that are rounded the difference may be 0, and isn't.
+  readonly #room: number;
 
   constructor(prefix: Prefix, rules: Rules) {
     super(prefix, rules);
     this.#shift = BigInt(widthOf(prefix.family) - this.length);
     this.#kept = keptBack(rules, prefix, this.#shift);
-    this.#excluded = Number(this.#keptIn(0n, -1n));
+    const kept = this.#keptIn(0n, -1n);
+    this.#excluded = Number(kept);
     const { policy, seed } = rules;
     const bits = this.length - prefix.length;
     this.size = 2 ** bits;
+    this.#room = Number((1n << BigInt(bits)) - kept);
     this.slots = makeSlots(bits, { policy, seed, cooldown: 0, band: 0n });
     try {
       for (const [first, last] of this.#kept) this.slots.exclude(first, last);
@@ -159,7 +163,7 @@ export class SlotRange extends ClusterRange {
   }
 
   override hasRoom(): boolean {
-    return this.size - this.#excluded > this.slots.held;
+    return this.#room > this.slots.held;
   }
 
   override take(): Prefix | undefined {
@@ -246,7 +250,7 @@ export class SlotRange extends ClusterRange {
 
   override counts(): RangeCounts {
     const { size, held } = this;
-    const free = size - this.#excluded - held;
+    const free = this.#room - held;
     const largest = free > 0 ? this.length : null;
     return { size, used: held, free, excluded: this.#excluded, held, largest };
   }

@@ -8,7 +8,7 @@
 // A range that is no prefix has the smallest prefix around it as its pool, whose rest is excluded;
 // where that doesn't suit (it would be more than four times the range's addresses, or its rest ends
 // with the mapped addresses or is too much for a band), the range is moved to a place that does.
-// Cost: of a pool; `upperFree` reads at most `band` states, only when about that many are free.
+// Cost: of a pool.
 import {
   type Family,
   formatAddress,
@@ -22,9 +22,10 @@ import {
   widthOf,
 } from "../address.ts";
 import { IpamError, shown } from "../errors.ts";
-import { createPool, Pool } from "../pool.ts";
+import { createPool, Pool, upperFree } from "../pool.ts";
 import type { PoolOptions } from "../pooloptions.ts";
 import type { Explanation } from "../pooltypes.ts";
+import { merged } from "./prefixoptions.ts";
 
 /** Bounds of the static band, and the share of the range that it is. */
 const BAND_MIN = 16;
@@ -227,7 +228,10 @@ export class ServiceRange {
   readonly #pool: Pool<number | bigint> | undefined;
   /** In the pool an address is so much higher. */
   readonly #shift: bigint;
-  #hidden = 0;
+  /** Usable addresses that are excluded, and that aren't. */
+  readonly #excluded: bigint;
+  readonly #room: number;
+  readonly #cools: boolean;
   #allocations = 0;
   #releases = 0;
   #failures = 0;
@@ -249,14 +253,19 @@ export class ServiceRange {
     this.band = Math.min(band ?? rule, Number(countOf(span)));
     if (saved) [this.#allocations, this.#releases, this.#failures] = saved.totals;
     this.#shift = shiftOf(span, this.band);
+    const kept = exclude.map((s) => clipped(s, span)).filter((s) => s !== undefined);
+    const intervals = merged(kept.map(({ first, last }) => [first, last]));
+    this.#excluded = intervals.reduce((sum, [from, to]) => sum + to - from + 1n, 0n);
+    this.#room = Number(countOf(span) - this.#excluded);
+    this.#cools = (options.cooldown ?? 0) > 0;
     const isEmpty = countOf(span) === 0n;
     if (saved && isEmpty !== (saved.pool === undefined))
       throw new IpamError("damaged", `the snapshot of ${text} hasn't its pool`, written);
-    if (!isEmpty) this.#pool = this.#make(exclude, poolOptions, saved?.pool);
+    if (!isEmpty) this.#pool = this.#make(kept, poolOptions, saved?.pool);
   }
 
   #make(
-    exclude: readonly Span[],
+    kept: readonly Span[],
     options: Omit<RangeOptions, "usable" | "band">,
     saved: Uint8Array | undefined,
   ): Pool<number | bigint> {
@@ -268,8 +277,6 @@ export class ServiceRange {
       { family, first: base, last: first - 1n },
       { family, first: last + 1n, last: end },
     ].filter((s) => s.first <= s.last);
-    this.#hidden = Number(first - base) + Number(end - last);
-    const kept = exclude.map((s) => clipped(s, this.span)).filter((s) => s !== undefined);
     const band = this.band === 0 ? 0 : Number(first - base) + this.band;
     const text = formatPrefix({ family, base, length: widthOf(family) - Number(bits) });
     const { clock, seed } = options;
@@ -315,18 +322,13 @@ export class ServiceRange {
 
   /** Addresses that are free or cool: what `allocate` can give. */
   get left(): number {
-    return this.#pool ? this.#pool.size - this.#pool.used - this.#pool.excluded : 0;
+    return this.#room - this.used;
   }
 
   /** Is something free above the band? */
   get upperFree(): boolean {
-    const { free } = this;
-    if (free > this.band) return true;
-    let inBand = 0;
-    for (let i = 0n; i < BigInt(this.band); i++) {
-      if (this.explain(this.span.first + i).state === "free") inBand++;
-    }
-    return free > inBand;
+    if (!this.#cools && this.left > this.band) return true;
+    return this.#pool !== undefined && upperFree(this.#pool);
   }
 
   /** Gives an address by the pool's policy; undefined: there is none. Throws "noSpace". */
@@ -379,7 +381,7 @@ export class ServiceRange {
       used: this.used,
       free: this.free,
       cooling: this.cooling,
-      excluded: (this.#pool?.excluded ?? 0) - this.#hidden,
+      excluded: Number(this.#excluded),
       allocations: this.#allocations,
       releases: this.#releases,
       failures: this.#failures,

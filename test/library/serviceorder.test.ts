@@ -156,3 +156,68 @@ it("a range beside the mapped addresses, or far behind a boundary, is as any oth
       expect([...again]).toEqual([given, z]);
     }
 });
+
+// Of the wide one exclusions leave what stands behind it.
+const SEVERAL: [string, string][][] = [
+  [
+    ["10.0.0.0/29", "10.0.0.0-10.0.0.7"],
+    ["10.0.1.250-10.0.2.4", "10.0.1.250-10.0.2.4"],
+    ["10.0.3.0/30", "10.0.3.0-10.0.3.3"],
+  ],
+  [
+    ["fd00::/64", "fd00::-fd00::9"],
+    ["fd01::/125", "fd01::-fd01::7"],
+  ],
+];
+const WIDE_REST = "fd00::a-fd00::ffff:ffff:ffff:ffff";
+
+it("[model] of several ranges the first with something above its band gives", () => {
+  fc.assert(
+    fc.property(
+      fc.constantFrom(...SEVERAL),
+      fc.constantFrom("next" as const, "first" as const),
+      fc.constantFrom(0, 3, 12),
+      fc.constantFrom(0, 5),
+      fc.array(step, { maxLength: 120 }),
+      (ranges, policy, wanted, cooldown, steps) => {
+        const models = ranges.map(([, left]) => new Model(left, policy));
+        for (const model of models) model.band = Math.min(wanted, model.addresses.length);
+        const clock = () => models[0]!.now + 0.05;
+        const isWide = ranges[0]![0] === "fd00::/64";
+        const exclude = isWide ? [WIDE_REST] : [];
+        const options = { usable: "all", policy, band: wanted, cooldown, clock, exclude } as const;
+        const texts = ranges.map(([text]) => text);
+        const pool = make(texts, options);
+        for (const [what, n] of steps) {
+          const model = models[n % models.length]!;
+          const address = model.addresses[n % model.addresses.length]!;
+          if (what === "any") {
+            const giver =
+              models.find((m) => m.addresses.slice(m.band).some((one) => m.isFree(one))) ??
+              models.find((m) => m.addresses.some((one) => m.isFree(one))) ??
+              models.find((m) => m.cooling.size > 0);
+            const right = giver?.next();
+            if (right === undefined) expect(refusal(() => pool.allocate())).toBe("exhausted");
+            else expect(pool.allocate().clusterIPs).toEqual([right]);
+            if (right !== undefined) giver!.take(right, true);
+          } else if (what === "this" && model.isFree(address)) {
+            expect(pool.allocate({ clusterIP: address }).clusterIPs).toEqual([address]);
+            model.take(address, false);
+          } else if (what === "release" && model.held.delete(address)) {
+            pool.release(address);
+            if (cooldown > 0) model.cooling.set(address, model.now + cooldown + 0.1);
+          } else if (what === "wait") {
+            for (const each of models) each.tick(n);
+          }
+        }
+        for (const [i, stats] of pool.stats().entries()) {
+          const { held, cooling, addresses } = models[i]!;
+          const free = addresses.length - held.size - cooling.size;
+          expect(stats).toMatchObject({ used: held.size, cooling: cooling.size, free });
+        }
+        closeAll();
+      },
+    ),
+    { numRuns: 500 },
+  );
+});
