@@ -1,9 +1,10 @@
 // Occupying: notes that somebody has a prefix, wherever it comes from. Kubernetes' rule where a
 // pool has one length, as it is where lengths are mixed: each cluster prefix knows (ranges.ts).
-// Either all parts of the prefix that lie in cluster prefixes fit, or nothing changes; but where
-// the heap is full in between ("noSpace"), the parts before stay occupied. With one length what is
-// kept back stays what it is, whatever cluster prefix it lies in: that is a conflict only where
-// there is nothing else.
+// Either all parts of the prefix that lie in cluster prefixes fit, or nothing changes. Several of
+// them are whole cluster prefixes, few enough sub-prefixes for bitmaps or one block each: those
+// need no memory, so none of them finds the heap full after another. With one length what is kept
+// back stays what it is, whatever cluster prefix it lies in: that is a conflict only where there is
+// nothing else.
 import { formatPrefix, type Prefix, parsePrefix } from "../address.ts";
 import { type ClusterPrefixes, checkOwner } from "./clusterprefixes.ts";
 import type { Owners } from "./owners.ts";

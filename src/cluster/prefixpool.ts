@@ -10,7 +10,6 @@ import type { Bytes } from "../embedded.ts";
 import { IpamError, shown } from "../errors.ts";
 import { Hold } from "../hold.ts";
 import { type HoldOptions, Holds, ttlOf } from "../holds.ts";
-import { needKeys } from "../keys.ts";
 import type { SlotArray } from "../slots.ts";
 import { ClusterPrefixes, checkOwner, exhausted, type Given } from "./clusterprefixes.ts";
 import { Owners } from "./owners.ts";
@@ -28,7 +27,7 @@ import {
   type Occupied,
   type PrefixExplanation,
   type PrefixRequest,
-  REQUEST_KEYS,
+  requestOf,
 } from "./prefixtypes.ts";
 import type { ClusterRange, SlotRange } from "./ranges.ts";
 
@@ -118,12 +117,12 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
   }
 
   #take(request: PrefixRequest): readonly Given[] {
+    const own = requestOf(request);
     this.#open();
-    needKeys(request, REQUEST_KEYS);
-    const taken = this.#prefixes.take(request);
+    const taken = this.#prefixes.take(own);
     for (const { range, prefix } of taken) {
       range.allocations++;
-      if (request.owner !== undefined) this.#owners.set(formatPrefix(prefix), request.owner);
+      if (own.owner !== undefined) this.#owners.set(formatPrefix(prefix), own.owner);
     }
     return taken;
   }
@@ -219,11 +218,12 @@ export class PrefixPool<S extends number | bigint = number> implements Disposabl
   /**
    * occupy for a whole list, what a controller finds at its start: 150,000 entries in one call. A
    * bad entry is reported and changes nothing; the others count. Throws "invalid" if it isn't a
-   * list.
+   * list, "closed" where the list closes the pool.
    */
   occupyAll(list: Iterable<{ prefix: string; owner?: string | undefined }>): OccupyReport {
     this.#open();
-    return reportOf(list, (prefix, owner) => this.#occupied(prefix, owner));
+    // The list may be the caller's code, which may close the pool between two entries.
+    return reportOf(list, (prefix, owner) => this.occupy(prefix, owner));
   }
 
   // What is on hold for the owner is in use by now.

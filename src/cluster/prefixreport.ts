@@ -110,7 +110,7 @@ export interface OccupyReport {
   invalid: { entry: unknown; code: IpamCode; why: string }[];
 }
 
-/** Occupies entry by entry and reports. Throws "invalid" where `list` isn't one. */
+/** Occupies entry by entry and reports. Throws "invalid" where `list` isn't one, "closed". */
 export function reportOf(
   list: Iterable<{ prefix: string; owner?: string | undefined }>,
   occupy: (prefix: string, owner: string | undefined) => Occupied,
@@ -135,7 +135,7 @@ export function reportOf(
         report.conflicts.push({ prefix, owner, holder, held, why });
       }
     } catch (error) {
-      if (!(error instanceof IpamError)) throw error;
+      if (!(error instanceof IpamError) || error.code === "closed") throw error;
       if (error.code === "outside") report.outsiders.push({ prefix, owner });
       else report.invalid.push({ entry, code: error.code, why: error.message });
     }

@@ -1,6 +1,6 @@
 // What prefix pools are asked and what they answer.
 import type { Family } from "../address.ts";
-import { keysOf } from "../keys.ts";
+import { keysOf, needKeys, ownOptions } from "../keys.ts";
 import type { PerFamily } from "./prefixoptions.ts";
 
 /** What `allocate` and `hold` are asked for; all may be left out. */
@@ -12,11 +12,20 @@ export interface PrefixRequest {
   /** Of this family only. */
   family?: Family;
 }
-export const REQUEST_KEYS = keysOf<PrefixRequest>("request", "a key of a request for a prefix", {
+const REQUEST_KEYS = keysOf<PrefixRequest>("request", "a key of a request for a prefix", {
   owner: true,
   length: true,
   family: true,
 });
+
+/**
+ * A copy of a request, which is read once: that may be the caller's code, which may change it or
+ * close the pool. Throws "invalid".
+ */
+export function requestOf(request: PrefixRequest): PrefixRequest {
+  needKeys(request, REQUEST_KEYS);
+  return ownOptions(request, REQUEST_KEYS);
+}
 
 /**
  * What `occupy` answers. `added`: it is held now; `same`: this owner had it already; `conflict`:

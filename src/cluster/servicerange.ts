@@ -182,7 +182,13 @@ function shiftOf(span: Span, band: number): bigint {
   const next = base + (1n << bits);
   const isMapped = span.family === 6 && span.last < MAPPED && next > MAPPED;
   const isFar = band > 0 && span.first - base + BigInt(band) > BigInt(Number.MAX_SAFE_INTEGER);
-  if (!isMapped && !(isFar && bits < 128n)) return 0n;
+  if (isFar && bits === 128n)
+    throw new IpamError(
+      "invalid",
+      `band ${band}: so large a range with addresses on both sides of 8000:: can't have one`,
+      band,
+    );
+  if (!isMapped && !isFar) return 0n;
   return (next >> 128n === 0n ? next : base - (1n << bits)) - span.first;
 }
 

@@ -15,13 +15,13 @@ import {
   POOL_NAMED,
   POOL_OVERLAP,
 } from "../../assembly/library/booknumbers.ts";
-import { formatAddress, formatFour, formatPrefix, parsePrefix } from "../address.ts";
+import { formatAddress, formatFour, formatPrefix } from "../address.ts";
 import { errnoOf } from "../errno.ts";
 import { IpamError, shown } from "../errors.ts";
 import { needKeys } from "../keys.ts";
 import { type Around, Core } from "./core.ts";
 import { Flusher } from "./flush.ts";
-import { IpamPool, putPool, takePool } from "./ipampool.ts";
+import { IpamPool, poolPrefix, putPool, takePool } from "./ipampool.ts";
 import { DirectoryLock } from "./lock.ts";
 import {
   allocateError,
@@ -197,7 +197,7 @@ export class Ipam extends IpamView {
    * "family", "conflict", "overlap", "duplicate" (another pool has the name), "noSpace".
    */
   pool(prefix: string, options: IpamPoolOptions = {}): IpamPool {
-    const range = parsePrefix(prefix);
+    const range = poolPrefix(prefix);
     needKeys(options, POOL_KEYS);
     return this.ask((core) => {
       const [nameBytes, given] = putPool(core, range, options);

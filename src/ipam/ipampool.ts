@@ -13,6 +13,8 @@ import {
   formatPrefix,
   holdsAddress,
   lastOf,
+  MAPPED,
+  overlaps,
   type Prefix,
   parseAddress,
   parsePrefix,
@@ -41,6 +43,16 @@ export function prefixOf(text: string): Prefix | undefined {
     if (error instanceof IpamError && error.code === "invalid") return undefined;
     throw error;
   }
+}
+
+/**
+ * The prefix of a pool to be. An address in a request is read without its pool, and then a mapped
+ * one is IPv4: no pool can have those. Throws "hostBits", "invalid".
+ */
+export function poolPrefix(text: string): Prefix {
+  const range = parsePrefix(text);
+  if (!overlaps(range, { family: 6, base: MAPPED, length: 96 })) return range;
+  refuse(`${text} has addresses of ::ffff:0:0/96, which are IPv4: take a prefix without`, text);
 }
 
 /** What a pool asks its Ipam. */

@@ -70,7 +70,7 @@ describe("pools of an Ipam", () => {
         "0.0.0.0/0",
         "fd00::8/125",
         "fd00::/16",
-        "::/0",
+        "8000::/1",
       ])
         expect(codes(() => ipam.pool(inner))).toEqual(["overlap", inner]);
       for (const beside of ["10.1.0.0/16", "9.255.0.0/16", "fd00:0:0:1::/64", "fcff::/16"])
@@ -95,6 +95,19 @@ describe("pools of an Ipam", () => {
           `10.${n >> 8}.${n & 255}.0`,
         ]);
       expect(ipam.pools().length).toBe(5000);
+    });
+  });
+
+  it("may not have mapped addresses, which requests and answers mean as IPv4", () => {
+    used(space(), (ipam) => {
+      for (const prefix of ["::/0", "::/64", "::/80"]) {
+        const { code, value } = refusal(() => ipam.pool(prefix));
+        expect([code, value]).toEqual(["invalid", prefix]);
+      }
+      ipam.pool("::/81");
+      ipam.pool("::1:0:0:0/80");
+      ipam.pool("0.0.0.0/0");
+      expect(ipam.pools().length).toBe(3);
     });
   });
 
@@ -149,7 +162,7 @@ describe("allocations of an Ipam", () => {
   it("name an address once: a pool that is asked twice isn't asked for it twice", () => {
     used(space(), (ipam) => {
       ipam.pool("10.1.0.0/24", { name: "a" });
-      ipam.pool("::/64", { name: "b" });
+      ipam.pool("::/96", { name: "b" });
       for (const text of ["10.1.0.5", "::5"]) {
         const twice = { pools: ["a", "b", "a", "b"], addresses: [text, "10.1.0.9", text] };
         const refusals = [

@@ -306,4 +306,48 @@ describe("slots of prefix pools", () => {
     expect(pool.take()).toBe(3);
     pool.close();
   });
+
+  it("read a request once: its owner is the one that was checked", () => {
+    const pool = createPrefixPool(["10.0.0.0/16", "fd00::/48"]);
+    const owners = ["a", 5, "c"] as string[];
+    const request = {
+      get owner() {
+        return owners.shift();
+      },
+    };
+    const given = pool.allocate(request);
+    expect(pool.prefixesOf("a")).toEqual(given);
+    const closing = {
+      get owner() {
+        pool.close();
+        return "b";
+      },
+    };
+    expect(refusal(() => pool.allocate(closing))).toBe("closed");
+  });
+
+  it("refuse a list with closed that closes them, by its iterator or an entry", () => {
+    const prefix = "10.0.1.0/24";
+    const lists = [
+      (pool: Disposable) =>
+        (function* () {
+          yield { prefix: "10.0.0.0/24" };
+          pool[Symbol.dispose]();
+          yield { prefix };
+        })(),
+      (pool: Disposable) => [
+        {
+          get prefix() {
+            pool[Symbol.dispose]();
+            return prefix;
+          },
+        },
+        { prefix },
+      ],
+    ];
+    for (const list of lists) {
+      const pool = createPrefixPool("10.0.0.0/16");
+      expect(refusal(() => pool.occupyAll(list(pool)))).toBe("closed");
+    }
+  });
 });

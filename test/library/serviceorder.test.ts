@@ -157,6 +157,15 @@ it("a range beside the mapped addresses, or far behind a boundary, is as any oth
     }
 });
 
+it("no band is possible in a quarter of all addresses over the middle, which is said", () => {
+  const range = "6000::-a000::";
+  const wide = { usable: "all", band: 2 } as const;
+  expect(() => make(range, wide)).toThrow("band 2: so large a range");
+  expect(refusal(() => make(range, wide))).toBe("invalid");
+  expect(make(range, { usable: "all" }).allocate().clusterIPs).toHaveLength(1);
+  expect(make("7000::-9000::", wide).allocate().clusterIPs).toEqual(["7000::2"]);
+});
+
 // Of the wide one exclusions leave what stands behind it.
 const SEVERAL: [string, string][][] = [
   [
