@@ -132,8 +132,10 @@ type Work = (bench: Awaited<ReturnType<typeof open>>, context: Context) => Promi
 function experiment(name: string, work: Work, faster = 0): Experiment {
   const run = async (context: Context) => {
     const bench = await tools(context);
-    if (typeof bench === "string")
-      return [leftOut({ suite, table: name, what: "all", who: "Berth" }, bench)];
+    if (typeof bench === "string") {
+      const aim = faster > 0 ? { aim: fasterAim(faster) } : {};
+      return [leftOut({ suite, table: name, what: "all", who: "Berth", ...aim }, bench)];
+    }
     const mark = bench.workspace.mark();
     try {
       return withAbsent(await work(bench, context), bench.missing, faster);

@@ -178,8 +178,10 @@ async function durable(callers: number, context: Context): Promise<Row[]> {
   const { quick, seed, pass, peers, install } = context;
   const table = `durable allocate, ${callers} at once`;
   const missing = noDisk();
-  if (missing !== undefined)
-    return [leftOut({ suite, table, what: `${callers} at once`, who: "Berth" }, missing)];
+  if (missing !== undefined) {
+    const head = { suite, table, what: `${callers} at once`, who: "Berth", aim: TARGET };
+    return [leftOut(head, missing)];
+  }
   const dir = mkdtempSync(join(tmpdir(), "berth-store-"));
   try {
     const bytes = await bytesEach(dir, callers);

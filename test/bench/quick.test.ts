@@ -101,9 +101,17 @@ describe("bench", () => {
       expect(rows.map(({ who, missing }) => [who, missing])).toEqual(
         rows.map(() => ["Berth", reason]),
       );
+      const asked = filter === "durable allocate" ? ">= 0.8 x Berth" : undefined;
+      expect(rows.map(({ target }) => target)).toEqual(rows.map(() => asked));
     }
     const snapshots = rowsOf(env, "memory and snapshots", "--no-peers");
     expect(snapshots.filter(({ what }) => what.includes("from disk"))).toEqual([]);
+  });
+
+  it("says what was asked of the plugins where nothing can spawn them", () => {
+    const rows = rowsOf({ PATH: directory, CC: "no-cc" }, "one call, 0 held", "--no-peers");
+    expect(rows.map(({ what, target }) => [what, target])).toEqual([["all", ">= 10 x"]]);
+    expect(rows[0]!.missing).toContain("the bench needs a C compiler");
   });
 
   it("fails without a tool where all have to be there", () => {
