@@ -193,7 +193,9 @@ export function bookCommit(): i32 {
   else if (mode == MODE_EXCLUSIVE) status = queueCommit(synced);
   else status = logCommit(synced, synced);
   if (status < 0) journalUndo();
-  return status == COMMITTED_IN_LOG ? 0 : status;
+  if (status != COMMITTED_IN_LOG) return status;
+  storeForget(); // memory has a commit that berth.state hasn't, and doesn't say so
+  return 0;
 }
 
 // A commit in the middle of a call: one that is only in the log ends the call.

@@ -17,7 +17,7 @@ import {
 import { imageAttach, imageBase, imageLength, putWord } from "../image/image";
 import { WINDOW_END } from "../numbers";
 import { logIsDeferred } from "./dirty";
-import { entryBuffer, LOG_BYTES, LOG_HEADER_BYTES, logGrow, logHeaderMake } from "./log";
+import { entryBuffer, LOG_BYTES, LOG_HEADER_BYTES, logGrow, logHeaderMake, logLinkTo } from "./log";
 import { fileName, nameAt, nameBytes } from "./names";
 
 /** First size of an image, and the least step by which it grows (bytes). */
@@ -62,6 +62,7 @@ export function makeLog(generation: u64): i32 {
   const log = openNew("berth.log.new");
   if (log < 0) return log;
   let status = host.allocate(log, LOG_BYTES);
+  logLinkTo(0); // nothing comes before
   logHeaderMake(entryBuffer(), generation);
   if (status >= 0) status = host.write(log, 0, entryBuffer(), LOG_HEADER_BYTES);
   if (status >= 0) status = host.sync(log);

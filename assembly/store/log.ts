@@ -2,14 +2,18 @@
 // checksum is in the log; only then are its words written into berth.state, and APPLIED last of
 // all.
 //
-//   0    | "BERTHLOG" | version u32 | - | key of the image, 16 B | generation u64 | - | checksum |
+//   0    | "BERTHLOG" | version u32 | - | key of the image, 16 B | generation u64 | link u64 | - |
+//          56 checksum
 //   64   | entry | entry | ...                         1 MiB, preallocated; the library's may grow
 //
-//   entry  0 "ENTR" | 4 bytes u32 | 8 generation u64 | 16 number u64 | 24 words u32 | 28 -
+//   entry  0 "ENTR" | 4 bytes u32 | 8 generation u64 | 16 number u64 | 24 words u32 | 28 link u32
 //          32 checksum u64 | 40 words x (offset u32, value u64) | zeros up to a multiple of 8
 //
 // The tail (where the next entry goes) stands in APPLIED. A full log is a checkpoint: the image is
 // synced, the generation goes up, the log starts at 64 again and old entries are void.
+// The link is the checksum of the entry before (28: its lower half); the header's is of the last
+// entry of the log before. So the link of an image tells all of its history: two copies that went
+// different ways from one backup have different ones, though number and generation may agree.
 // Cost: one pwrite for the entry, one for each changed 4 KiB page (first to last changed word), the
 // header's page last, together with APPLIED.
 
@@ -51,6 +55,9 @@ import { runCount, runFrom, runLast, runPage, runsClear, runsReserve, runTouch }
 export const LOG_BYTES: u32 = 1048576;
 export const LOG_BYTES_MAX: u32 = 16777216;
 export const LOG_HEADER_BYTES: u32 = 64;
+/** Where a log's header has its link, and an entry its checksum. */
+export const LOG_LINK: u32 = 40;
+export const ENTRY_SUM: u32 = 32;
 export const ENTRY_HEADER_BYTES: u32 = 40;
 /** Largest entry (bytes). */
 export const ENTRY_MAX: u32 = 65536;
@@ -83,6 +90,9 @@ let halfDone: bool = false;
 // Commits stay in memory.
 let forgone: bool = false;
 
+/** Checksum of the last commit's entry: what the next one, or the next log, refers to. */
+export let logLink: u64 = 0;
+
 let buffer: usize = 0;
 let bufferFew: usize = 0;
 
@@ -107,6 +117,11 @@ export function logHas(bytes: u32): void {
  */
 export function logForgo(): void {
   forgone = true;
+}
+
+/** Tells the checksum of the last commit's entry. */
+export function logLinkTo(sum: u64): void {
+  logLink = sum;
 }
 
 /** Tells how many bytes of the state file are reserved on disk. */
@@ -136,6 +151,7 @@ export function logHeaderMake(at: usize, generation: u64): void {
   store<u32>(at, LOG_VERSION, 8);
   memory.copy(at + 16, imageBase() + H_KEY, 16);
   store<u64>(at, generation, 32);
+  store<u64>(at, logLink, LOG_LINK);
   store<u64>(at, sipHash(keyLow(), keyHigh(), at, 56), 56);
 }
 
@@ -170,7 +186,7 @@ export function entrySound(at: usize, have: u32, generation: u64, number: u64): 
   if (load<u64>(at, 8) != generation || load<u64>(at, 16) != number) return 0;
   const room = (bytes - ENTRY_HEADER_BYTES) / WORD_BYTES;
   if (load<u32>(at, 24) > room) return 0;
-  return load<u64>(at, 32) == entryChecksum(at, bytes) ? bytes : 0;
+  return load<u64>(at, ENTRY_SUM) == entryChecksum(at, bytes) ? bytes : 0;
 }
 
 /** Words of an entry. */
@@ -214,8 +230,8 @@ export function entryClose(at: usize, words: u32, number: u64): u32 {
   store<u64>(at, appliedGeneration(), 8);
   store<u64>(at, number, 16);
   store<u32>(at, words, 24);
-  store<u32>(at, 0, 28);
-  store<u64>(at, entryChecksum(at, bytes), 32);
+  store<u32>(at, <u32>logLink, 28);
+  store<u64>(at, entryChecksum(at, bytes), ENTRY_SUM);
   return bytes;
 }
 
@@ -240,6 +256,7 @@ export function entryApply(entry: usize, number: u64, at: u32, tail: u32, flags:
     else runTouch(offset);
   }
   if (isDeferred) {
+    logLink = load<u64>(entry, ENTRY_SUM);
     appliedSet(number, appliedGeneration(), tail, at, flags);
     return 0;
   }
@@ -257,6 +274,7 @@ export function entryApply(entry: usize, number: u64, at: u32, tail: u32, flags:
   }
   runsClear();
   if (failed < 0) return failed;
+  logLink = load<u64>(entry, ENTRY_SUM);
   appliedSet(number, appliedGeneration(), tail, at, flags);
   return host.write(stateFile, APPLIED, base + APPLIED, headerEnd - APPLIED);
 }

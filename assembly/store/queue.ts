@@ -53,6 +53,7 @@ import {
   checkpoint,
   ENTRY_HEADER_BYTES,
   ENTRY_MAX,
+  ENTRY_SUM,
   entryBuffer,
   entryBytes,
   entryClose,
@@ -62,6 +63,7 @@ import {
   logBytes,
   logFile,
   logHas,
+  logLinkTo,
   logMakeRoom,
   stateFile,
 } from "./log";
@@ -125,6 +127,7 @@ function closeBatch(): i32 {
   batchCopy(at + ENTRY_HEADER_BYTES);
   journalSwap();
   const bytes = entryClose(at, batchWords, number);
+  logLinkTo(load<u64>(at, ENTRY_SUM));
   for (let n: u32 = 0; n < batchLines(); n++) dirtyTouch(batchLine(n));
   batchClear();
   used += bytes;

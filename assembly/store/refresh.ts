@@ -1,8 +1,11 @@
 // Refresh: how a long-lived library looks at a network's files again, and how a reader copies them.
 //
 // `storeRefresh` is for a handle that takes the lock for each call: what it has in memory is good
-// if key, boot and generation are those of berth.state; then the log holds every commit since, and
-// they are applied in memory only. Otherwise it opens as a new process does. `storeCopy` takes no
+// if key, boot and generation are those of berth.state and the log still has the last commit that
+// memory has (log.ts: its link; a backup that was put back may have gone another way from there).
+// Then the log holds every commit since, and they are applied in memory only. Otherwise it opens as
+// a new process does. Cost of the first: a few system calls and what the new commits changed; of
+// the second: reading the image. `storeCopy` takes no
 // lock: it reads the image, then the log, and lays the log over the copy. A word of a later commit
 // that it met in the image is in the log by then, so the copy is whole as long as no checkpoint
 // came between; who finds the generation moved reads again.
@@ -27,6 +30,7 @@ import {
   checksum,
   FEATURE_LIBRARY,
   FLAG_CHECKPOINT,
+  FLAG_RENAMED,
   H_ARENA,
   H_CHECK,
   H_INCOMPATIBLE,
@@ -50,17 +54,18 @@ import {
 import { scratchTake } from "../scratch";
 import { openFile } from "./files";
 import {
-  checkpoint,
-  ENTRY_HEADER_BYTES,
   ENTRY_MAX,
+  ENTRY_SUM,
   entryApply,
   entryBuffer,
   entrySound,
   LOG_HEADER_BYTES,
+  LOG_LINK,
   logAttach,
   logBytes,
   logFile,
   logHeaderIsOurs,
+  logLink,
   stateFile,
   stateHas,
 } from "./log";
@@ -79,7 +84,8 @@ import {
 /** `storeCopy`: the files changed meanwhile. */
 export const STORE_AGAIN: i32 = 3;
 const ENOENT: i32 = -2;
-const HEAD: u32 = 128;
+/** Bytes of a header that tell where an image stands: up to its length. */
+const HEAD: u32 = H_LENGTH + 8;
 
 let attached: bool = false;
 // End of the memory that an image has ever filled.
@@ -132,24 +138,43 @@ function isLater(head: usize): bool {
   );
 }
 
+// Is this open log, whose header is at `header`, the one that went on from what memory has?
+function logKnowsUs(header: usize): bool {
+  if (!logHeaderIsOurs(header) || load<u64>(header, 32) != appliedGeneration()) return false;
+  const last = headerField(A_LAST);
+  if (last == 0) return load<u64>(header, LOG_LINK) == logLink;
+  const at = scratchTake(8);
+  return host.read(logFile, last + ENTRY_SUM, at, 8) == 8 && load<u64>(at) == logLink;
+}
+
 // Applies the entries up to number `last` in memory. false: the log doesn't hold them.
 function catchUp(last: u64): bool {
   const buffer = entryBuffer();
-  for (let step: u32 = 0; step < logBytes / ENTRY_HEADER_BYTES; step++) {
-    const number = appliedNumber() + 1;
-    if (number > last) return true;
+  const generation = appliedGeneration();
+  // What of the log lies in the buffer: many small entries are read together.
+  let from: u32 = 0;
+  let have: u32 = 0;
+  for (let number = appliedNumber() + 1; number <= last; number++) {
     const at = headerField(A_TAIL);
-    const have = host.read(logFile, at, buffer, min<u32>(ENTRY_MAX, logBytes - at));
-    const bytes = entrySound(buffer, <u32>max(have, 0), appliedGeneration(), number);
+    let entry = buffer + (at - from);
+    let bytes = from == 0 ? 0 : entrySound(entry, have - (at - from), generation, number);
+    if (bytes == 0) {
+      const read = host.read(logFile, at, buffer, min<u32>(ENTRY_MAX, logBytes - at));
+      from = at;
+      have = <u32>max(read, 0);
+      entry = buffer;
+      bytes = entrySound(entry, have, generation, number);
+    }
     if (bytes == 0) return false;
-    imageAttach(imageBase(), lengthAfter(buffer));
-    if (entryApply(buffer, number, at, at + bytes, headerField(A_FLAGS)) < 0) return false;
+    imageAttach(imageBase(), lengthAfter(entry));
+    if (entryApply(entry, number, at, at + bytes, headerField(A_FLAGS)) < 0) return false;
   }
-  return appliedNumber() == last;
+  return true;
 }
 
 // The quick way; false: it must be opened anew.
-function refreshed(durable: bool): bool {
+function refreshed(): bool {
+  journalClear(); // what was proven in the call before isn't any more
   const state = openFile("berth.state", 1);
   if (state < 0) return false;
   logAttach(state, -1);
@@ -161,17 +186,18 @@ function refreshed(durable: bool): bool {
   openLogFile(1);
   const at = entryBuffer();
   if (host.read(logFile, 0, at, LOG_HEADER_BYTES) != <i32>LOG_HEADER_BYTES) return false;
-  if (!logHeaderIsOurs(at) || load<u64>(at, 32) != appliedGeneration()) return false;
+  if (!logKnowsUs(at)) return false;
   memory.copy(imageBase(), head, APPLIED);
   queueDefer(true);
   const whole = catchUp(load<u64>(head, A_NUMBER));
   queueDefer(false);
   if (!whole) return false;
   const tail = load<u32>(head, A_TAIL);
-  const flags = load<u32>(head, A_FLAGS);
+  // What memory knows of the name: others may have written the flag as they found it.
+  const flags = load<u32>(head, A_FLAGS) & (headerField(A_FLAGS) | ~FLAG_RENAMED);
   appliedSet(appliedNumber(), appliedGeneration(), tail, load<u32>(head, A_LAST), flags);
   if (replay() < 0 || isPartial()) return false;
-  return !(headerField(A_FLAGS) & FLAG_CHECKPOINT) || checkpoint(durable) >= 0;
+  return (headerField(A_FLAGS) & FLAG_CHECKPOINT) == 0;
 }
 
 /**
@@ -179,7 +205,7 @@ function refreshed(durable: bool): bool {
  * storeOpen.
  */
 export function storeRefresh(make: bool, keep: bool, durable: bool): i32 {
-  if (attached && refreshed(durable)) return STORE_OPEN;
+  if (attached && refreshed()) return STORE_OPEN;
   return storeOpenFresh(make, keep, durable);
 }
 

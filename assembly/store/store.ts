@@ -68,6 +68,7 @@ import {
   checkpoint,
   ENTRY_HEADER_BYTES,
   ENTRY_MAX,
+  ENTRY_SUM,
   entryApply,
   entryBuffer,
   entryOffset,
@@ -79,12 +80,14 @@ import {
   LOG_BYTES,
   LOG_BYTES_MAX,
   LOG_HEADER_BYTES,
+  LOG_LINK,
   logAttach,
   logBytes,
   logFile,
   logHas,
   logHeaderIsOurs,
   logHeaderIsSound,
+  logLinkTo,
   logRestart,
   stateFile,
   stateHas,
@@ -244,6 +247,7 @@ function openLog(): void {
     damaged("the header of berth.log isn't that of berth.state's log");
   }
   const generation = load<u64>(at, 32);
+  logLinkTo(load<u64>(at, LOG_LINK));
   if (generation == appliedGeneration()) return;
   // A checkpoint that stopped between APPLIED and the log's header is finished here.
   const fresh = headerField(A_TAIL) == LOG_HEADER_BYTES;
@@ -283,6 +287,7 @@ export function replay(): i32 {
     if (entrySound(buffer, min(have, bytes), appliedGeneration(), appliedNumber()) == 0) {
       damaged("berth.log has lost the last commit of berth.state");
     }
+    logLinkTo(load<u64>(buffer, ENTRY_SUM));
     if (!entryFollows(buffer + bytes, have - bytes)) return 0;
   }
   const buffer = entryBuffer();

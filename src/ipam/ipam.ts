@@ -54,6 +54,8 @@ const spare = new SpareCore();
 const EXCLUSIVE_WAIT_MS = 2000;
 const PER_CALL_WAIT_MS = 60_000;
 const WAIT_MAX_MS = 3_600_000;
+/** Refusals that may come in the midst of a change; "locked" comes before anything is opened. */
+const MIDST: readonly string[] = ["damaged", "io", "noSpace", "newer"];
 const KEEP = { release: 0, keep: 1 } as const;
 
 function choice<T extends string>(value: T | undefined, allowed: readonly T[], what: string): T {
@@ -171,7 +173,7 @@ export class Ipam extends IpamView {
       this.#openFiles(core, MODE_PER_CALL);
       return core.run(work);
     } catch (error) {
-      core.exports.bookForget!();
+      if (isDoubtful(error)) core.exports.bookForget!();
       if (error instanceof IpamError && error.code === "damaged") this.#isDamaged = true;
       throw error;
     } finally {
@@ -383,6 +385,11 @@ export class Ipam extends IpamView {
   [Symbol.dispose](): void {
     this.close();
   }
+}
+
+// May what is in memory differ from the files after this error?
+function isDoubtful(error: unknown): boolean {
+  return !(error instanceof IpamError) || MIDST.includes(error.code);
 }
 
 // The directory of a relative path, which needs one that is there to begin with.
