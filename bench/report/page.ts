@@ -61,8 +61,9 @@ an empty program after it takes longer just so.
 Rows of one situation do the same work from the same seed, and a hash over every address given and
 released shows it: a peer that gives something else fails the run, as does a pass that gives
 something else than the first. Rows that say "own policy" give other free addresses than the
-first, by design; of those the number is checked. What can't be measured here is named with the
-reason.
+first, by design; of those the number is checked. The hash of whole plugins is over the ADDs that
+all programs made; of each further one the addresses are known, and checked. What can't be measured
+here is named with the reason.
 
 "Cold" means that the program and its state were synced and dropped from the page cache by
 \`posix_fadvise\` before each call. Dropping everything (\`drop_caches\`) would measure the whole
