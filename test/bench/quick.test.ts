@@ -109,7 +109,8 @@ describe("bench", () => {
   });
 
   it("says what was asked of the plugins where nothing can spawn them", () => {
-    const rows = rowsOf({ PATH: directory, CC: "no-cc" }, "one call, 0 held", "--no-peers");
+    const env = { PATH: directory, CC: "no-cc", BERTH_NEEDS: "" };
+    const rows = rowsOf(env, "one call, 0 held", "--no-peers");
     expect(rows.map(({ what, target }) => [what, target])).toEqual([["all", ">= 10 x"]]);
     expect(rows[0]!.missing).toContain("the bench needs a C compiler");
   });
