@@ -38,6 +38,7 @@ import {
   fileRead,
   headHasFiles,
   headPutFiles,
+  headStandsIn,
 } from "../records/file";
 import { CHAIN_MAX, idText, nextOfKind, textAt } from "../records/key";
 import { trieCells } from "../records/trie";
@@ -133,12 +134,14 @@ export function mirrorCount(): void {
 function putFile(head: u32, family: u32, hi: u64, lo: u64, replace: bool): i32 {
   const state = fileRead(family, hi, lo);
   if (state == FILE_FAILED) return fileError;
-  if (state != FILE_GONE && fileBelongs(state, head)) {
+  const isThere = state != FILE_GONE;
+  // What stands in for a file has it, whoever that names by now.
+  if (isThere && (fileBelongs(state, head) || (replace && headStandsIn(head)))) {
     mirrorFound++;
     return 0;
   }
-  if (state != FILE_GONE) mirrorConflicts++;
-  if (state != FILE_GONE && !replace) return 0;
+  if (isThere) mirrorConflicts++;
+  if (isThere && !replace) return 0;
   let status = stage(0);
   if (status < 0) return status;
   fileNameOf(family, hi, lo);

@@ -54,7 +54,9 @@ import {
   fileOwnerRecord,
   fileReadName,
   filesReadAnew,
+  headHasBeyond,
   headHasFiles,
+  headPutBeyond,
   headPutFiles,
   headStandsIn,
   OWNER_MAX,
@@ -142,6 +144,15 @@ function hasAllFiles(head: u32): bool {
   return true;
 }
 
+// The container of the file that was read last has more of them than a record has: when it goes,
+// those that stand in for it go, too.
+function markBeyond(t: TakeOver, number: u64): void {
+  const head = fileOwnerRecord();
+  if (!t.inPlace || headHasBeyond(head)) return;
+  headPutBeyond(head, true);
+  cellSeal(head, number);
+}
+
 // Is the address with its owner already? Else makes way. 1 = it is, 0 = it is free now, -1 = a
 // record of ours without files stands in the way.
 function settle(t: TakeOver, state: i32, family: u32, hi: u64, lo: u64): i32 {
@@ -151,7 +162,10 @@ function settle(t: TakeOver, state: i32, family: u32, hi: u64, lo: u64): i32 {
   const head = headAt(cellHead(cell));
   const held = cellByte(head, 5) == STATE_ALLOCATION;
   if (held && (state == FILE_UNKNOWN || fileBelongs(state, head))) {
-    if (state == FILE_OWNED && headStandsIn(head)) takenBeyond++;
+    if (state == FILE_OWNED && headStandsIn(head)) {
+      takenBeyond++;
+      markBeyond(t, number);
+    }
     if (t.inPlace && !headHasFiles(head) && hasAllFiles(head)) {
       headPutFiles(head, true);
       cellSeal(head, number);
@@ -204,6 +218,7 @@ function give(t: TakeOver, owned: bool, name: usize, bytes: i32): i32 {
   if (room < 0) return room;
   eventMayBegin();
   const number = appliedNumber() + 1;
+  if (owned && !known) markBeyond(t, number);
   const o = owner;
   o.kind = known ? KIND_CONTAINER : KIND_OTHER;
   o.idBytes = known ? <u32>fileIdBytes : unknownId(name, bytes);

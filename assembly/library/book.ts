@@ -23,8 +23,9 @@ import { recordByDigest } from "../records/record";
 import { scratchAssignAll, scratchMark, scratchRewind, scratchTake } from "../scratch";
 import { anchorTouch } from "../store/carry";
 import { imageGrow } from "../store/files";
+import { letGo } from "../store/letgo";
 import { COMMITTED_IN_LOG, logCommit } from "../store/log";
-import { letGo, noteExists, noteRemove, notesApply, notesRemove } from "../store/notes";
+import { noteExists, noteRemove, notesApply, notesRemove } from "../store/notes";
 import {
   queueBegin,
   queueCheckpoint,

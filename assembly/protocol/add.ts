@@ -35,8 +35,9 @@ import { CHAIN_MAX, digest0, digest1, nextOfKind } from "../records/key";
 import { recordByDigest } from "../records/record";
 import { scratchTake } from "../scratch";
 import { imageGrow } from "../store/files";
+import { letGoAll } from "../store/letgo";
 import { logCommit } from "../store/log";
-import { letGo, noteExists, noteRemove, notesQuiet } from "../store/notes";
+import { noteExists, noteRemove, notesQuiet } from "../store/notes";
 import { STORE_OPEN } from "../store/store";
 import { call, POLICY_RANDOM, REBOOT_KEEP } from "./call";
 import { podNameAt, podNameBytes, podNameMake } from "./cniargs";
@@ -79,6 +80,7 @@ import {
   ownDigests,
   sessionCatchUp,
   sessionCommit,
+  sessionDone,
   sessionOpen,
   sessionPart,
 } from "./session";
@@ -140,8 +142,8 @@ function clearOwnNote(): bool {
     return false;
   }
   if (exists != 0) {
-    letGo(head, mannerOf());
-    if (!sessionPart()) return false;
+    const part = letGoAll(head, mannerOf(), isSynced(), isDurable());
+    if (!sessionDone(part, false) || !sessionPart()) return false;
   }
   const status = noteRemove(d0, d1, isSynced());
   if (status == 0) return true;

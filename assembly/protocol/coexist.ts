@@ -37,12 +37,12 @@ import { Manner } from "../pool/leave";
 import { Order } from "../pool/order";
 import { RangeSet } from "../pool/range";
 import { cellHead, cellSeal, headAt, KIND_CONTAINER } from "../records/cell";
-import { filesAreLeft, headPutFiles } from "../records/file";
+import { headPutFiles } from "../records/file";
 import { digest0, digest1, ownerDigests } from "../records/key";
 import { recordByAddress, recordByDigest, recordByOwner } from "../records/record";
 import { scratchTake } from "../scratch";
+import { letGo } from "../store/letgo";
 import { fileName, nameAt, nameBytes } from "../store/names";
-import { letGo } from "../store/notes";
 import { STORE_OPEN } from "../store/store";
 import { call, Span } from "./call";
 import {
@@ -62,7 +62,6 @@ import {
   mannerOf,
   now,
   ownDigests,
-  sessionCommit,
   sessionDone,
   sessionOpen,
   sessionPart,
@@ -74,8 +73,6 @@ const ENOSYS: i32 = -38;
 const MEET_MAX: i32 = 4;
 // ... and that an ADD does when it has freed what has gone: a duplicate, requests, a full set.
 const AGAIN_MAX: i32 = 8;
-/** Times that a DEL or a GC lets go what `coexistLeft` has found. */
-export const LEFT_MAX: u32 = 64;
 /** Answer of `coexistAllocate`: an error has begun. */
 export const COEXIST_FAILED: i32 = -1;
 
@@ -205,17 +202,6 @@ export function ownRecord(): u32 {
   ownDigests();
   const head = recordByDigest(digest0, digest1);
   return head != 0 ? head : oldOwner();
-}
-
-/**
- * Commits what was let go. Was a container among it for which others stand in, since host-local's
- * files name it for more addresses than a record has? Then it has some of those now: to be let go
- * again (1). 0: it is done; -1: an error has begun, what was committed stands.
- */
-export function coexistLeft(): i32 {
-  if (!sessionCommit()) return -1;
-  if (!filesAreLeft || word(H_ADOPTED) == ADOPTED_NOT) return 0;
-  return coexistLock() && takeOverHere(word(H_ADOPTED)) ? 1 : -1;
 }
 
 /** Digests of the owner without interface, into key.ts. */

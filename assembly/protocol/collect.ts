@@ -12,8 +12,8 @@ import { CAUSE_GC } from "../records/eventcell";
 import { digest0, digest1, headDigests, ownerDigests } from "../records/key";
 import { trieCells } from "../records/trie";
 import { scratchTake } from "../scratch";
+import { letGoAll, PART_WORDS } from "../store/letgo";
 import { logCommit } from "../store/log";
-import { letGo, PART_WORDS } from "../store/notes";
 import { Attachment } from "./call";
 
 let kept: usize = 0;
@@ -51,6 +51,14 @@ function keep(attachments: usize, count: i32): void {
   }
 }
 
+// A container that isn't among what is kept?
+function isStale(head: u32): bool {
+  if (cellKind(head) != KIND_CONTAINER) return false;
+  headDigests(head);
+  const p = keptSlot();
+  return load<u64>(p) == 0 && load<u64>(p, 8) == 0;
+}
+
 /**
  * Lets go the containers that aren't among the `count` attachments, part by part, each part a
  * commit. 0, or what logCommit said: the parts before that stand.
@@ -67,15 +75,20 @@ export function collect(
   const held = <u32>word(H_HELD);
   const heads = scratchTake((<usize>held + 1) << 2);
   const found = trieCells(INDEX_OWNER, heads, held + 1);
+  // All of them are found first: what stands in for the files of one goes with it.
+  let stale: u32 = 0;
   for (let i: u32 = 0; i < found; i++) {
     const head = headAt(load<u32>(heads + ((<usize>i) << 2)));
-    if (cellKind(head) != KIND_CONTAINER) continue;
-    headDigests(head);
-    const p = keptSlot();
-    if (load<u64>(p) != 0 || load<u64>(p, 8) != 0) continue;
-    letGo(head, manner);
+    if (!isStale(head)) continue;
+    store<u32>(heads + ((<usize>stale) << 2), head);
+    stale++;
+  }
+  for (let i: u32 = 0; i < stale; i++) {
+    const head = headAt(load<u32>(heads + ((<usize>i) << 2)));
+    let status = letGoAll(head, manner, synced, durable);
+    if (status != 0) return status;
     if (journalCount() < PART_WORDS) continue;
-    const status = logCommit(synced, durable);
+    status = logCommit(synced, durable);
     if (status != 0) return status;
   }
   return logCommit(synced, durable);

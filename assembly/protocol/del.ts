@@ -4,10 +4,11 @@
 // applies (notes.ts).
 
 import { EXIT_OK } from "../numbers";
-import { letGo, noteLeave } from "../store/notes";
+import { letGoAll } from "../store/letgo";
+import { noteLeave } from "../store/notes";
 import { STORE_NONE } from "../store/store";
 import { call } from "./call";
-import { coexistLeft, coexistOpen, coexists, LEFT_MAX, oldDigests, ownRecord } from "./coexist";
+import { coexistOpen, coexists, oldDigests, ownRecord } from "./coexist";
 import {
   ERROR_TRY_AGAIN,
   errorBegin,
@@ -16,7 +17,15 @@ import {
   errorPrint,
   errorText,
 } from "./errors";
-import { mannerOf, ownDigests, sessionCatchUp } from "./session";
+import {
+  isDurable,
+  isSynced,
+  mannerOf,
+  ownDigests,
+  sessionCatchUp,
+  sessionCommit,
+  sessionDone,
+} from "./session";
 
 /** DEL that can't reach the state: leaves a note and succeeds; error 11 if not even that works. */
 export function delNote(): i32 {
@@ -42,12 +51,7 @@ export function del(): i32 {
   const status = coexistOpen(false);
   if (status == STORE_NONE) return EXIT_OK;
   if (status < 0 || !sessionCatchUp()) return delNote();
-  for (let step: u32 = 0; step < LEFT_MAX; step++) {
-    const head = ownRecord();
-    if (head != 0) letGo(head, mannerOf());
-    const left = coexistLeft();
-    if (left < 0) return delNote();
-    if (left == 0) break;
-  }
-  return EXIT_OK;
+  const head = ownRecord();
+  const part = head == 0 ? 0 : letGoAll(head, mannerOf(), isSynced(), isDurable());
+  return sessionDone(part, false) && sessionCommit() ? EXIT_OK : delNote();
 }

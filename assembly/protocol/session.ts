@@ -10,8 +10,9 @@ import { collectDue } from "../records/due";
 import { ownerDigests } from "../records/key";
 import { unshareBegin } from "../records/unshare";
 import { scratchTake } from "../scratch";
+import { PART_WORDS } from "../store/letgo";
 import { COMMITTED_IN_LOG, logCommit } from "../store/log";
-import { notesApply, notesRemove, notesSeen, PART_WORDS } from "../store/notes";
+import { notesApply, notesRemove, notesSeen } from "../store/notes";
 import { STORE_FUTURE, STORE_NONE, STORE_OPEN, storeOpen } from "../store/store";
 import { call, REBOOT_KEEP, SYNC_ALWAYS, SYNC_NEVER } from "./call";
 import {

@@ -4,7 +4,7 @@ import { EXIT_OK } from "../numbers";
 import { STORE_NONE } from "../store/store";
 import { add, addRefused } from "./add";
 import { CMD_ADD, CMD_CHECK, CMD_DEL, CMD_GC, CMD_STATUS, call } from "./call";
-import { coexistLeft, coexistOpen, LEFT_MAX } from "./coexist";
+import { coexistOpen } from "./coexist";
 import { collect } from "./collect";
 import { del, delNote } from "./del";
 import { ERROR_UNAVAILABLE, errorCode, errorPrint } from "./errors";
@@ -17,18 +17,10 @@ function gc(): i32 {
   const opened = coexistOpen(false);
   if (opened == STORE_NONE) return EXIT_OK;
   if (opened < 0 || !sessionCatchUp()) return errorPrint();
-  for (let step: u32 = 0; step < LEFT_MAX; step++) {
-    const all = call.attachments;
-    const done = collect(all, call.attachmentCount, mannerOf(), isSynced(), isDurable());
-    if (done != 0) {
-      diskError("write the state in ", done < 0 ? done : EIO);
-      return errorPrint();
-    }
-    const left = coexistLeft();
-    if (left < 0) return errorPrint();
-    if (left == 0) break;
-  }
-  return EXIT_OK;
+  const done = collect(call.attachments, call.attachmentCount, mannerOf(), isSynced(), isDurable());
+  if (done == 0) return EXIT_OK;
+  diskError("write the state in ", done < 0 ? done : EIO);
+  return errorPrint();
 }
 
 /**

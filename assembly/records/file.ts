@@ -8,7 +8,8 @@
 // record unlinks the files that are still its owner's. On Windows the names have `_` for `:`.
 //
 // A file that names no owner, or one that has OWNER_MAX addresses without it, is stood in for: its
-// address is held by an owner of its own until the file has gone.
+// address is held by an owner of its own until the file has gone. The record of the latter has
+// BEYOND_BIT: when it goes, what stands in for its files goes before (store/letgo.ts).
 //
 // Cost: an open, a size, a read and a close for each file that is looked at.
 
@@ -47,6 +48,7 @@ export const STANDS_IN: string = "host-local:";
 
 /** Byte 7 of a head, beside the families. */
 const FILES_BIT: u32 = 4;
+const BEYOND_BIT: u32 = 8;
 
 /** What is known of an address's file. */
 export const FILE_GONE: i32 = 0;
@@ -90,8 +92,6 @@ export let fileIfBytes: i32 = 0;
 export let fileError: i32 = 0;
 /** filesUnsure was called, no file read anew since: no mark may say that all is known. */
 export let filesAreUnsure: bool = false;
-/** A record that had OWNER_MAX addresses was let go, no file read anew since: more may name it. */
-export let filesAreLeft: bool = false;
 
 /** Takes the buffers from scratch memory, before any rewind. */
 export function fileReserve(): void {
@@ -109,6 +109,17 @@ export function headHasFiles(head: u32): bool {
 export function headPutFiles(head: u32, has: bool): void {
   const rest = cellByte(head, 7) & ~FILES_BIT;
   cellPutByte(head, 7, has ? rest | FILES_BIT : rest);
+}
+
+/** Do others stand in for files that name the owner of this record? */
+export function headHasBeyond(head: u32): bool {
+  return (cellByte(head, 7) & BEYOND_BIT) != 0;
+}
+
+/** Sets or clears that mark. The caller seals the head. */
+export function headPutBeyond(head: u32, has: bool): void {
+  const rest = cellByte(head, 7) & ~BEYOND_BIT;
+  cellPutByte(head, 7, has ? rest | BEYOND_BIT : rest);
 }
 
 /** The name of an address's file: fileNameAt, fileNameBytes. */
@@ -272,31 +283,60 @@ export function filesUnsure(): void {
 /** All files are read from here on: what was unsure before is seen. */
 export function filesReadAnew(): void {
   filesAreUnsure = false;
-  filesAreLeft = false;
+}
+
+// Does the owner of `head` stand in for the file that was read last, whose own owner may have fewer
+// than OWNER_MAX by now?
+function standsInFor(state: i32, head: u32): bool {
+  if (state != FILE_OWNED || !headStandsIn(head)) return false;
+  const owner = fileOwnerRecord();
+  return owner != 0 && headHasBeyond(owner);
+}
+
+// Unlinks the file that was read last.
+function unlinkRead(): void {
+  const status = host.unlink(fileNameAt, fileNameBytes);
+  if (status < 0 && status != ENOENT) filesUnsure();
 }
 
 function unlinkOf(head: u32, cell: u32, family: u32): void {
   const state = fileRead(family, cellHi(cell, family), cellLo(cell, family));
   if (state == FILE_GONE) return;
-  if (fileBelongs(state, head)) {
-    const status = host.unlink(fileNameAt, fileNameBytes);
-    if (status >= 0 || status == ENOENT) return;
-  } else if (state == FILE_OWNED) return; // it is somebody else's by now
-  filesUnsure();
+  if (fileBelongs(state, head) || standsInFor(state, head)) unlinkRead();
+  else if (state != FILE_OWNED) filesUnsure(); // else it is somebody else's by now
+}
+
+/**
+ * Does `head`, which stands in for a file, end with one of the `count` owners whose digests lie at
+ * `owners`, 16 bytes each? It does if the file names that owner, and the file is unlinked; and
+ * where the file has gone.
+ */
+export function standInEnds(head: u32, owners: usize, count: u32): bool {
+  const family: u32 = cellHasFamily(head, 4) ? 4 : 6;
+  const state = fileRead(family, cellHi(head, family), cellLo(head, family));
+  if (state == FILE_GONE) return headHasFiles(head);
+  if (state != FILE_OWNED) return false;
+  ownerDigests(KIND_CONTAINER, fileIdAt, <u32>fileIdBytes, fileIfAt, <u32>fileIfBytes);
+  for (let i: u32 = 0; i < count; i++) {
+    const p = owners + ((<usize>i) << 4);
+    if (load<u64>(p) != digest0 || load<u64>(p, 8) != digest1) continue;
+    unlinkRead();
+    return true;
+  }
+  return false;
 }
 
 /**
  * Unlinks the files of a record's addresses that are still its owner's, if the record has files.
  * To be done before its release is committed: a record without files is free in any case, a file
- * without a record would be a leak. What can't be unlinked stays until a later call finds it; so do
- * those of its files that another has stood in for.
+ * without a record would be a leak. What can't be unlinked stays until a later call finds it.
  */
 export function filesUnlink(head: u32): void {
-  if (!headHasFiles(head)) return;
-  if (recordCount(head) >= OWNER_MAX) {
-    filesAreLeft = true;
-    filesUnsure();
-  }
+  if (headHasFiles(head)) filesTake(head);
+}
+
+/** The same, whether the record says that it has files or not. */
+export function filesTake(head: u32): void {
   let cell = head;
   for (let step: u32 = 0; step < CHAIN_MAX && cell != 0; step++) {
     if (cellHasFamily(cell, 4)) unlinkOf(head, cell, 4);

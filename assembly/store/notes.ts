@@ -17,7 +17,8 @@ import { headPutFiles } from "../records/file";
 import { digest0, digest1 } from "../records/key";
 import { recordByDigest } from "../records/record";
 import { scratchTake } from "../scratch";
-import { imageGrow, imageRoom } from "./files";
+import { imageRoom } from "./files";
+import { letGoAll, PART_WORDS, ROOM_LEAVE } from "./letgo";
 import { logCommit } from "./log";
 import { nameAt, nameBytes, noteDigest0, noteDigest1, noteName, noteParse } from "./names";
 
@@ -25,12 +26,6 @@ import { nameAt, nameBytes, noteDigest0, noteDigest1, noteName, noteParse } from
 const NOTES_AT_ONCE: i32 = 64;
 // Room for them and for some strange names in between.
 const NAMES_BYTES: i32 = 16384;
-/**
- * A part of bulk work is committed once it has changed so many words (NOTES_MAX bounds a commit).
- */
-export const PART_WORDS: u32 = 400;
-/** Arena that the lists of expiries may need for one record. */
-const ROOM_LEAVE: u32 = 32768;
 const EEXIST: i32 = -17;
 const ENOENT: i32 = -2;
 
@@ -41,15 +36,6 @@ let namesDone: i32 = 0;
 
 /** notesApply knows without looking that the directory holds no note. */
 export let notesQuiet: bool = false;
-
-/**
- * Lets a container's addresses go (leave.ts), after a try to make room for its reservation or its
- * cool-down.
- */
-export function letGo(head: u32, manner: usize): void {
-  imageGrow(ROOM_LEAVE);
-  leave(head, manner, appliedNumber() + 1);
-}
 
 /** Leaves a note for the owner whose digests are in key.ts. 0, or -errno if not even that works. */
 export function noteLeave(): i32 {
@@ -103,7 +89,8 @@ export function notesApply(manner: usize, synced: bool, durable: bool): i32 {
     if (!nameNext()) continue;
     n++;
     const head = recordByDigest(noteDigest0, noteDigest1);
-    if (head != 0) letGo(head, manner);
+    const part = head == 0 ? 0 : letGoAll(head, manner, synced, durable);
+    if (part != 0) return part;
     if (journalCount() < PART_WORDS) continue;
     const status = logCommit(synced, durable);
     if (status != 0) return status;

@@ -36,13 +36,23 @@ import { WINDOW_END } from "../numbers";
 import { settingsCarry, settingsScan } from "../pool/settings";
 import {
   CELL_BYTES,
+  cellByte,
   cellIsSound,
   cellKind,
   cellNumber,
+  KIND_CONTAINER,
   KIND_OTHER,
   KIND_POOL,
+  STATE_ALLOCATION,
 } from "../records/cell";
-import { filesUnlink, filesUnsure } from "../records/file";
+import {
+  filesUnlink,
+  filesUnsure,
+  headHasBeyond,
+  headStandsIn,
+  standInEnds,
+} from "../records/file";
+import { digest0, digest1, headDigests } from "../records/key";
 import {
   isPool,
   P_CURSOR,
@@ -100,6 +110,9 @@ let log: i32 = 0;
 let youngest: u64 = 0;
 // Containers of the old boot that hold nothing any more.
 let lapsed: u32 = 0;
+// Digests, 16 bytes each, of those among them for whose files others stand in.
+let beyond: usize = 0;
+let beyondCount: u32 = 0;
 
 function useOld(): void {
   newBytes = imageLength();
@@ -233,13 +246,39 @@ function move(head: u32): i32 {
   return status;
 }
 
+// Is it the head of a record that is whole?
+function isRecord(at: u32): bool {
+  const kind = cellKind(at);
+  if (kind == 0 || kind > KIND_OTHER || !cellIsSound(at)) return false;
+  return chainIsSound(at, oldBytes);
+}
+
+// Scans the old image for containers that lapse and for whose files others stand in.
+function findBeyond(): void {
+  beyondCount = 0;
+  for (let at: u32 = HEADER_BYTES; at <= oldBytes - CELL_BYTES; at += CELL_BYTES) {
+    if (cellKind(at) != KIND_CONTAINER || !headHasBeyond(at)) continue;
+    if (!isRecord(at) || survives(at)) continue;
+    headDigests(at);
+    const p = scratchTake(16); // nothing else is taken meanwhile: they lie one behind the other
+    if (beyondCount++ == 0) beyond = p;
+    store<u64>(p, digest0);
+    store<u64>(p, digest1, 8);
+  }
+}
+
+// Does the record stand in for a file of one of those? Then it ends with it, and so does the file.
+function endsBeyond(head: u32): bool {
+  if (beyondCount == 0 || cellByte(head, 5) != STATE_ALLOCATION) return false;
+  return headStandsIn(head) && standInEnds(head, beyond, beyondCount);
+}
+
 // Scans the old image for records and moves what survives. 0 or -errno.
 function moveRecords(): i32 {
   lapsed = 0;
+  findBeyond();
   for (let at: u32 = HEADER_BYTES; at <= oldBytes - CELL_BYTES; at += CELL_BYTES) {
-    const kind = cellKind(at);
-    if (kind == 0 || kind > KIND_OTHER || !cellIsSound(at)) continue;
-    if (!chainIsSound(at, oldBytes)) continue;
+    if (!isRecord(at) || endsBeyond(at)) continue;
     if (!survives(at)) {
       lapsed++;
       filesUnlink(at);

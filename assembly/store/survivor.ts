@@ -43,7 +43,7 @@ import {
   TEXT_MAX,
 } from "../records/cell";
 import { coolingBegin } from "../records/expiry";
-import { headHasFiles, headPutFiles } from "../records/file";
+import { headHasBeyond, headHasFiles, headPutBeyond, headPutFiles } from "../records/file";
 import { CHAIN_MAX, idText, nameText, nextOfKind, Owner, textAt } from "../records/key";
 import {
   recordAddAddress,
@@ -88,6 +88,8 @@ export class Survivor extends Owner {
   count: u32;
   /** host-local's files stand for its addresses. */
   files: bool;
+  /** Others stand in for more of its files. */
+  beyond: bool;
   /** It is what a container of the old boot leaves. */
   leaves: bool;
 }
@@ -212,6 +214,7 @@ export function survivorRead(s: Survivor, head: u32): bool {
   if (!readState(s, head)) return false;
   readTexts(s, head);
   s.files = headHasFiles(head);
+  s.beyond = headHasBeyond(head);
   readPlaces(s, head);
   return s.count != 0;
 }
@@ -251,6 +254,7 @@ export function survivorPut(s: Survivor): i32 {
   if (held) putWord(H_HELD, word(H_HELD) + 1);
   else if (half(head + C_DUE) == 0) putHalf(head + C_DUE, s.due);
   if (held && s.files) headPutFiles(head, true);
+  if (held && s.beyond) headPutBeyond(head, true);
   if (s.state == STATE_RESERVATION && !reservationList(head, s.due)) return ENOMEM;
   cellPutByte(head, 5, s.state);
   cellSeal(head, s.number);

@@ -56,7 +56,7 @@ import { sessionPart } from "../protocol/session";
 import { sameText } from "../protocol/text";
 import { fileOwner, OWNER_MAX } from "../records/file";
 import { scratchMark, scratchRewind, scratchTake } from "../scratch";
-import { PART_WORDS } from "../store/notes";
+import { PART_WORDS } from "../store/letgo";
 import { cachedNetns, cachedNotesRead, cachedPodRead } from "./cachedpod";
 import { CacheFile, cacheCount, cacheFileAt, cacheList } from "./cachelist";
 import { sayClean } from "./holding";

@@ -27,7 +27,15 @@ import {
   errorText,
 } from "../protocol/errors";
 import { secondsOf } from "../protocol/option";
-import { diskError, mannerOf, sessionCommit, sessionPart } from "../protocol/session";
+import {
+  diskError,
+  isDurable,
+  isSynced,
+  mannerOf,
+  sessionCommit,
+  sessionDone,
+  sessionPart,
+} from "../protocol/session";
 import { textString } from "../protocol/text";
 import {
   C_NETNS,
@@ -53,7 +61,7 @@ import {
 } from "../records/key";
 import { trieCells } from "../records/trie";
 import { scratchTake } from "../scratch";
-import { letGo, PART_WORDS } from "../store/notes";
+import { letGoAll, PART_WORDS } from "../store/letgo";
 import {
   aliveErrno,
   aliveGather,
@@ -342,7 +350,8 @@ function freeDue(): bool {
   for (let n: u32 = 0; n < count; n++) {
     const p = judged + <usize>n * ENTRY;
     if (load<u32>(p, 4) != DUE) continue;
-    letGo(load<u32>(p), manner);
+    const part = letGoAll(load<u32>(p), manner, isSynced(), isDurable());
+    if (!sessionDone(part, false)) return false;
     freed++;
     if (journalCount() >= PART_WORDS && !sessionPart()) return false;
   }

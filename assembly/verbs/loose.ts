@@ -16,7 +16,15 @@ import { isReserved, NAMES_MAX } from "../pool/named";
 import { call } from "../protocol/call";
 import { close, item, member, open, valuePlain } from "../protocol/document";
 import { ERROR_PLUGIN, errorBegin, errorBytes, errorText } from "../protocol/errors";
-import { nextNumber, now, sessionCommit, sessionPart } from "../protocol/session";
+import {
+  isDurable,
+  mannerOf,
+  nextNumber,
+  now,
+  sessionCommit,
+  sessionDone,
+  sessionPart,
+} from "../protocol/session";
 import {
   cellByte,
   cellHasFamily,
@@ -37,7 +45,7 @@ import { CHAIN_MAX, nextOfKind } from "../records/key";
 import { olderOfName, recordByAddress, recordByName, recordByOwner } from "../records/record";
 import { reservationEnd } from "../records/reservations";
 import { scratchTake } from "../scratch";
-import { PART_WORDS } from "../store/notes";
+import { letGoBeyond, PART_WORDS } from "../store/letgo";
 import { askApart, askAt, askBytes, askMissing, askOption, askWords } from "./ask";
 import { holdingOf, stateWord } from "./holding";
 import { isJson, printHere, say, sayAddress, sayQuoted } from "./print";
@@ -161,6 +169,12 @@ function letGo(head: u32): void {
   else warm(head, number);
 }
 
+// What stands in for host-local's files beyond those that the container has: on disk, too. false:
+// an error began, the container is still there.
+function letGoOthers(head: u32): bool {
+  return sessionDone(letGoBeyond(head, mannerOf(), isDurable(), isDurable()), false);
+}
+
 /** Releases what is asked for in the open store. EXIT_ERROR: an error began. */
 export function loose(): i32 {
   find();
@@ -185,7 +199,9 @@ export function loose(): i32 {
   eventCause(CAUSE_OPERATOR);
   for (let i = 0; i < heads; i++) {
     if (journalCount() > PART_WORDS && !sessionPart()) return EXIT_ERROR;
-    letGo(load<u32>(list + ((<usize>i) << 2)));
+    const head = load<u32>(list + ((<usize>i) << 2));
+    if (cellByte(head, 5) == STATE_ALLOCATION && !letGoOthers(head)) return EXIT_ERROR;
+    letGo(head);
   }
   return sessionCommit() ? EXIT_OK : EXIT_ERROR;
 }

@@ -10,6 +10,7 @@ import { bare } from "./support/address.ts";
 import { berths } from "./support/binaries.ts";
 import { Caller } from "./support/caller.ts";
 import { faultsOf } from "./support/faults.ts";
+import { holdLock } from "./support/lock.ts";
 import { type Plugin, pluginOf } from "./support/plugin.ts";
 import { folder, homeOf, type Network, network, pair, removeAll } from "./support/space.ts";
 
@@ -102,6 +103,37 @@ describe.each(berths)("[beyond] $name", (binary) => {
       },
     );
 
+    it.each(["release", "note"] as const)("%s of it frees all its files name", async (how) => {
+      await p.given(n, "new");
+      const at = ["--data-dir", n.ipam.dataDir];
+      if (how === "release") {
+        expect(berth(binary, "release", "--container", "loop", ...at).status).toBe(0);
+      } else {
+        const letGo = holdLock(path.join(home(), "berth.lock"));
+        await p.gone(n, "loop", { env: { BERTH_LOCK_TIMEOUT_MS: "50" } });
+        letGo();
+        expect(readdirSync(home()).filter((f) => f.startsWith("del-"))).toHaveLength(2);
+        await p.given(n, "next");
+      }
+      expect(held(LOOP)).toEqual([]);
+      expect(standIns()).toBe(0);
+    });
+
+    it("DEL frees them, too, when one of those that it has was taken away and given", async () => {
+      await p.given(n, "new");
+      const { addresses } = ask("show") as { addresses: { address: string; owner: string }[] };
+      rmSync(path.join(home(), addresses.find(({ owner }) => owner === "loop")!.address));
+      for (let i = 0; i < 5; i++) await p.given(n, `new-${i}`);
+      expect(held(LOOP)).toHaveLength(COUNT - 1);
+      const words = ["--host-local", n.ipam.dataDir, "--data-dir", n.ipam.dataDir];
+      expect(berth(binary, "export", ...words, "--network", "net").status).toBe(0);
+      expect(held(LOOP)).toHaveLength(COUNT - 1);
+      await p.gone(n, "loop");
+      expect(held(LOOP)).toEqual([]);
+      expect(standIns()).toBe(0);
+      expect((await p.given(n, "a")).map(bare)).not.toEqual([]);
+    });
+
     it("the verbs name the container, and release makes an address free", async () => {
       await p.given(n, "new");
       const at = ["--data-dir", n.ipam.dataDir];
@@ -185,12 +217,27 @@ describe.each(clockHosts)("[beyond] over a reboot, $name", ({ world }) => {
         );
         const got = await add(`after-${i}`);
         if (got === undefined) {
-          expect([named.length, i]).toEqual([COUNT - 32, COUNT + 5 - named.length]);
+          expect([named.length, i]).toEqual([0, COUNT + 5]);
           break;
         }
         expect(named).not.toContain(bare(got));
       }
       expect((await w.verb(["check", "--data-dir", w.dir])).status).toBe(0);
+    } finally {
+      w.end();
+    }
+  });
+
+  it("a container that stays is gone with all its files after its DEL", async () => {
+    const w = world();
+    try {
+      const n = network(w.dir, [pair(COUNT + 5)[0]!], { adopt: true, reboot: "keep" });
+      leakIn(homeOf(n), COUNT);
+      await w.cni("ADD", "before", n);
+      w.reboot();
+      expect((await w.cni("ADD", "after", n)).json.ips).toHaveLength(1);
+      expect((await w.cni("DEL", "loop", n)).status).toBe(0);
+      expect(readdirSync(homeOf(n)).filter((f) => /^10\./.test(f))).toEqual([]);
     } finally {
       w.end();
     }
