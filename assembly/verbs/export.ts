@@ -5,7 +5,7 @@
 // somebody else; elsewhere a file of somebody else is left and told: exit 1. Reservations and
 // addresses that cool are nothing that host-local knows; nor is a container whose DEL has come and
 // waits as a note: in place its files go, as the next call would have it. Works on a copy, under
-// host-local's lock.
+// host-local's lock: in place the copy is made under it, so that no mirrored call comes between.
 import { damaged } from "../fault";
 import { markPut } from "../foreign/marks";
 import {
@@ -25,13 +25,13 @@ import { member, valueNumber, valueText } from "../protocol/document";
 import { ERROR_DISK, errorBegin, errorBytes, errorErrno, errorText } from "../protocol/errors";
 import { directoryJoin } from "../protocol/path";
 import { headAt } from "../records/cell";
-import { filesUnlink } from "../records/file";
+import { filesTake } from "../records/file";
 import { trieCells } from "../records/trie";
 import { scratchTake } from "../scratch";
 import { isPartial } from "../store/store";
 import { askAt, askBad, askBytes, askMissing, askOption } from "./ask";
 import { hasNote } from "./holdings";
-import { isThisBoot } from "./place";
+import { isThisBoot, placeAgain } from "./place";
 import { isJson, printHere, say, sayBytes, sayNumber } from "./print";
 import { waitingCooling, waitingReserved } from "./waiting";
 
@@ -88,7 +88,7 @@ function writeFiles(inPlace: bool): i32 {
     const status = mirrorRecord(headOf(i), inPlace);
     if (status < 0) return status;
   }
-  for (let i = found - noted; i < found && inPlace; i++) filesUnlink(headOf(i));
+  for (let i = found - noted; i < found && inPlace; i++) filesTake(headOf(i));
   return 0;
 }
 
@@ -112,12 +112,19 @@ export function exportFiles(): i32 {
   askOption("host-local");
   spanSet(target, askAt, askBytes);
   directoryJoin(target, "", path);
-  findHeads();
   const own = call.directory;
   const inPlace = path.bytes == own.bytes && memory.compare(path.at, own.at, own.bytes) == 0;
+  if (!inPlace) findHeads();
   const entered = host.enter(path.at, path.bytes, 1);
   if (entered < 0) return cannot(path, entered);
   if (!coexistLock()) return EXIT_ERROR;
+  if (inPlace) {
+    if (!placeAgain()) {
+      coexistUnlock();
+      return EXIT_ERROR;
+    }
+    findHeads();
+  }
   let status = writeFiles(inPlace);
   if (status >= 0) status = writeMarks();
   coexistUnlock();

@@ -46,6 +46,7 @@ let path: Text = changetype<Text>(0);
 let names: usize = 0;
 let places: usize = 0;
 let isFile: bool = false;
+let copied: i32 = 0;
 /** Networks that were found. */
 export let placeCount: i32 = 0;
 /** Is the copied image of the boot that runs now? Else its times can't be told. */
@@ -253,12 +254,18 @@ function copyFiles(): i32 {
   return status;
 }
 
+/** Copies the place that was copied last once more: what it is now. false: an error began. */
+export function placeAgain(): bool {
+  return placeCopy(copied);
+}
+
 /**
  * Copies the state of place `i` into memory. false: an error began. Traps on damage. A copied file
  * may come without its log, unless that was named.
  */
 export function placeCopy(i: i32): bool {
   isThisBoot = true;
+  copied = i;
   if (!isFile && !placeEnter(i)) return false;
   if (!isLogThere()) return false;
   let why = "";

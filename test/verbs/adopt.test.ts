@@ -1,5 +1,7 @@
 // The verbs that move a node between host-local and Berth: adopt, export, shadow.
 
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import {
   copyFileSync,
   mkdirSync,
@@ -17,7 +19,15 @@ import { Caller } from "../plugin/support/caller.ts";
 import { faultsOf } from "../plugin/support/faults.ts";
 import { holdLock } from "../plugin/support/lock.ts";
 import { type Plugin, pluginOf } from "../plugin/support/plugin.ts";
-import { folder, homeOf, type Network, network, pair, removeAll } from "../plugin/support/space.ts";
+import {
+  folder,
+  homeOf,
+  type Network,
+  network,
+  pair,
+  removeAll,
+  sleep,
+} from "../plugin/support/space.ts";
 import { hostLocal, needsHostLocal } from "../support/needs.ts";
 import { berth, told } from "./support.ts";
 
@@ -283,6 +293,23 @@ describe.each(berths)("$name: verbs beside host-local", (binary) => {
       const said = answer("export", "--host-local", dir, ...state, "--network", "net");
       expect(said).toMatchObject({ network: "net", to: out(dir), written: 2 });
       expect(names(out(dir))).toContain("10.77.0.10");
+    });
+
+    it("in place sees what was changed while it waited for host-local's lock", async () => {
+      const mirrored = network(n.ipam.dataDir, pair(8), { mirror: true, policy: "first" });
+      const plain = network(n.ipam.dataDir, pair(8), { policy: "first" });
+      const [v4] = (await p.given(mirrored, "old")).map(bare);
+      const lock = path.join(homeOf(n), "lock");
+      const holder = spawn("/usr/bin/flock", [lock, "sh", "-c", "echo held; cat"]);
+      await once(holder.stdout, "data");
+      const at = ["--host-local", n.ipam.dataDir, "--data-dir", n.ipam.dataDir];
+      const exported = spawn(binary.path, ["export", ...at, "--network", "net"]);
+      await sleep(700); // its first look is over
+      await p.gone(plain, "old");
+      expect((await p.given(plain, "new")).map(bare)[0]).toBe(v4);
+      holder.stdin.end();
+      expect((await once(exported, "close"))[0]).toBe(0);
+      expect(readFileSync(path.join(homeOf(n), v4!), "utf8")).toBe("new\r\neth0");
     });
 
     describe("of containers whose DEL waits as a note", () => {
