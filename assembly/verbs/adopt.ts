@@ -63,8 +63,10 @@ import {
 import { OWN_DIRECTORY } from "../protocol/shadow";
 import { scratchTake } from "../scratch";
 import { ASIDE_FULL, ASIDE_MAX, setAside } from "../store/aside";
+import { copyHasHeader, storeCopyOf } from "../store/copy";
+import { openFile } from "../store/files";
 import { logForgo } from "../store/log";
-import { STORE_NONE, STORE_OPEN, storeCreate, storeImagine } from "../store/store";
+import { isOfThisBoot, STORE_NONE, STORE_OPEN, storeCreate, storeImagine } from "../store/store";
 import { askAt, askBytes, askOption } from "./ask";
 import {
   CACHE_REFUSED,
@@ -196,10 +198,27 @@ export function adoptBegin(): i32 {
   return status < 0 ? cannot("open ", own, status) : NEED_LOCK;
 }
 
+// Is the state of another boot? To open it is to make it anew, and to unlink files of host-local.
+function isOfAnotherBoot(): bool {
+  const state = openFile("berth.state", 0);
+  if (state < 0) return false;
+  storeCopyOf(state, -1, true);
+  host.close(state);
+  return copyHasHeader && !isOfThisBoot();
+}
+
 /** Does it, under the lock (`lock` = 0, or why there is none). Answers the exit status. */
 export function adoptRun(lock: i32): i32 {
   if (lock != 0) {
     lockError(lock);
+    return failed("adopt");
+  }
+  if (dry && isOfAnotherBoot()) {
+    errorBegin(ERROR_DISK);
+    errorText("the state in ");
+    errorBytes(call.directory.at, call.directory.bytes);
+    errorText(" is of another boot: the next call of the plugin makes it anew, after which");
+    errorText(" --dry-run can tell; nothing was changed");
     return failed("adopt");
   }
   opening = true;
@@ -348,6 +367,14 @@ function tellLine(n: u32, one: string, more: string): void {
   if (n != 0) tellCount(n, one, more);
 }
 
+// So many files, whose addresses are held until when?
+function tellHeld(n: u32, one: string, more: string): void {
+  if (n == 0) return;
+  tellCount(n, one, more);
+  if (inPlace) say(n == 1 ? " until the file goes\n" : " until the files go\n");
+  else say(n == 1 ? " until berth release frees it\n" : " until berth release frees them\n");
+}
+
 function tell(t: TakeOver): void {
   printHere();
   if (isJson) {
@@ -372,15 +399,15 @@ function tell(t: TakeOver): void {
   say("\n");
   if (fromCache && dry) tellResults(t);
   tellLine(takenNames, " pod's name with them\n", " pods' names with them\n");
-  tellLine(
+  tellHeld(
     takenUnknown,
-    " file names no owner: its address is held until the file goes\n",
-    " files name no owner: their addresses are held until the files go\n",
+    " file names no owner: its address is held",
+    " files name no owner: their addresses are held",
   );
-  tellLine(
+  tellHeld(
     takenBeyond,
-    " file names a container that has 32 addresses: its address is held until the file goes\n",
-    " files name a container that has 32 addresses: theirs are held until the files go\n",
+    " file names a container that has 32 addresses: its address is held",
+    " files name a container that has 32 addresses: theirs are held",
   );
   tellLine(
     takenConflicts,

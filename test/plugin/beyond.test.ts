@@ -242,4 +242,27 @@ describe.each(clockHosts)("[beyond] over a reboot, $name", ({ world }) => {
       w.end();
     }
   });
+
+  it("adopt --dry-run changes nothing in a state of another boot, and says so", async () => {
+    const w = world();
+    try {
+      const n = network(w.dir, [pair(COUNT + 5)[0]!], { adopt: true });
+      const home = homeOf(n);
+      leakIn(home, 3);
+      await w.cni("ADD", "before", n);
+      const all = () =>
+        readdirSync(home)
+          .filter((f) => !f.endsWith("lock"))
+          .map((f) => [f, readFileSync(path.join(home, f), "latin1")]);
+      const before = all();
+      w.reboot();
+      const words = ["adopt", "--from", w.dir, "--network", "net"];
+      expect((await w.verb([...words, "--dry-run"])).status).toBe(1);
+      expect(all()).toEqual(before);
+      expect((await w.verb(words)).status).toBe(0);
+      expect((await w.verb([...words, "--dry-run"])).status).toBe(0);
+    } finally {
+      w.end();
+    }
+  });
 });
